@@ -1,0 +1,120 @@
+//! Aggregate functions: one file each, an entry in [`lookup`]'s tables, one trait.
+//!
+//! An [`Aggregate`] holds the accumulators of *all groups* of one aggregate call, laid out by dense group id. It
+//! knows nothing of keys, windows or watermarks: `state/` gives it group ids, `exec/` tells it when to emit.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{any::Any, fmt};
+
+use crate::{
+    block::{Column, ColumnRef, Rows},
+    error::{Result, Span},
+    expr::{BoundExpr, Settings},
+    schema::DataType,
+};
+
+/// Accumulators of one aggregate call, indexed by group id.
+///
+/// Life of a group id: [`grow`](Self::grow) makes it exist with the empty accumulator; any number of `update` and
+/// `merge`; `emit` reads it without changing it (update and complete mode emit again later); `reset` returns it to
+/// the empty accumulator, because the id is about to be used for another key.
+pub trait Aggregate: fmt::Debug + Send {
+    /// Makes ids `0..groups` exist; new ones are empty. Called before ids are used; never shrinks.
+    fn grow(&mut self, groups: usize);
+
+    /// Adds rows: row `r` of `args` goes to group `groups[r]`, for every `r` in `rows`. `groups` is as long as the
+    /// block. NULLs are handled as the function says.
+    fn update(&mut self, args: &[ColumnRef<'_>], groups: &[u32], rows: &Rows<'_>) -> Result<()>;
+
+    /// Adds the accumulators `from[i]` of `other` (the same call elsewhere: another worker's, another pane's) to
+    /// `to[i]` of this one, in order.
+    fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()>;
+
+    /// Appends the results of these groups to `out`, in order.
+    fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()>;
+
+    /// Makes these groups empty again.
+    fn reset(&mut self, groups: &[u32]);
+
+    /// Appends the accumulators of these groups to `out`, in a layout that starts with a version byte.
+    fn save(&self, groups: &[u32], out: &mut Vec<u8>);
+
+    /// Reads what `save` wrote for as many groups into these (empty) groups and advances `bytes` past it. The bytes
+    /// may be corrupt: an error, never a panic.
+    fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()>;
+
+    /// Bytes held, for `explain`, metrics and `--memory`.
+    fn memory_bytes(&self) -> usize;
+
+    /// For `merge`, which needs the concrete type of `other`.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// An entry of an aggregate family's table.
+#[derive(Debug)]
+pub struct AggregateFunction {
+    /// Spark's name and its synonyms, lower case.
+    pub names: &'static [&'static str],
+    /// Checks and coerces the arguments.
+    pub bind: fn(AggregateCall<'_>) -> Result<BoundAggregate>,
+}
+
+/// An aggregate call being bound: arguments bound, not yet coerced. `count(*)` has no arguments.
+#[derive(Debug)]
+pub struct AggregateCall<'a> {
+    /// Name as in the table (lower case).
+    pub name: &'static str,
+    /// The arguments; `WITHIN GROUP (ORDER BY x)` puts `x` last.
+    pub args: Vec<BoundExpr>,
+    /// `IGNORE NULLS`
+    pub ignore_nulls: bool,
+    /// `WITHIN GROUP (ORDER BY x DESC)`
+    pub descending: bool,
+    /// The session's settings.
+    pub settings: &'a Settings,
+    /// Where the call stands in the job text.
+    pub span: Option<Span>,
+}
+
+/// A typed aggregate call.
+#[derive(Clone)]
+pub struct BoundAggregate {
+    /// Spark's name.
+    pub name: &'static str,
+    /// What distinguishes it from another call of this name with the same arguments (`ignoreNulls`, a percentage).
+    pub parameters: String,
+    /// Arguments evaluated for every row (literals that were captured are not among them).
+    pub args: Vec<BoundExpr>,
+    /// Type of the result.
+    pub data_type: DataType,
+    /// False only if the result cannot be NULL.
+    pub nullable: bool,
+    /// Makes empty accumulators.
+    pub make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
+}
+
+impl PartialEq for BoundAggregate {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, &self.parameters, &self.args, &self.data_type)
+            == (other.name, &other.parameters, &other.args, &other.data_type)
+    }
+}
+
+impl fmt::Debug for BoundAggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({:?}) {}", self.name, self.args, self.parameters)
+    }
+}
+
+const FAMILIES: &[&[AggregateFunction]] = &[];
+
+/// The aggregate function of this name, ignoring case.
+pub fn lookup(name: &str) -> Option<(&'static str, &'static AggregateFunction)> {
+    let all = FAMILIES.iter().flat_map(|family| family.iter());
+    all.flat_map(|f| f.names.iter().map(move |n| (*n, f))).find(|(n, _)| crate::schema::same_name(n, name))
+}
+
+/// Names of all aggregate functions, for hints.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FAMILIES.iter().flat_map(|family| family.iter()).flat_map(|f| f.names.iter().copied())
+}

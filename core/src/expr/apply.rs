@@ -1,0 +1,150 @@
+//! The loops that scalar functions share: a closure over one row's values, applied to columns.
+//!
+//! NULL in, NULL out, as for most of Spark's functions; rows that do not count become NULL without calling the
+//! closure. The closure is inlined per type (no dispatch a row). Functions that want other NULL rules or vector
+//! loops write their own.
+
+use crate::{
+    block::{Column, ColumnRef, Native, Rows},
+    error::Result,
+};
+
+/// How one row's value is taken out of a column.
+pub trait Arg<'a>: Sized {
+    /// The value of row `row`, which is not NULL.
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self;
+}
+
+/// How one row's result is appended to a column.
+pub trait Ret {
+    /// Appends the result.
+    fn push(self, out: &mut Column);
+}
+
+impl<'a, T: Native> Arg<'a> for T {
+    #[inline]
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self {
+        column.as_slice::<T>()[column.index(row)]
+    }
+}
+
+impl<'a> Arg<'a> for &'a str {
+    #[inline]
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self {
+        column.str_at(row)
+    }
+}
+
+impl<'a> Arg<'a> for &'a [u8] {
+    #[inline]
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self {
+        column.bytes_at(row)
+    }
+}
+
+impl<'a> Arg<'a> for bool {
+    #[inline]
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self {
+        column.bool_at(row)
+    }
+}
+
+impl<T: Native> Ret for T {
+    #[inline]
+    fn push(self, out: &mut Column) {
+        out.push(self);
+    }
+}
+
+impl Ret for bool {
+    fn push(self, out: &mut Column) {
+        out.push_bool(self);
+    }
+}
+
+impl Ret for &str {
+    fn push(self, out: &mut Column) {
+        out.push_str(self);
+    }
+}
+
+impl Ret for alloc::string::String {
+    fn push(self, out: &mut Column) {
+        out.push_str(&self);
+    }
+}
+
+impl Ret for &[u8] {
+    fn push(self, out: &mut Column) {
+        out.push_bytes(self);
+    }
+}
+
+impl Ret for alloc::vec::Vec<u8> {
+    fn push(self, out: &mut Column) {
+        out.push_bytes(&self);
+    }
+}
+
+impl<T: Ret> Ret for Option<T> {
+    #[inline]
+    fn push(self, out: &mut Column) {
+        match self {
+            Some(value) => value.push(out),
+            None => out.push_null(),
+        }
+    }
+}
+
+/// `out[row] = f(args[0][row])` for every row that counts and has no NULL.
+pub fn apply1<'a, A: Arg<'a>, R: Ret>(
+    args: &[ColumnRef<'a>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mut f: impl FnMut(A) -> Result<R>,
+) -> Result<()> {
+    let [a] = take(args);
+    each(rows, out, &[a], |row| f(A::at(&a, row)))
+}
+
+/// `out[row] = f(args[0][row], args[1][row])` for every row that counts and has no NULL.
+pub fn apply2<'a, A: Arg<'a>, B: Arg<'a>, R: Ret>(
+    args: &[ColumnRef<'a>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mut f: impl FnMut(A, B) -> Result<R>,
+) -> Result<()> {
+    let [a, b] = take(args);
+    each(rows, out, &[a, b], |row| f(A::at(&a, row), B::at(&b, row)))
+}
+
+/// `out[row] = f(args[0][row], args[1][row], args[2][row])` for every row that counts and has no NULL.
+pub fn apply3<'a, A: Arg<'a>, B: Arg<'a>, C: Arg<'a>, R: Ret>(
+    args: &[ColumnRef<'a>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mut f: impl FnMut(A, B, C) -> Result<R>,
+) -> Result<()> {
+    let [a, b, c] = take(args);
+    each(rows, out, &[a, b, c], |row| f(A::at(&a, row), B::at(&b, row), C::at(&c, row)))
+}
+
+fn each<R: Ret, const N: usize>(
+    rows: &Rows<'_>,
+    out: &mut Column,
+    args: &[ColumnRef<'_>; N],
+    mut f: impl FnMut(usize) -> Result<R>,
+) -> Result<()> {
+    for row in 0..rows.len() {
+        if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
+            f(row)?.push(out);
+        } else {
+            out.push_null();
+        }
+    }
+    Ok(())
+}
+
+fn take<'a, const N: usize>(args: &[ColumnRef<'a>]) -> [ColumnRef<'a>; N] {
+    args.try_into().unwrap_or_else(|_| panic!("the binder passes {N} arguments, not {}", args.len()))
+}

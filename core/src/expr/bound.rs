@@ -1,0 +1,215 @@
+//! Bound expressions: columns by index, every type known, every cast explicit. Plans hold, compare and rewrite them.
+
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::fmt;
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    block::{Column, ColumnRef, Rows, Value},
+    error::{Result, Span},
+    schema::DataType,
+};
+
+/// Session settings that change what an expression means. Functions capture what they need when they are bound.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `spark.sql.ansi.enabled`: errors instead of NULL and wrap-around. On by default, as in Spark 4.
+    pub ansi: bool,
+    /// `spark.sql.session.timeZone`.
+    pub time_zone: TimeZone,
+    /// Spark's spelling of that zone, for messages and `current_timezone()`.
+    pub time_zone_name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { ansi: true, time_zone: TimeZone::UTC, time_zone_name: "UTC".into() }
+    }
+}
+
+/// What is constant during one epoch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EvalContext {
+    /// `current_timestamp()`: when the epoch began, microseconds since 1970 UTC.
+    pub now_us: i64,
+}
+
+/// A typed expression over the columns of an input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundExpr {
+    /// Type of the result.
+    pub data_type: DataType,
+    /// False only if the result cannot be NULL.
+    pub nullable: bool,
+    /// What it computes.
+    pub kind: BoundKind,
+}
+
+/// The forms of a bound expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BoundKind {
+    /// An input column.
+    Column(usize),
+    /// A constant.
+    Literal(Value),
+    /// A function of its arguments, all of which are evaluated for every row that counts.
+    Call(FunctionCall),
+    /// AND / OR by three-valued logic. The right side is evaluated only for rows that the left leaves open.
+    And(Box<BoundExpr>, Box<BoundExpr>),
+    /// See `And`.
+    Or(Box<BoundExpr>, Box<BoundExpr>),
+    /// First branch whose condition is true, else `otherwise`; each side is evaluated only for its own rows.
+    Case {
+        /// Conditions and results.
+        branches: Vec<(BoundExpr, BoundExpr)>,
+        /// Else.
+        otherwise: Box<BoundExpr>,
+    },
+    /// First argument that is not NULL; later ones are evaluated only where still needed.
+    Coalesce(Vec<BoundExpr>),
+}
+
+/// A scalar function applied to arguments.
+#[derive(Clone, Debug)]
+pub struct FunctionCall {
+    /// The function, with whatever it captured when it was bound.
+    pub function: Arc<dyn ScalarFunction>,
+    /// Its arguments, already of the types it wants.
+    pub args: Vec<BoundExpr>,
+    /// Where it stands in the job text, for errors at run time.
+    pub span: Option<Span>,
+}
+
+/// A scalar function over columns.
+///
+/// Implementations are stateless values that hold what was known when they were bound (a compiled pattern, the
+/// session's zone, ANSI or not).
+pub trait ScalarFunction: fmt::Debug + Send + Sync {
+    /// Spark's name in lower case; together with argument and result types and [`ScalarFunction::parameters`] it
+    /// identifies the function, so that `GROUP BY upper(a)` is recognised in `SELECT upper(a)`.
+    fn name(&self) -> &'static str;
+
+    /// What the function captured beyond its arguments, if two calls of one name can differ in it.
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
+    /// False if two evaluations over the same row may differ (`rand`, `uuid`): such a call is never moved.
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    /// Computes `rows.len()` results into `out`, which is cleared by the caller. Rows that do not count may hold
+    /// anything valid (or NULL) and must never cause an error. `args` are `rows.len()` long or constant.
+    fn eval(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()>;
+}
+
+impl PartialEq for FunctionCall {
+    fn eq(&self, other: &Self) -> bool {
+        self.function.name() == other.function.name()
+            && self.function.parameters() == other.function.parameters()
+            && self.args == other.args
+    }
+}
+
+impl BoundExpr {
+    /// An input column.
+    pub fn column(index: usize, data_type: DataType, nullable: bool) -> Self {
+        Self { data_type, nullable, kind: BoundKind::Column(index) }
+    }
+
+    /// A constant.
+    pub fn literal(value: Value, data_type: DataType) -> Self {
+        Self { data_type, nullable: value.is_null(), kind: BoundKind::Literal(value) }
+    }
+
+    /// A call.
+    pub fn call(function: impl ScalarFunction + 'static, args: Vec<BoundExpr>, data_type: DataType) -> Self {
+        let nullable = true;
+        let call = FunctionCall { function: Arc::new(function), args, span: None };
+        Self { data_type, nullable, kind: BoundKind::Call(call) }
+    }
+
+    /// Says whether the result can be NULL.
+    pub fn nullable(mut self, nullable: bool) -> Self {
+        self.nullable = nullable;
+        self
+    }
+
+    /// Says where the call stands in the job text.
+    pub fn at(mut self, span: Option<Span>) -> Self {
+        if let BoundKind::Call(call) = &mut self.kind {
+            call.span = call.span.or(span);
+        }
+        self
+    }
+
+    /// The value of a literal.
+    pub fn as_literal(&self) -> Option<&Value> {
+        match &self.kind {
+            BoundKind::Literal(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The index of a plain column.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.kind {
+            BoundKind::Column(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The direct operands.
+    pub fn children(&self) -> Vec<&BoundExpr> {
+        match &self.kind {
+            BoundKind::Column(_) | BoundKind::Literal(_) => Vec::new(),
+            BoundKind::Call(call) => call.args.iter().collect(),
+            BoundKind::And(a, b) | BoundKind::Or(a, b) => alloc::vec![a, b],
+            BoundKind::Case { branches, otherwise } => {
+                branches.iter().flat_map(|(when, then)| [when, then]).chain([&**otherwise]).collect()
+            }
+            BoundKind::Coalesce(args) => args.iter().collect(),
+        }
+    }
+
+    /// Rebuilds the tree bottom-up, `f` replacing each node after its operands were rebuilt.
+    pub fn transform(self, f: &mut dyn FnMut(BoundExpr) -> BoundExpr) -> BoundExpr {
+        let kind = match self.kind {
+            leaf @ (BoundKind::Column(_) | BoundKind::Literal(_)) => leaf,
+            BoundKind::Call(mut call) => {
+                call.args = call.args.into_iter().map(|a| a.transform(f)).collect();
+                BoundKind::Call(call)
+            }
+            BoundKind::And(a, b) => BoundKind::And(Box::new(a.transform(f)), Box::new(b.transform(f))),
+            BoundKind::Or(a, b) => BoundKind::Or(Box::new(a.transform(f)), Box::new(b.transform(f))),
+            BoundKind::Case { branches, otherwise } => BoundKind::Case {
+                branches: branches.into_iter().map(|(w, t)| (w.transform(f), t.transform(f))).collect(),
+                otherwise: Box::new(otherwise.transform(f)),
+            },
+            BoundKind::Coalesce(args) => BoundKind::Coalesce(args.into_iter().map(|a| a.transform(f)).collect()),
+        };
+        f(BoundExpr { kind, ..self })
+    }
+
+    /// Whether any node satisfies `f`.
+    pub fn any(&self, f: &dyn Fn(&BoundExpr) -> bool) -> bool {
+        f(self) || self.children().into_iter().any(|child| child.any(f))
+    }
+
+    /// False if two evaluations over the same row may differ.
+    pub fn is_deterministic(&self) -> bool {
+        !self.any(&|e| matches!(&e.kind, BoundKind::Call(call) if !call.function.is_deterministic()))
+    }
+
+    /// Adds the indices of the columns it reads, each once.
+    pub fn collect_columns(&self, columns: &mut Vec<usize>) {
+        if let Some(index) = self.as_column()
+            && !columns.contains(&index)
+        {
+            columns.push(index);
+        }
+        self.children().into_iter().for_each(|child| child.collect_columns(columns));
+    }
+}

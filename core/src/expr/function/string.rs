@@ -1,0 +1,5 @@
+//! Strings: case, trimming, searching, patterns, formatting.
+
+use super::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,18 @@
+//! The engine of Firesteel: Spark SQL over columnar blocks, windows and watermarks as Spark Structured Streaming
+//! has them. It knows neither files nor clocks nor threads; `firesteel-io` brings those.
+//!
+//! Rooms, each using only those above it: `error` `limits` `time` · `schema` · `block` · `simd` · `ring` · `expr` ·
+//! `window` · `agg` `state` · `plan` · `sql` · `exec`.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub mod agg;
+pub mod block;
+pub mod error;
+pub mod expr;
+pub mod limits;
+pub mod schema;
+pub mod time;
+
+pub use error::{Error, Result};

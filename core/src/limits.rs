@@ -1,0 +1,31 @@
+//! Every bound of the engine, with its reason. Relations between bounds are checked at compile time.
+
+/// Rows in a block unless the plan says otherwise: 4,096 rows of 24 bytes are 96 KiB, which stay in L2 while a
+/// chain of operators passes over them, and amortise one virtual call per operator to nothing.
+pub const BLOCK_ROWS: usize = 4096;
+
+/// Fewest rows a block may be planned with. Tests go down to 1 to shake out block boundaries.
+pub const BLOCK_ROWS_MIN: usize = 1;
+
+/// Most rows in a block: row indices of a block fit 16 bits, and a 64 Ki-row block already spills L2.
+pub const BLOCK_ROWS_MAX: usize = 65_536;
+
+/// Alignment of column buffers in bytes: one cache line, one AVX-512 register.
+pub const COLUMN_ALIGN: usize = 64;
+
+/// Depth of nested expressions and subqueries: recursion over them must fit a 2 MiB thread stack.
+pub const EXPRESSION_DEPTH_MAX: usize = 200;
+
+/// Longest text line or record that a format reads, in bytes; a longer one is malformed.
+pub const LINE_BYTES_MAX: usize = 16 << 20;
+
+/// Windows that one row may belong to (`size / slide`, rounded up): Spark has no bound, but a slide of 1 us over
+/// a window of a year is a typing error that would fill any memory.
+pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;
+
+/// Groups that one stateful operator may hold unless the job says otherwise; ids are 32 bits.
+pub const GROUPS_MAX: usize = 1 << 28;
+
+const _: () = assert!(BLOCK_ROWS_MIN >= 1 && BLOCK_ROWS >= BLOCK_ROWS_MIN);
+const _: () = assert!(BLOCK_ROWS_MAX >= BLOCK_ROWS, "the default must be allowed");
+const _: () = assert!(COLUMN_ALIGN.is_power_of_two());

@@ -1,7 +1,7 @@
 //! The engine of Firesteel: Spark SQL over columnar blocks, windows and watermarks as Spark Structured Streaming
 //! has them. It knows neither files nor clocks nor threads; `firesteel-io` brings those.
 //!
-//! Rooms, each using only those above it: `error` `limits` `time` · `schema` · `block` · `simd` · `ring` · `expr` ·
+//! Rooms, each using only those above it: `error` `limits` `time` · `schema` · `block` · `hash` · `simd` · `ring` · `expr` ·
 //! `window` · `agg` `state` · `plan` · `sql` · `exec`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -11,6 +11,7 @@ pub mod agg;
 pub mod block;
 pub mod error;
 pub mod expr;
+pub mod hash;
 pub mod limits;
 pub mod schema;
 pub mod time;

@@ -1,5 +1,14 @@
 //! Event time: microseconds since 1970-01-01 00:00 UTC in an `i64`, as Spark's TIMESTAMP. The core never reads a
 //! clock; whoever drives it passes the time in.
+//!
+//! Rooms: `calendar` counts days (proleptic Gregorian, any year), `zone` knows zone names and offsets as Java spells
+//! them, `text` has Spark's rules for casting strings to and from dates and timestamps. Casts and formats share them.
+
+pub mod calendar;
+pub mod text;
+pub mod zone;
+
+pub use text::{Text, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz};
 
 /// Microseconds since the epoch, UTC.
 pub type Micros = i64;

@@ -14,8 +14,11 @@ mod apply;
 mod ast;
 mod bound;
 pub mod cast;
+mod eval;
 pub mod function;
+mod lazy;
 
 pub use apply::{Arg, Ret, apply1, apply2, apply3};
 pub use ast::{BinaryOp, Expr, ExprKind, SortKey, UnaryOp, col, lit};
 pub use bound::{BoundExpr, BoundKind, EvalContext, FunctionCall, ScalarFunction, Settings};
+pub use eval::Evaluator;

@@ -1,6 +1,7 @@
 //! Types, fields and schemas: Spark's types, and which physical layout each has in a block.
 
 mod data_type;
+mod ddl;
 
 use alloc::{string::String, sync::Arc, vec::Vec};
 

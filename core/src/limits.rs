@@ -19,6 +19,10 @@ pub const EXPRESSION_DEPTH_MAX: usize = 200;
 /// Longest text line or record that a format reads, in bytes; a longer one is malformed.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 
+/// Longest text that `repeat`, `space` and the paddings make of a short one, in bytes: no number in a row may fill the
+/// memory.
+pub const TEXT_BYTES_MAX: usize = 64 << 20;
+
 /// Windows that one row may belong to (`size / slide`, rounded up): Spark has no bound, but a slide of 1 us over
 /// a window of a year is a typing error that would fill any memory.
 pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;

@@ -4,6 +4,7 @@ mod array;
 mod conditional;
 mod datetime;
 mod hash;
+mod kernel;
 mod math;
 mod string;
 
@@ -44,7 +45,9 @@ const FAMILIES: &[&[Function]] = &[
     datetime::FUNCTIONS,
     hash::FUNCTIONS,
     math::FUNCTIONS,
-    string::FUNCTIONS,
+    string::case::FUNCTIONS,
+    string::search::FUNCTIONS,
+    string::slice::FUNCTIONS,
 ];
 
 /// The scalar function of this name, ignoring case.

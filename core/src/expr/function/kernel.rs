@@ -1,0 +1,238 @@
+//! What the families build their functions from: a [`Kernel`] (a name and a closure over columns), checked and typed
+//! arguments, and a row loop for results that are written rather than returned.
+//!
+//! A closure may capture what was known when it was bound; if two calls of one name can differ in what they
+//! captured, the kernel's parameters must say so.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
+
+use super::{
+    super::{Arg, BoundExpr, EvalContext, ScalarFunction},
+    Call,
+};
+use crate::{
+    block::{Column, ColumnRef, Rows, Value},
+    error::{Error, Result},
+    schema::DataType,
+};
+
+/// A scalar function made of a name and a closure.
+pub(super) struct Kernel<F> {
+    name: &'static str,
+    parameters: String,
+    run: F,
+}
+
+/// A function whose result depends on nothing but its arguments.
+pub(super) fn kernel<F>(name: &'static str, run: F) -> Kernel<F>
+where
+    F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
+{
+    Kernel { name, parameters: String::new(), run }
+}
+
+impl<F> Kernel<F> {
+    /// Says what the closure captured, to tell calls of one name apart.
+    pub(super) fn with(mut self, parameters: impl fmt::Display) -> Self {
+        self.parameters = parameters.to_string();
+        self
+    }
+}
+
+impl<F> fmt::Debug for Kernel<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", self.name, self.parameters)
+    }
+}
+
+impl<F> ScalarFunction for Kernel<F>
+where
+    F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
+{
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn parameters(&self) -> String {
+        self.parameters.clone()
+    }
+
+    fn eval(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        (self.run)(cx, args, rows, out)
+    }
+}
+
+impl Call<'_> {
+    /// Exactly these arguments, each coerced to its type.
+    pub(super) fn typed(&mut self, types: &[DataType]) -> Result<()> {
+        self.typed_from(types.len(), types)
+    }
+
+    /// The first `required` of these arguments or more of them, each coerced to its type.
+    pub(super) fn typed_from(&mut self, required: usize, types: &[DataType]) -> Result<()> {
+        self.arity(required..=types.len())?;
+        (0..self.args.len()).try_for_each(|i| self.coerce(i, &types[i]))
+    }
+
+    /// Adds the value of an argument that was left out.
+    pub(super) fn default_arg(&mut self, index: usize, value: impl Into<Value>, data_type: DataType) {
+        if self.args.len() == index {
+            self.args.push(BoundExpr::literal(value.into(), data_type));
+        }
+    }
+
+    /// A kernel over the arguments as they are now; NULL only if an argument is.
+    pub(super) fn run<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
+    where
+        F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
+    {
+        let name = self.name;
+        self.finish(kernel(name, run), data_type)
+    }
+
+    /// As [`Call::run`], for kernels that may give NULL for arguments that are not.
+    pub(super) fn run_nullable<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
+    where
+        F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
+    {
+        let name = self.name;
+        self.finish_nullable(kernel(name, run), data_type)
+    }
+
+    /// Whether argument `index` is a bare NULL.
+    pub(super) fn is_null_literal(&self, index: usize) -> bool {
+        self.args.get(index).and_then(BoundExpr::as_literal).is_some_and(Value::is_null)
+    }
+
+    /// The error for an argument that must be a constant.
+    pub(super) fn not_a_literal(&self, index: usize) -> Error {
+        let text = alloc::format!("argument {} of {}() must be a constant", index + 1, self.name);
+        Error::invalid(text).class("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT").at(self.span)
+    }
+
+    /// The error for a value that the function does not know.
+    pub(super) fn invalid_parameter(&self, text: impl fmt::Display) -> Error {
+        Error::invalid(alloc::format!("{}(): {text}", self.name)).class("INVALID_PARAMETER_VALUE").at(self.span)
+    }
+}
+
+/// The arguments of one row as a tuple.
+pub(super) trait Args<'a>: Sized {
+    /// Whether no argument is NULL in this row.
+    fn is_valid(columns: &[ColumnRef<'a>], row: usize) -> bool;
+    /// The values of the row.
+    fn at(columns: &[ColumnRef<'a>], row: usize) -> Self;
+}
+
+macro_rules! args {
+    ($($t:ident $i:literal),*) => {
+        impl<'a, $($t: Arg<'a>),*> Args<'a> for ($($t,)*) {
+            #[inline]
+            fn is_valid(columns: &[ColumnRef<'a>], row: usize) -> bool {
+                $(columns[$i].is_valid(row))&&*
+            }
+
+            #[inline]
+            fn at(columns: &[ColumnRef<'a>], row: usize) -> Self {
+                ($($t::at(&columns[$i], row),)*)
+            }
+        }
+    };
+}
+
+args!(A 0);
+args!(A 0, B 1);
+args!(A 0, B 1, C 2);
+args!(A 0, B 1, C 2, D 3);
+args!(A 0, B 1, C 2, D 3, E 4);
+
+/// What results are written into before they are appended to a column: text or bytes.
+pub(super) trait Scratch: Default {
+    /// Empties it, keeping the memory.
+    fn reset(&mut self);
+    /// What was written.
+    fn written(&self) -> &[u8];
+}
+
+impl Scratch for String {
+    fn reset(&mut self) {
+        self.clear();
+    }
+
+    fn written(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl Scratch for Vec<u8> {
+    fn reset(&mut self) {
+        self.clear();
+    }
+
+    fn written(&self) -> &[u8] {
+        self
+    }
+}
+
+/// Whether a row's writer made a value: `()` always, `Some(())` yes, `None` NULL.
+pub(super) trait Wrote {
+    /// False for NULL.
+    fn is_value(self) -> bool;
+}
+
+impl Wrote for () {
+    fn is_value(self) -> bool {
+        true
+    }
+}
+
+impl Wrote for Option<()> {
+    fn is_value(self) -> bool {
+        self.is_some()
+    }
+}
+
+/// `out[row] =` what `f` writes for the arguments of the row, for every row that counts and has no NULL. One scratch
+/// buffer serves all rows, so no row allocates.
+pub(super) fn fill<'a, A: Args<'a>, B: Scratch, W: Wrote>(
+    args: &[ColumnRef<'a>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mut f: impl FnMut(A, &mut B) -> Result<W>,
+) -> Result<()> {
+    let mut scratch = B::default();
+    for row in 0..rows.len() {
+        if !rows.contains(row) || !A::is_valid(args, row) {
+            out.push_null();
+            continue;
+        }
+        scratch.reset();
+        if f(A::at(args, row), &mut scratch)?.is_value() {
+            out.push_bytes(scratch.written());
+        } else {
+            out.push_null();
+        }
+    }
+    Ok(())
+}
+
+/// Calls `f(row, out)`, which appends one result, for every row that counts and has no NULL in `args`.
+pub(super) fn each_row(
+    args: &[ColumnRef<'_>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mut f: impl FnMut(usize, &mut Column) -> Result<()>,
+) -> Result<()> {
+    for row in 0..rows.len() {
+        if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
+            f(row, out)?;
+        } else {
+            out.push_null();
+        }
+    }
+    Ok(())
+}

@@ -11,11 +11,11 @@ use alloc::{
 use core::fmt;
 
 use super::{
-    super::{Arg, BoundExpr, EvalContext, ScalarFunction},
+    super::{Arg, BoundExpr, EvalContext, Evaluator, ScalarFunction},
     Call,
 };
 use crate::{
-    block::{Column, ColumnRef, Rows, Value},
+    block::{Block, Column, ColumnRef, Native, Rows, Value},
     error::{Error, Result},
     schema::DataType,
 };
@@ -101,6 +101,40 @@ impl Call<'_> {
     {
         let name = self.name;
         self.finish_nullable(kernel(name, run), data_type)
+    }
+
+    /// As [`Call::run`], for kernels that never give NULL.
+    pub(super) fn never_null<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
+    where
+        F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
+    {
+        Ok(self.run(data_type, run)?.nullable(false))
+    }
+
+    /// The first argument itself, for functions that only cast it.
+    pub(super) fn into_first(self) -> Result<BoundExpr> {
+        let first = self.args.into_iter().next();
+        first.ok_or_else(|| Error::internal(alloc::format!("{}() has no argument", self.name)))
+    }
+
+    /// The value of an argument that needs no row to be known: a literal or an expression of literals.
+    pub(super) fn constant(&self, index: usize) -> Result<Option<Value>> {
+        let Some(arg) = self.args.get(index) else { return Ok(None) };
+        if let Some(value) = arg.as_literal() {
+            return Ok(Some(value.clone()));
+        }
+        let mut columns = Vec::new();
+        arg.collect_columns(&mut columns);
+        if !columns.is_empty() || !arg.is_deterministic() {
+            return Ok(None);
+        }
+        let row = Block::from_columns(Vec::new(), 1);
+        Ok(Some(Evaluator::new(arg).eval(&EvalContext::default(), &row.view())?.value(0)))
+    }
+
+    /// An argument that must be a constant.
+    pub(super) fn required_constant(&self, index: usize) -> Result<Value> {
+        self.constant(index)?.ok_or_else(|| self.not_a_literal(index))
     }
 
     /// Whether argument `index` is a bare NULL.
@@ -235,4 +269,50 @@ pub(super) fn each_row(
         }
     }
     Ok(())
+}
+
+/// `out[row] = f(args[0][row])` for a function that cannot fail: computed for every row, NULL or not, in one loop.
+pub(super) fn vector1<A: Native, R: Native>(
+    args: &[ColumnRef<'_>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: impl Fn(A) -> R,
+) {
+    let a = &args[0];
+    let values = a.as_slice::<A>();
+    let results = out.native_mut::<R>(rows.len());
+    match a.is_constant {
+        true => results.fill(f(values[0])),
+        false => results.iter_mut().zip(values).for_each(|(r, &x)| *r = f(x)),
+    }
+    copy_nulls(a, out);
+}
+
+/// As [`vector1`] for two arguments.
+pub(super) fn vector2<A: Native, B: Native, R: Native>(
+    args: &[ColumnRef<'_>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: impl Fn(A, B) -> R,
+) {
+    let (a, b) = (&args[0], &args[1]);
+    let (x, y) = (a.as_slice::<A>(), b.as_slice::<B>());
+    let results = out.native_mut::<R>(rows.len());
+    match (a.is_constant, b.is_constant) {
+        (true, true) => results.fill(f(x[0], y[0])),
+        (true, false) => results.iter_mut().zip(y).for_each(|(r, &y)| *r = f(x[0], y)),
+        (false, true) => results.iter_mut().zip(x).for_each(|(r, &x)| *r = f(x, y[0])),
+        (false, false) => results.iter_mut().zip(x.iter().zip(y)).for_each(|(r, (&x, &y))| *r = f(x, y)),
+    }
+    copy_nulls(a, out);
+    copy_nulls(b, out);
+}
+
+/// Makes the rows of `out` NULL that are NULL in `arg`.
+fn copy_nulls(arg: &ColumnRef<'_>, out: &mut Column) {
+    match arg.is_constant {
+        false => out.set_validity(arg.validity),
+        true if !arg.is_valid(0) => (0..out.len()).for_each(|row| out.set_null(row)),
+        true => {}
+    }
 }

@@ -1,5 +1,0 @@
-//! Numbers: rounding, powers, logarithms, trigonometry, try_ arithmetic.
-
-use super::Function;
-
-pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,14 @@
+//! Numbers, one file a topic: `elementary` (powers, logarithms, trigonometry), `rounding`, `integer` (bits, bases,
+//! counting).
+
+pub(super) mod elementary;
+pub(super) mod integer;
+pub(super) mod rounding;
+
+use crate::error::Error;
+
+/// Spark's error for a result that its type cannot hold.
+fn overflow(function: &str) -> Error {
+    Error::data("ARITHMETIC_OVERFLOW", alloc::format!("overflow in {function}()"))
+        .hint("SET spark.sql.ansi.enabled = false to let numbers wrap around")
+}

@@ -142,6 +142,31 @@ impl Column {
         self.values.push_default();
     }
 
+    /// Appends `count` NULLs.
+    pub fn push_nulls(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        self.materialise_validity();
+        self.len += count;
+        self.nulls += count;
+        self.validity.resize(self.len, false);
+        self.values.push_defaults(count);
+    }
+
+    /// Forgets the rows from `len` on. Children of a struct may be one row ahead: a reader takes back a row that it
+    /// gave up in the middle.
+    pub fn truncate(&mut self, len: usize) {
+        assert!(len <= self.len, "cannot cut {} rows to {len}", self.len);
+        if self.nulls > 0 {
+            let lost = (len..self.len).filter(|&i| !self.validity.view().get(i)).count();
+            self.nulls -= lost;
+            self.validity.resize(len, false);
+        }
+        self.len = len;
+        self.values.truncate(len);
+    }
+
     /// Appends a fixed-width value. Panics if the column is of another physical type.
     #[inline]
     pub fn push<T: Native>(&mut self, value: T) {
@@ -401,6 +426,48 @@ impl ColumnValues {
         }
     }
 
+    fn push_defaults(&mut self, count: usize) {
+        match self {
+            Self::Null => {}
+            Self::Boolean(v) => v.resize(v.len() + count, false),
+            Self::Int8(v) => v.resize(v.len() + count, 0),
+            Self::Int16(v) => v.resize(v.len() + count, 0),
+            Self::Int32(v) => v.resize(v.len() + count, 0),
+            Self::Int64(v) => v.resize(v.len() + count, 0),
+            Self::Float32(v) => v.resize(v.len() + count, 0.0),
+            Self::Float64(v) => v.resize(v.len() + count, 0.0),
+            Self::Int128(v) => v.resize(v.len() + count, 0),
+            Self::Bytes { offsets, bytes } => offsets.resize(offsets.len() + count, offset(bytes.len())),
+            Self::Interval(v) => v.resize(v.len() + count, Interval::default()),
+            Self::Struct(children) => children.iter_mut().for_each(|c| c.push_nulls(count)),
+            Self::Array { offsets, elements } => offsets.resize(offsets.len() + count, offset(elements.len())),
+        }
+    }
+
+    fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Null => {}
+            Self::Boolean(v) => v.resize(len, false),
+            Self::Int8(v) => v.resize(len, 0),
+            Self::Int16(v) => v.resize(len, 0),
+            Self::Int32(v) => v.resize(len, 0),
+            Self::Int64(v) => v.resize(len, 0),
+            Self::Float32(v) => v.resize(len, 0.0),
+            Self::Float64(v) => v.resize(len, 0.0),
+            Self::Int128(v) => v.resize(len, 0),
+            Self::Bytes { offsets, bytes } => {
+                offsets.resize(len + 1, 0);
+                bytes.resize(offsets[len] as usize, 0);
+            }
+            Self::Interval(v) => v.resize(len, Interval::default()),
+            Self::Struct(children) => children.iter_mut().for_each(|c| c.truncate(len)),
+            Self::Array { offsets, elements } => {
+                offsets.resize(len + 1, 0);
+                elements.truncate(offsets[len] as usize);
+            }
+        }
+    }
+
     fn view(&self) -> Values<'_> {
         match self {
             Self::Null => Values::Null,
@@ -452,6 +519,35 @@ mod tests {
             for (i, value) in values.iter().enumerate() {
                 assert_eq!(column.view().value(i), *value);
                 assert_eq!(copy.view().value(i), *value);
+            }
+        }
+    }
+
+    #[test]
+    fn truncating_takes_back_what_was_pushed() {
+        let cases = [
+            (DataType::Int32, vec![Value::Int32(1), Value::Null, Value::Int32(3), Value::Null]),
+            (DataType::String, vec![Value::Null, "b".into(), "".into(), "cd".into()]),
+            (DataType::Boolean, vec![true.into(), Value::Null, false.into(), Value::Null]),
+            (
+                DataType::Array(Box::new(DataType::Int64)),
+                vec![Value::Array(vec![1_i64.into(), Value::Null]), Value::Null, Value::Array(vec![2_i64.into()])],
+            ),
+            (
+                DataType::window_of(DataType::Timestamp),
+                vec![Value::Null, Value::Struct(vec![0_i64.into(), Value::Null])],
+            ),
+        ];
+        for (data_type, values) in cases {
+            for kept in 0..=values.len() {
+                let mut column = Column::from_values(data_type.clone(), &values);
+                column.truncate(kept);
+                column.push_nulls(2);
+                column.push_value(&values[0]);
+                let expected = values[..kept].iter().chain([&Value::Null, &Value::Null, &values[0]]);
+                assert_eq!(column.len(), kept + 3);
+                assert_eq!(column.null_count(), expected.clone().filter(|v| v.is_null()).count());
+                expected.enumerate().for_each(|(i, value)| assert_eq!(column.view().value(i), *value));
             }
         }
     }

@@ -2,9 +2,11 @@
 //! clock; whoever drives it passes the time in.
 //!
 //! Rooms: `calendar` counts days (proleptic Gregorian, any year), `zone` knows zone names and offsets as Java spells
-//! them, `text` has Spark's rules for casting strings to and from dates and timestamps. Casts and formats share them.
+//! them, `text` has Spark's rules for casting strings to and from dates and timestamps, `pattern` those of datetime
+//! patterns. Casts, functions and formats share them.
 
 pub mod calendar;
+pub mod pattern;
 pub mod text;
 pub mod zone;
 

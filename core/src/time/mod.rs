@@ -2,14 +2,19 @@
 //! clock; whoever drives it passes the time in.
 //!
 //! Rooms: `calendar` counts days (proleptic Gregorian, any year), `zone` knows zone names and offsets as Java spells
-//! them, `text` has Spark's rules for casting strings to and from dates and timestamps, `pattern` those of datetime
-//! patterns. Casts, functions and formats share them.
+//! them, `clock` is a zone's clock that remembers its offset, `shift` moves times by spans, `text` has Spark's rules
+//! for casting strings to and from dates and timestamps, `pattern` those of datetime patterns. Casts, functions and
+//! formats share them.
 
 pub mod calendar;
+mod clock;
 pub mod pattern;
+mod shift;
 pub mod text;
 pub mod zone;
 
+pub use clock::Clock;
+pub use shift::{date_add_months, timestamp_add, timestamp_add_day_time};
 pub use text::{Text, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz};
 
 /// Microseconds since the epoch, UTC.

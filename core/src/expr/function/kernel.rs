@@ -78,6 +78,22 @@ impl Call<'_> {
         (0..self.args.len()).try_for_each(|i| self.coerce(i, &types[i]))
     }
 
+    /// Casts these arguments to the narrowest type that holds all of them, which is the answer.
+    pub(super) fn coerce_to_common(&mut self, range: core::ops::Range<usize>) -> Result<DataType> {
+        let types = self.args[range.clone()].iter().map(|a| a.data_type.clone());
+        let common = types.reduce(|a, b| if a == DataType::Null { b } else { a }).unwrap_or(DataType::Null);
+        range.into_iter().try_for_each(|i| self.coerce(i, &common))?;
+        Ok(common)
+    }
+
+    /// The arguments, whose number was checked.
+    pub(super) fn take_args<const N: usize>(self) -> [BoundExpr; N] {
+        let count = self.args.len();
+        self.args
+            .try_into()
+            .unwrap_or_else(|_| panic!("{}() was checked to have {N} arguments, not {count}", self.name))
+    }
+
     /// Adds the value of an argument that was left out.
     pub(super) fn default_arg(&mut self, index: usize, value: impl Into<Value>, data_type: DataType) {
         if self.args.len() == index {

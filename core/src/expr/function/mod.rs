@@ -6,6 +6,7 @@ mod datetime;
 mod hash;
 mod kernel;
 mod math;
+mod order;
 mod string;
 
 use alloc::{format, string::String, vec::Vec};

@@ -62,6 +62,12 @@ impl Ret for bool {
     }
 }
 
+impl Ret for crate::time::Interval {
+    fn push(self, out: &mut Column) {
+        out.push_interval(self);
+    }
+}
+
 impl Ret for &str {
     fn push(self, out: &mut Column) {
         out.push_str(self);

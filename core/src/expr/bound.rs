@@ -28,6 +28,24 @@ impl Default for Settings {
     }
 }
 
+/// What becomes of a row that has no result: an overflow, a division by zero, text that is no number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EvalMode {
+    /// An error.
+    Ansi,
+    /// Wrap-around or NULL, as before ANSI mode.
+    Legacy,
+    /// NULL: `try_cast`, `try_add`.
+    Try,
+}
+
+impl Settings {
+    /// What `spark.sql.ansi.enabled` means for an operator.
+    pub fn mode(&self) -> EvalMode {
+        if self.ansi { EvalMode::Ansi } else { EvalMode::Legacy }
+    }
+}
+
 /// What is constant during one epoch.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EvalContext {
@@ -98,6 +116,11 @@ pub trait ScalarFunction: fmt::Debug + Send + Sync {
     /// False if two evaluations over the same row may differ (`rand`, `uuid`): such a call is never moved.
     fn is_deterministic(&self) -> bool {
         true
+    }
+
+    /// Lends the result instead of computing it, where it is an argument or a part of one (a field of a struct).
+    fn lend<'a>(&self, _args: &[ColumnRef<'a>]) -> Option<ColumnRef<'a>> {
+        None
     }
 
     /// Computes `rows.len()` results into `out`, which is cleared by the caller. Rows that do not count may hold

@@ -137,17 +137,21 @@ impl Call {
         let Self { function, args, span, out } = self;
         out.clear();
         let count = args.len();
-        let result = if count <= ARGS_INLINE {
-            let mut columns = [NOTHING; ARGS_INLINE];
-            for (column, arg) in columns.iter_mut().zip(args) {
+        let (mut few, many);
+        let columns = if count <= ARGS_INLINE {
+            few = [NOTHING; ARGS_INLINE];
+            for (column, arg) in few.iter_mut().zip(args) {
                 *column = arg.eval(cx, block)?;
             }
-            function.eval(cx, &columns[..count], &block.rows(), out)
+            &few[..count]
         } else {
-            let columns: Vec<_> = args.iter_mut().map(|arg| arg.eval(cx, block)).collect::<Result<_>>()?;
-            function.eval(cx, &columns, &block.rows(), out)
+            many = args.iter_mut().map(|arg| arg.eval(cx, block)).collect::<Result<Vec<_>>>()?;
+            &many[..]
         };
-        result.map_err(|e| e.at(*span))?;
+        if let Some(column) = function.lend(columns) {
+            return Ok(column);
+        }
+        function.eval(cx, columns, &block.rows(), out).map_err(|e| e.at(*span))?;
         assert_eq!(out.len(), block.len(), "{} computes one result a row", function.name());
         Ok(out.view())
     }

@@ -14,11 +14,15 @@ mod apply;
 mod ast;
 mod bound;
 pub mod cast;
+pub mod decimal;
 mod eval;
+mod fold;
 pub mod function;
+pub(crate) mod kernel;
 mod lazy;
+mod wide;
 
 pub use apply::{Arg, Ret, apply1, apply2, apply3};
 pub use ast::{BinaryOp, Expr, ExprKind, SortKey, UnaryOp, col, lit};
-pub use bound::{BoundExpr, BoundKind, EvalContext, FunctionCall, ScalarFunction, Settings};
+pub use bound::{BoundExpr, BoundKind, EvalContext, EvalMode, FunctionCall, ScalarFunction, Settings};
 pub use eval::Evaluator;

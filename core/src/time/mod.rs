@@ -3,11 +3,12 @@
 //!
 //! Rooms: `calendar` counts days (proleptic Gregorian, any year), `zone` knows zone names and offsets as Java spells
 //! them, `clock` is a zone's clock that remembers its offset, `shift` moves times by spans, `text` has Spark's rules
-//! for casting strings to and from dates and timestamps, `pattern` those of datetime patterns. Casts, functions and
-//! formats share them.
+//! for casting strings to and from dates and timestamps, `interval` those for intervals, `pattern` those of datetime
+//! patterns. Casts, functions and formats share them.
 
 pub mod calendar;
 mod clock;
+pub mod interval;
 pub mod pattern;
 mod shift;
 pub mod text;

@@ -1,15 +1,138 @@
 //! Casts: which type may become which, explicitly (`CAST`) and implicitly (coercion), and how values change.
+//!
+//! `rules` says what is allowed and which type two types have in common; the other files hold the kernels, one file
+//! a family. A cast is a [`ScalarFunction`] like any other, so that plans compare and move it without knowing it.
 
-use super::{BoundExpr, Settings};
+mod datetime;
+mod nested;
+mod number;
+mod parse;
+pub mod print;
+mod rules;
+
+use alloc::{format, string::String};
+
+use jiff::tz::TimeZone;
+
+use super::{BoundExpr, EvalContext, EvalMode, ScalarFunction, Settings, fold, kernel};
 use crate::{
+    block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
     schema::DataType,
 };
 
-/// Casts as Spark does on its own where a function or operator wants type `to`; an error if it would not.
-pub fn implicit(expr: BoundExpr, to: &DataType, _settings: &Settings) -> Result<BoundExpr> {
+pub(crate) use rules::tightest;
+pub use rules::{common_type, common_type_of, is_allowed};
+
+/// `CAST(expr AS to)`; `mode` is the session's, or [`EvalMode::Try`] for `try_cast`.
+pub fn explicit(expr: BoundExpr, to: &DataType, mode: EvalMode, settings: &Settings) -> Result<BoundExpr> {
     if expr.data_type == *to {
         return Ok(expr);
     }
-    Err(Error::invalid(alloc::format!("cannot use {} as {to}", expr.data_type)))
+    if !is_allowed(&expr.data_type, to, mode) {
+        let text = format!("cannot cast {} to {to}", expr.data_type);
+        return Err(Error::unsupported("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", text));
+    }
+    Ok(cast(expr, to, mode, settings))
+}
+
+/// Casts as Spark does on its own where a function or operator wants type `to`; an error if it would not.
+pub fn implicit(expr: BoundExpr, to: &DataType, settings: &Settings) -> Result<BoundExpr> {
+    if expr.data_type == *to {
+        return Ok(expr);
+    }
+    if !rules::is_implicit(&expr.data_type, to, settings.ansi) {
+        let text = format!("cannot use {} as {to}", expr.data_type);
+        return Err(Error::unsupported("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", text));
+    }
+    Ok(cast(expr, to, settings.mode(), settings))
+}
+
+/// Casts to a type that coercion has chosen; no cast if it is that type already.
+pub(crate) fn coerced(expr: BoundExpr, to: &DataType, settings: &Settings) -> BoundExpr {
+    if expr.data_type == *to { expr } else { cast(expr, to, settings.mode(), settings) }
+}
+
+fn cast(expr: BoundExpr, to: &DataType, mode: EvalMode, settings: &Settings) -> BoundExpr {
+    if expr.as_literal().is_some_and(Value::is_null) {
+        return BoundExpr::literal(Value::Null, to.clone());
+    }
+    // A NaN has no decimal; every other failure is an error in ANSI mode.
+    let nullable = expr.nullable || mode != EvalMode::Ansi || matches!(to, DataType::Decimal(..));
+    let function =
+        Cast { to: to.clone(), mode, zone: settings.time_zone.clone(), zone_name: settings.time_zone_name.clone() };
+    fold::constant(BoundExpr::call(function, [expr].into(), to.clone()).nullable(nullable))
+}
+
+/// A cast, with what the session said about it.
+#[derive(Clone, Debug)]
+struct Cast {
+    to: DataType,
+    mode: EvalMode,
+    zone: TimeZone,
+    zone_name: String,
+}
+
+impl ScalarFunction for Cast {
+    fn name(&self) -> &'static str {
+        if self.mode == EvalMode::Try { "try_cast" } else { "cast" }
+    }
+
+    fn parameters(&self) -> String {
+        format!("{} {:?} {}", self.to, self.mode, self.zone_name)
+    }
+
+    fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        self.eval(&args[0], rows, out)
+    }
+}
+
+impl Cast {
+    fn eval(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        use DataType::{
+            Array, Binary, Boolean, Date, Decimal, IntervalDayTime, IntervalYearMonth, Null, String, Struct,
+        };
+        if kernel::all_null(&[from], rows, out) {
+            return Ok(());
+        }
+        match (from.data_type, &self.to) {
+            (a, b) if a == b => nested::copy(from, rows, out),
+            (Null, _) => nested::nulls(rows, out),
+            (_, String) => self.print_text(from, rows, out),
+            (String, _) => self.parse_text(from, rows, out)?,
+            (Struct(_) | Array(_), _) => self.convert_nested(from, rows, out)?,
+            (a, Binary) => nested::bytes_of_integer(from, a, rows, out),
+            (Date | IntervalDayTime | IntervalYearMonth, _) => self.from_datetime(from, rows, out)?,
+            (a, b) if a.is_timestamp() || b.is_timestamp() => self.convert_timestamp(from, rows, out)?,
+            (_, IntervalDayTime | IntervalYearMonth) => self.to_interval(from, rows, out)?,
+            (Boolean, _) => self.from_boolean(from, rows, out)?,
+            (_, Boolean) => self.to_boolean(from, rows, out),
+            (Decimal(..), _) => self.from_decimal(from, rows, out)?,
+            _ => self.convert_number(from, rows, out)?,
+        }
+        Ok(())
+    }
+
+    /// For text that is no value of the type.
+    fn invalid_input(&self, text: &str) -> Error {
+        let message =
+            format!("the value '{text}' of type STRING cannot be cast to {} because it is malformed", self.to);
+        Error::data("CAST_INVALID_INPUT", message).hint("try_cast gives NULL instead")
+    }
+
+    /// For a value that the type cannot hold.
+    fn overflow(&self, value: &str, from: &DataType) -> Error {
+        let message = format!("the value {value} of type {from} cannot be cast to {} due to an overflow", self.to);
+        Error::data("CAST_OVERFLOW", message).hint("try_cast gives NULL instead")
+    }
+
+    /// For digits that a DECIMAL cannot hold.
+    fn out_of_range(&self, value: &str) -> Error {
+        let message = format!("the value {value} cannot be represented as {}", self.to);
+        Error::data("NUMERIC_VALUE_OUT_OF_RANGE", message).hint("try_cast gives NULL instead")
+    }
+
+    fn with_target(&self, to: &DataType) -> Self {
+        Self { to: to.clone(), ..self.clone() }
+    }
 }

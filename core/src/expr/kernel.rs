@@ -1,0 +1,259 @@
+//! Vector loops over columns: one closure per row type, inlined; constants are not broadcast; NULL in, NULL out.
+//!
+//! Kernels compute every row, counting or not, because a loop without branches is faster than one that asks.
+//! A closure that can fail says so with a flag beside its result; only if a flag was raised is it asked again, row
+//! by row, which of the rows that count failed. So an error never comes from a row that nobody asked about, nor
+//! from the unspecified value behind a NULL.
+
+use super::EvalMode;
+use crate::{
+    block::{Column, ColumnRef, Native, Rows},
+    error::{Error, Result},
+};
+
+/// `out[row] = f(a[row])`.
+pub(crate) fn unary<A: Native, R: Native>(a: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column, f: impl Fn(A) -> R) {
+    if all_null(&[a], rows, out) {
+        return;
+    }
+    map(a.as_slice(), a.is_constant, out.native_mut(rows.len()), f);
+    nulls_of(&[a], out);
+}
+
+/// As [`unary`]; `f` also says whether it failed. A failure is an error (ANSI) or NULL.
+pub(crate) fn unary_checked<A: Native, R: Native>(
+    a: &ColumnRef<'_>,
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mode: EvalMode,
+    f: impl Fn(A) -> (R, bool),
+    error: impl Fn(A) -> Error,
+) -> Result<()> {
+    if all_null(&[a], rows, out) {
+        return Ok(());
+    }
+    let values = a.as_slice::<A>();
+    let mut failed = false;
+    map(values, a.is_constant, out.native_mut(rows.len()), |x| {
+        let (result, bad) = f(x);
+        failed |= bad;
+        result
+    });
+    nulls_of(&[a], out);
+    if !failed {
+        return Ok(());
+    }
+    settle(rows, out, &[a], mode, |row| f(values[a.index(row)]).1, |row| error(values[a.index(row)]))
+}
+
+/// `out[row] = f(a[row], b[row])`.
+pub(crate) fn binary<A: Native, B: Native, R: Native>(
+    a: &ColumnRef<'_>,
+    b: &ColumnRef<'_>,
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: impl Fn(A, B) -> R,
+) {
+    if all_null(&[a, b], rows, out) {
+        return;
+    }
+    zip((a.as_slice(), a.is_constant), (b.as_slice(), b.is_constant), out.native_mut(rows.len()), f);
+    nulls_of(&[a, b], out);
+}
+
+/// As [`binary`]; `f` also says whether it failed. A failure is an error (ANSI) or NULL.
+pub(crate) fn binary_checked<A: Native, B: Native, R: Native>(
+    a: &ColumnRef<'_>,
+    b: &ColumnRef<'_>,
+    rows: &Rows<'_>,
+    out: &mut Column,
+    mode: EvalMode,
+    f: impl Fn(A, B) -> (R, bool),
+    error: impl Fn(A, B) -> Error,
+) -> Result<()> {
+    if all_null(&[a, b], rows, out) {
+        return Ok(());
+    }
+    let (x, y) = (a.as_slice::<A>(), b.as_slice::<B>());
+    let mut failed = false;
+    zip((x, a.is_constant), (y, b.is_constant), out.native_mut(rows.len()), |x, y| {
+        let (result, bad) = f(x, y);
+        failed |= bad;
+        result
+    });
+    nulls_of(&[a, b], out);
+    if !failed {
+        return Ok(());
+    }
+    let at = |row| (x[a.index(row)], y[b.index(row)]);
+    let is_bad = |row| f(at(row).0, at(row).1).1;
+    settle(rows, out, &[a, b], mode, is_bad, |row| error(at(row).0, at(row).1))
+}
+
+/// `out[row] = f(a[row], b[row])` into bits.
+pub(crate) fn compare<A: Native>(
+    a: &ColumnRef<'_>,
+    b: &ColumnRef<'_>,
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: impl Fn(A, A) -> bool,
+) {
+    if all_null(&[a, b], rows, out) {
+        return;
+    }
+    let (len, words) = (rows.len(), out.bools_mut(rows.len()).words_mut());
+    let (x, y) = (a.as_slice::<A>(), b.as_slice::<A>());
+    match (a.is_constant, b.is_constant) {
+        (true, true) => fill(words, len, f(x[0], y[0])),
+        (false, true) => bits_of(&x[..len], words, |x| f(x, y[0])),
+        (true, false) => bits_of(&y[..len], words, |y| f(x[0], y)),
+        (false, false) => bits_of_two(&x[..len], &y[..len], words, f),
+    }
+    nulls_of(&[a, b], out);
+}
+
+/// `out[row] = f(row)` for every row of which no argument is NULL; other rows are NULL.
+pub(crate) fn predicate(args: &[&ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column, f: impl Fn(usize) -> bool) {
+    if all_null(args, rows, out) {
+        return;
+    }
+    let bits = out.bools_mut(rows.len());
+    rows.for_each(|row| {
+        if args.iter().all(|a| a.is_valid(row)) && f(row) {
+            bits.set(row, true);
+        }
+    });
+    nulls_of(args, out);
+}
+
+/// If an argument is a constant NULL, makes every result NULL and says so.
+pub(crate) fn all_null(args: &[&ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> bool {
+    let is_null = args.iter().any(|a| a.is_constant && !a.is_valid(0));
+    if is_null {
+        out.clear();
+        (0..rows.len()).for_each(|_| out.push_null());
+    }
+    is_null
+}
+
+/// Makes the rows NULL in which an argument is. Constants were seen to by [`all_null`].
+pub(crate) fn nulls_of(args: &[&ColumnRef<'_>], out: &mut Column) {
+    args.iter().filter(|a| !a.is_constant).for_each(|a| out.set_validity(a.validity));
+}
+
+/// Fails, or makes NULL, the rows that count for which `is_bad`.
+pub(crate) fn settle(
+    rows: &Rows<'_>,
+    out: &mut Column,
+    args: &[&ColumnRef<'_>],
+    mode: EvalMode,
+    is_bad: impl Fn(usize) -> bool,
+    error: impl Fn(usize) -> Error,
+) -> Result<()> {
+    rows.try_for_each(|row| {
+        if args.iter().all(|a| a.is_valid(row)) && is_bad(row) {
+            if mode == EvalMode::Ansi {
+                return Err(error(row));
+            }
+            out.set_null(row);
+        }
+        Ok(())
+    })
+}
+
+#[inline(always)]
+fn map<A: Copy, R: Copy>(a: &[A], is_constant: bool, out: &mut [R], mut f: impl FnMut(A) -> R) {
+    if is_constant {
+        return out.fill(f(a[0]));
+    }
+    let a = &a[..out.len()];
+    out.iter_mut().zip(a).for_each(|(out, &a)| *out = f(a));
+}
+
+#[inline(always)]
+fn zip<A: Copy, B: Copy, R: Copy>(
+    (a, a_constant): (&[A], bool),
+    (b, b_constant): (&[B], bool),
+    out: &mut [R],
+    mut f: impl FnMut(A, B) -> R,
+) {
+    match (a_constant, b_constant) {
+        (true, _) => map(b, b_constant, out, |b| f(a[0], b)),
+        (false, true) => map(a, false, out, |a| f(a, b[0])),
+        (false, false) => {
+            let (a, b) = (&a[..out.len()], &b[..out.len()]);
+            out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (&a, &b))| *out = f(a, b));
+        }
+    }
+}
+
+fn fill(words: &mut [u64], len: usize, bit: bool) {
+    for (w, word) in words.iter_mut().enumerate() {
+        let rows = (len - w * 64).min(64);
+        *word = if bit { u64::MAX >> (64 - rows) } else { 0 };
+    }
+}
+
+#[inline(always)]
+fn bits_of<A: Copy>(a: &[A], words: &mut [u64], f: impl Fn(A) -> bool) {
+    for (word, chunk) in words.iter_mut().zip(a.chunks(64)) {
+        let mut bytes = [0_u8; 64];
+        bytes.iter_mut().zip(chunk).for_each(|(byte, &a)| *byte = u8::from(f(a)));
+        *word = pack(&bytes);
+    }
+}
+
+#[inline(always)]
+fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], f: impl Fn(A, A) -> bool) {
+    for (word, (a, b)) in words.iter_mut().zip(a.chunks(64).zip(b.chunks(64))) {
+        let mut bytes = [0_u8; 64];
+        bytes.iter_mut().zip(a.iter().zip(b)).for_each(|(byte, (&a, &b))| *byte = u8::from(f(a, b)));
+        *word = pack(&bytes);
+    }
+}
+
+/// 64 bytes of 0 or 1 to bits: one multiplication gathers the low bits of eight bytes in the top byte.
+#[inline(always)]
+fn pack(bytes: &[u8; 64]) -> u64 {
+    let mut word = 0;
+    for (i, eight) in bytes.chunks_exact(8).enumerate() {
+        let eight = eight.iter().rev().fold(0_u64, |w, &b| w << 8 | u64::from(b));
+        word |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{block::Value, schema::DataType};
+    use alloc::vec::Vec;
+
+    #[test]
+    fn packing_keeps_the_order_of_rows() {
+        for i in 0..64 {
+            let mut bytes = [0; 64];
+            bytes[i] = 1;
+            bytes[63 - i] = 1;
+            assert_eq!(pack(&bytes), 1 << i | 1 << (63 - i));
+        }
+    }
+
+    #[test]
+    fn a_failure_counts_only_where_it_was_asked_for() {
+        let column = |values: &[Value]| Column::from_values(DataType::Int32, values);
+        let a = column(&[1.into(), Value::Null, i32::MAX.into(), i32::MAX.into()]);
+        let one = column(&[1.into()]);
+        let add = |rows: &Rows<'_>, mode| {
+            let mut out = Column::new(DataType::Int32);
+            let overflow = |_: i32, _: i32| Error::data("ARITHMETIC_OVERFLOW", "overflow");
+            binary_checked(&a.view(), &one.view_constant(), rows, &mut out, mode, i32::overflowing_add, overflow)
+                .map(|()| (0..4).map(|i| out.view().value(i)).collect::<Vec<_>>())
+        };
+        let all = Rows::new(4, None);
+        assert!(add(&all, EvalMode::Ansi).is_err());
+        assert_eq!(add(&all, EvalMode::Try).unwrap(), [2.into(), Value::Null, Value::Null, Value::Null]);
+        let some = [true, true, false, false].into_iter().collect::<crate::block::Bitmap>();
+        assert_eq!(add(&Rows::new(4, Some(some.view())), EvalMode::Ansi).unwrap()[..2], [2.into(), Value::Null]);
+    }
+}

@@ -2,6 +2,35 @@
 //!
 //! An [`Aggregate`] holds the accumulators of *all groups* of one aggregate call, laid out by dense group id. It
 //! knows nothing of keys, windows or watermarks: `state/` gives it group ids, `exec/` tells it when to emit.
+//!
+//! ```text
+//!   call, bound by name ──► AggregateFunction::bind ──► BoundAggregate ── make() ──► Aggregate
+//!                            types, literals captured    plans hold it               Cells<Kernel>: one cell a group
+//! ```
+//! `cells` turns a [`cells::Kernel`] (what one cell does) into an [`Aggregate`]; `batch` has the loops over rows,
+//! `item` the values of any type that cells keep, `codec` the bytes they are saved as. All other files are families
+//! of functions. [`BoundAggregate::distinct`] wraps any of them.
+
+mod batch;
+mod call;
+mod cells;
+mod codec;
+mod collect;
+mod count;
+mod covariance;
+mod decimal;
+mod extreme;
+mod first;
+mod item;
+mod mode;
+mod moments;
+mod percentile;
+mod percentile_approx;
+mod quantiles;
+mod sum;
+mod tally;
+#[cfg(test)]
+mod testing;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, fmt};
@@ -68,6 +97,8 @@ pub struct AggregateCall<'a> {
     pub args: Vec<BoundExpr>,
     /// `IGNORE NULLS`
     pub ignore_nulls: bool,
+    /// `WITHIN GROUP (ORDER BY x)` was written: the last argument is its `x`.
+    pub ordered: bool,
     /// `WITHIN GROUP (ORDER BY x DESC)`
     pub descending: bool,
     /// The session's settings.
@@ -106,7 +137,18 @@ impl fmt::Debug for BoundAggregate {
     }
 }
 
-const FAMILIES: &[&[AggregateFunction]] = &[];
+const FAMILIES: &[&[AggregateFunction]] = &[
+    count::FUNCTIONS,
+    sum::FUNCTIONS,
+    extreme::FUNCTIONS,
+    first::FUNCTIONS,
+    moments::FUNCTIONS,
+    covariance::FUNCTIONS,
+    collect::FUNCTIONS,
+    mode::FUNCTIONS,
+    percentile::FUNCTIONS,
+    percentile_approx::FUNCTIONS,
+];
 
 /// The aggregate function of this name, ignoring case.
 pub fn lookup(name: &str) -> Option<(&'static str, &'static AggregateFunction)> {

@@ -1,0 +1,152 @@
+//! One cell a group: what almost every aggregate is made of. A [`Kernel`] says what a cell is and how rows go into
+//! it; [`Cells`] keeps the cells by group id and is the [`Aggregate`].
+
+use alloc::vec::Vec;
+use core::{any::Any, fmt::Debug};
+
+use super::{Aggregate, batch::Batch, codec::Scalar};
+use crate::{
+    block::{Column, ColumnRef, Rows},
+    error::{Error, Result},
+};
+
+/// What one kind of aggregate does with the cell of a group.
+pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
+    /// The accumulator of one group.
+    type Cell: Debug + Send + 'static;
+
+    /// First byte of what [`Cells`] saves; changes when the layout of a cell does.
+    const VERSION: u8 = 1;
+
+    /// The accumulator before any row.
+    fn empty(&self) -> Self::Cell;
+
+    /// Adds rows; gives by how much the cells' memory outside of themselves grew.
+    fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize>;
+
+    /// Adds another accumulator.
+    fn merge(&self, cell: &mut Self::Cell, other: &Self::Cell) -> Result<()>;
+
+    /// Appends the result.
+    fn emit(&self, cell: &Self::Cell, out: &mut Column) -> Result<()>;
+
+    /// Appends the accumulator's bytes.
+    fn save(&self, cell: &Self::Cell, out: &mut Vec<u8>);
+
+    /// Reads what `save` wrote.
+    fn load(&self, bytes: &mut &[u8]) -> Result<Self::Cell>;
+
+    /// Memory a cell holds outside of itself; must be cheap.
+    fn heap(&self, _cell: &Self::Cell) -> usize {
+        0
+    }
+
+    /// Calls `f` with the cell of every row that has values in the first `args` arguments, and keeps count of the
+    /// memory: for kernels whose cells grow.
+    fn grow_each(
+        &self,
+        cells: &mut [Self::Cell],
+        batch: &Batch<'_>,
+        args: usize,
+        mut f: impl FnMut(&mut Self::Cell, usize) -> Result<()>,
+    ) -> Result<isize> {
+        let mut grown = 0_isize;
+        batch.try_each_valid(args, |row, group| {
+            let cell = &mut cells[group];
+            let before = self.heap(cell);
+            f(cell, row)?;
+            grown += self.heap(cell) as isize - before as isize;
+            Ok::<_, Error>(())
+        })?;
+        Ok(grown)
+    }
+}
+
+/// The cells of all groups.
+#[derive(Debug)]
+pub(super) struct Cells<K: Kernel> {
+    kernel: K,
+    cells: Vec<K::Cell>,
+    /// Sum of [`Kernel::heap`] over the cells.
+    heap: usize,
+}
+
+impl<K: Kernel> Cells<K> {
+    pub fn new(kernel: K) -> Self {
+        Self { kernel, cells: Vec::new(), heap: 0 }
+    }
+
+    fn resize_heap(&mut self, before: usize, after: usize) {
+        self.heap = self.heap + after - before;
+    }
+
+    fn replace(&mut self, group: u32, cell: K::Cell) {
+        let after = self.kernel.heap(&cell);
+        let before = self.kernel.heap(&core::mem::replace(&mut self.cells[group as usize], cell));
+        self.resize_heap(before, after);
+    }
+}
+
+impl<K: Kernel> Aggregate for Cells<K> {
+    fn grow(&mut self, groups: usize) {
+        if groups > self.cells.len() {
+            self.cells.resize_with(groups, || self.kernel.empty());
+        }
+    }
+
+    fn update(&mut self, args: &[ColumnRef<'_>], groups: &[u32], rows: &Rows<'_>) -> Result<()> {
+        let grown = self.kernel.update(&mut self.cells, &Batch::new(args, groups, rows))?;
+        self.heap = self.heap.saturating_add_signed(grown);
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()> {
+        assert_eq!(from.len(), to.len(), "each accumulator goes somewhere");
+        let other = other.as_any().downcast_ref::<Self>();
+        let other = other.unwrap_or_else(|| panic!("{:?} meets another aggregate", self.kernel));
+        for (&source, &target) in from.iter().zip(to) {
+            let cell = &mut self.cells[target as usize];
+            let before = self.kernel.heap(cell);
+            self.kernel.merge(cell, &other.cells[source as usize])?;
+            let after = self.kernel.heap(cell);
+            self.resize_heap(before, after);
+        }
+        Ok(())
+    }
+
+    fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {
+        groups.iter().try_for_each(|&g| self.kernel.emit(&self.cells[g as usize], out))
+    }
+
+    fn reset(&mut self, groups: &[u32]) {
+        for &group in groups {
+            let empty = self.kernel.empty();
+            self.replace(group, empty);
+        }
+    }
+
+    fn save(&self, groups: &[u32], out: &mut Vec<u8>) {
+        K::VERSION.save(out);
+        groups.iter().for_each(|&g| self.kernel.save(&self.cells[g as usize], out));
+    }
+
+    fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()> {
+        let version = u8::load(bytes)?;
+        if version != K::VERSION {
+            return Err(Error::corrupt(alloc::format!("saved state has version {version}, not {}", K::VERSION)));
+        }
+        for &group in groups {
+            let cell = self.kernel.load(bytes)?;
+            self.replace(group, cell);
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<K::Cell>() + self.heap
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,181 @@
+//! `min` and `max` of any type with an order. NaN is the largest float; of equals the first seen is kept.
+
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use super::{
+    AggregateCall, AggregateFunction, BoundAggregate,
+    batch::Batch,
+    cells::Kernel,
+    codec::Scalar,
+    item::{Item, with_item},
+};
+use crate::{block::Column, error::Result, schema::DataType};
+
+pub(super) const FUNCTIONS: &[AggregateFunction] = &[
+    AggregateFunction { names: &["min"], bind: bind::<false> },
+    AggregateFunction { names: &["max"], bind: bind::<true> },
+    AggregateFunction { names: &["bool_and", "every"], bind: bind_boolean::<false> },
+    AggregateFunction { names: &["bool_or", "some", "any"], bind: bind_boolean::<true> },
+];
+
+fn bind<const MAX: bool>(call: AggregateCall<'_>) -> Result<BoundAggregate> {
+    call.arity(1..=1)?;
+    call.orderable(0)?;
+    let data_type = call.type_of(0).clone();
+    with_item!(data_type, I => call.finish(Extreme::<I, MAX>::new(&data_type), data_type, true))
+}
+
+/// AND is the least and OR the greatest of booleans.
+fn bind_boolean<const MAX: bool>(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
+    call.arity(1..=1)?;
+    call.coerce_boolean(0)?;
+    bind::<MAX>(call)
+}
+
+/// The least (`MAX` false) or greatest value.
+#[derive(Clone, Debug)]
+struct Extreme<I, const MAX: bool> {
+    data_type: DataType,
+    item: PhantomData<I>,
+}
+
+impl<I: Item, const MAX: bool> Extreme<I, MAX> {
+    fn new(data_type: &DataType) -> Self {
+        Self { data_type: data_type.clone(), item: PhantomData }
+    }
+
+    /// Whether `value` replaces what is kept.
+    #[inline]
+    fn wins(value: &I::Ref<'_>, kept: &I::Ref<'_>) -> bool {
+        if MAX { I::less(kept, value) } else { I::less(value, kept) }
+    }
+}
+
+impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
+    type Cell = Option<I::Owned>;
+
+    fn empty(&self) -> Self::Cell {
+        None
+    }
+
+    fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
+        let input = I::open(&batch.args[0]);
+        let mut grown = 0;
+        batch.each_valid(1, |row, group| {
+            let (cell, value) = (&mut cells[group], I::at(input, row));
+            if cell.as_ref().is_none_or(|kept| Self::wins(&value, &I::lend(kept))) {
+                grown -= self.heap(cell) as isize;
+                *cell = Some(I::own(value));
+                grown += self.heap(cell) as isize;
+            }
+        });
+        Ok(grown)
+    }
+
+    fn merge(&self, cell: &mut Self::Cell, other: &Self::Cell) -> Result<()> {
+        if let Some(value) = other
+            && cell.as_ref().is_none_or(|kept| Self::wins(&I::lend(value), &I::lend(kept)))
+        {
+            *cell = Some(value.clone());
+        }
+        Ok(())
+    }
+
+    fn emit(&self, cell: &Self::Cell, out: &mut Column) -> Result<()> {
+        match cell {
+            Some(value) => I::push(value, out),
+            None => out.push_null(),
+        }
+        Ok(())
+    }
+
+    fn save(&self, cell: &Self::Cell, out: &mut Vec<u8>) {
+        save_option::<I>(cell.as_ref(), out);
+    }
+
+    fn load(&self, bytes: &mut &[u8]) -> Result<Self::Cell> {
+        load_option::<I>(bytes, &self.data_type)
+    }
+
+    fn heap(&self, cell: &Self::Cell) -> usize {
+        cell.as_ref().map_or(0, I::heap)
+    }
+}
+
+/// Saves a value that may be absent.
+pub(super) fn save_option<I: Item>(value: Option<&I::Owned>, out: &mut Vec<u8>) {
+    value.is_some().save(out);
+    if let Some(value) = value {
+        I::save(value, out);
+    }
+}
+
+/// Reads what [`save_option`] wrote.
+pub(super) fn load_option<I: Item>(bytes: &mut &[u8], data_type: &DataType) -> Result<Option<I::Owned>> {
+    Ok(if bool::load(bytes)? { Some(I::load(bytes, data_type)?) } else { None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agg::testing::{Table, answer, answers, bind},
+        block::Value,
+    };
+
+    #[test]
+    fn nan_is_the_largest_and_zeros_are_equal() {
+        let nan = Some(f64::NAN);
+        let table = Table::doubles(&[&[Some(1.0), nan, Some(-5.0), nan, nan, Some(-0.0), Some(0.0), None]]);
+        let groups = [0, 0, 0, 1, 1, 2, 2, 3];
+        let results = |name| answers(&bind(name, table.args(), |_| ()).unwrap(), &table, &groups, 4).unwrap();
+        let (low, high) = (results("min"), results("max"));
+        let is_nan = |v: &Value| v.as_f64().is_some_and(f64::is_nan);
+        assert!(low[0] == Value::Float64(-5.0) && is_nan(&high[0]) && is_nan(&low[1]) && is_nan(&high[1]));
+        assert_eq!((&low[2], &high[2], &low[3]), (&Value::Float64(0.0), &Value::Float64(0.0), &Value::Null));
+    }
+
+    #[test]
+    fn every_type_has_a_least_and_a_greatest() {
+        let array = |v: &[Value]| Value::Array(v.to_vec());
+        let (one, two) = (Value::Int32(1), Value::Int32(2));
+        let cases: [(DataType, Vec<Value>, Value, Value); 5] = [
+            (DataType::String, ["b", "B", "é", "abc"].map(Value::from).into(), "B".into(), "é".into()),
+            (
+                DataType::Binary,
+                [alloc::vec![1], alloc::vec![128]].map(Value::Binary).into(),
+                Value::Binary(alloc::vec![1]),
+                Value::Binary(alloc::vec![128]),
+            ),
+            (DataType::Boolean, [true, false].map(Value::from).into(), false.into(), true.into()),
+            (
+                DataType::Decimal(8, 3),
+                [1125, -1125, 7000].map(Value::Decimal).into(),
+                Value::Decimal(-1125),
+                Value::Decimal(7000),
+            ),
+            (
+                DataType::Array(DataType::Int32.into()),
+                [array(&[one.clone(), two.clone()]), array(core::slice::from_ref(&one)), array(&[Value::Null])].into(),
+                array(&[Value::Null]),
+                array(&[one, two]),
+            ),
+        ];
+        for (data_type, mut values, low, high) in cases {
+            values.push(Value::Null);
+            let table = Table::new(&[(data_type, &values)]);
+            let result = |name| answer(&bind(name, table.args(), |_| ()).unwrap(), &table);
+            assert_eq!((result("min"), result("max")), (low, high));
+        }
+    }
+
+    #[test]
+    fn bool_and_or_ignore_null() {
+        let flags = [Some(true), Some(false), None, Some(true), None].map(|b| b.map_or(Value::Null, Value::Boolean));
+        let table = Table::new(&[(DataType::Boolean, &flags)]);
+        let results = |name| answers(&bind(name, table.args(), |_| ()).unwrap(), &table, &[0, 0, 0, 1, 2], 3).unwrap();
+        assert_eq!(results("every"), [false.into(), true.into(), Value::Null]);
+        assert_eq!(results("some"), [true.into(), true.into(), Value::Null]);
+    }
+}

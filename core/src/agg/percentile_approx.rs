@@ -1,0 +1,183 @@
+//! `percentile_approx`, `approx_percentile`: percentiles within a relative error of rank of `1 / accuracy`, given as
+//! values that occurred, in the argument's type.
+
+use alloc::{format, vec::Vec};
+
+use super::{
+    AggregateCall, AggregateFunction, BoundAggregate,
+    batch::Batch,
+    call::decimal_to_double,
+    cells::Kernel,
+    item::{Item, Number, Ordered},
+    percentile::Percentages,
+    quantiles::Quantiles,
+};
+use crate::{
+    block::{Column, Value},
+    error::Result,
+    schema::{DataType, Physical},
+};
+
+pub(super) const FUNCTIONS: &[AggregateFunction] =
+    &[AggregateFunction { names: &["percentile_approx", "approx_percentile"], bind }];
+
+/// Spark's default.
+const ACCURACY: i64 = 10_000;
+
+fn bind(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
+    call.arity(2..=3)?;
+    let accuracy = if call.args.len() == 3 { take_accuracy(&mut call)? } else { ACCURACY };
+    let percentages = Percentages::take(&mut call, 1)?;
+    let source = match call.type_of(0) {
+        t @ (DataType::Date | DataType::Timestamp | DataType::TimestampNtz) => t.clone(),
+        t @ (DataType::IntervalYearMonth | DataType::IntervalDayTime) => t.clone(),
+        _ => {
+            call.coerce_numeric(0)?;
+            call.type_of(0).clone()
+        }
+    };
+    let data_type = percentages.result_type(source.clone());
+    call.finish(PercentileApprox { source, percentages, epsilon: 1.0 / accuracy as f64 }, data_type, true)
+}
+
+fn take_accuracy(call: &mut AggregateCall<'_>) -> Result<i64> {
+    let (value, data_type) = call.take_constant(2, "accuracy")?;
+    match value.as_i64() {
+        Some(accuracy) if (1..=i64::from(i32::MAX)).contains(&accuracy) => Ok(accuracy),
+        Some(accuracy) => Err(call.out_of_range("accuracy", "(0, 2147483647]", accuracy)),
+        None if value == Value::Null => Err(call.unexpected_null("accuracy")),
+        None => Err(call.unexpected(2, &data_type, "INTEGRAL")),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct PercentileApprox {
+    source: DataType,
+    percentages: Percentages,
+    epsilon: f64,
+}
+
+impl PercentileApprox {
+    fn insert<T: Ordered>(
+        &self,
+        cells: &mut [Quantiles],
+        batch: &Batch<'_>,
+        to_double: impl Fn(T) -> f64,
+    ) -> Result<isize> {
+        let input = Number::<T>::open(&batch.args[0]);
+        self.grow_each(cells, batch, 1, |cell, row| {
+            cell.insert(to_double(Number::<T>::at(input, row)));
+            Ok(())
+        })
+    }
+
+    fn push(&self, value: f64, out: &mut Column) {
+        match &self.source {
+            DataType::Decimal(_, scale) => out.push(to_decimal(value, *scale)),
+            other => match other.physical() {
+                Physical::Int8 => out.push(value as i8),
+                Physical::Int16 => out.push(value as i16),
+                Physical::Int32 => out.push(value as i32),
+                Physical::Int64 => out.push(value as i64),
+                Physical::Float32 => out.push(value as f32),
+                _ => out.push(value),
+            },
+        }
+    }
+}
+
+impl Kernel for PercentileApprox {
+    type Cell = Quantiles;
+
+    fn empty(&self) -> Quantiles {
+        Quantiles::new(self.epsilon)
+    }
+
+    fn update(&self, cells: &mut [Quantiles], batch: &Batch<'_>) -> Result<isize> {
+        match (&self.source, self.source.physical()) {
+            (DataType::Decimal(_, scale), _) => self.insert(cells, batch, |x| decimal_to_double(x, *scale)),
+            (_, Physical::Int8) => self.insert(cells, batch, |x: i8| x.into()),
+            (_, Physical::Int16) => self.insert(cells, batch, |x: i16| x.into()),
+            (_, Physical::Int32) => self.insert(cells, batch, |x: i32| x.into()),
+            (_, Physical::Int64) => self.insert(cells, batch, |x: i64| x as f64),
+            (_, Physical::Float32) => self.insert(cells, batch, |x: f32| x.into()),
+            _ => self.insert(cells, batch, |x: f64| x),
+        }
+    }
+
+    fn merge(&self, cell: &mut Quantiles, other: &Quantiles) -> Result<()> {
+        cell.merge(other);
+        Ok(())
+    }
+
+    fn emit(&self, cell: &Quantiles, out: &mut Column) -> Result<()> {
+        let percentiles = cell.query(&self.percentages.list);
+        self.percentages.emit(&percentiles, out, |&value, out| self.push(value, out));
+        Ok(())
+    }
+
+    fn save(&self, cell: &Quantiles, out: &mut Vec<u8>) {
+        cell.save(out);
+    }
+
+    fn load(&self, bytes: &mut &[u8]) -> Result<Quantiles> {
+        Quantiles::load(self.epsilon, bytes)
+    }
+
+    fn heap(&self, cell: &Quantiles) -> usize {
+        cell.heap()
+    }
+}
+
+/// The unscaled decimal nearest to a double that came from one.
+fn to_decimal(value: f64, scale: i8) -> i128 {
+    let places = usize::try_from(scale).unwrap_or(0);
+    let mut digits = format!("{value:.places$}");
+    digits.retain(|c| c != '.');
+    digits.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agg::testing::{Table, answer, bind, lit},
+        expr::BoundExpr,
+    };
+
+    fn list(percentages: &[f64]) -> BoundExpr {
+        let values = percentages.iter().map(|&p| p.into()).collect();
+        lit(Value::Array(values), DataType::Array(DataType::Float64.into()))
+    }
+
+    #[test]
+    fn answers_are_values_that_occurred_in_their_type() {
+        let table = Table::new(&[(DataType::Decimal(3, 2), &[350, 150, 225].map(Value::Decimal))]);
+        let call = bind("percentile_approx", [table.args(), [list(&[0.1, 0.5, 0.9])].into()].concat(), |_| ());
+        let expected = Value::Array([150, 225, 350].map(Value::Decimal).into());
+        assert_eq!(answer(&call.unwrap(), &table), expected);
+    }
+
+    #[test]
+    fn many_rows_give_the_answers_of_spark() {
+        let mut aggregate = {
+            let args = [BoundExpr::column(0, DataType::Int64, true), list(&[0.5, 0.95, 0.99])];
+            (bind("percentile_approx", args.into(), |_| ()).unwrap().make)()
+        };
+        aggregate.grow(1);
+        let values: Vec<Value> = (1..=10_000_i64).map(Value::from).collect();
+        let column = Column::from_values(DataType::Int64, &values);
+        let rows = crate::block::Rows::new(values.len(), None);
+        aggregate.update(&[column.view()], &alloc::vec![0; values.len()], &rows).unwrap();
+        let mut out = Column::new(DataType::Array(DataType::Int64.into()));
+        aggregate.emit(&[0], &mut out).unwrap();
+        assert_eq!(out.view().value(0), Value::Array([4999_i64, 9499, 9899].map(Value::from).into()));
+    }
+
+    #[test]
+    fn accuracy_is_a_positive_integer() {
+        let args = [BoundExpr::column(0, DataType::Int64, true), list(&[0.5]), lit(0, DataType::Int32)];
+        let error = bind("percentile_approx", args.into(), |_| ()).unwrap_err();
+        assert_eq!(error.error_class(), Some("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"));
+    }
+}

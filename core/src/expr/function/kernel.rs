@@ -86,6 +86,11 @@ impl Call<'_> {
         Ok(common)
     }
 
+    /// Casts argument `index` as `CAST` or `TRY_CAST` would.
+    pub(super) fn cast(&mut self, index: usize, to: &DataType, _is_try: bool) -> Result<()> {
+        self.coerce(index, to)
+    }
+
     /// The arguments, whose number was checked.
     pub(super) fn take_args<const N: usize>(self) -> [BoundExpr; N] {
         let count = self.args.len();
@@ -292,7 +297,7 @@ pub(super) fn vector1<A: Native, R: Native>(
     args: &[ColumnRef<'_>],
     rows: &Rows<'_>,
     out: &mut Column,
-    f: impl Fn(A) -> R,
+    mut f: impl FnMut(A) -> R,
 ) {
     let a = &args[0];
     let values = a.as_slice::<A>();

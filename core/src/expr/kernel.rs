@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// `out[row] = f(a[row])`.
-pub(crate) fn unary<A: Native, R: Native>(a: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column, f: impl Fn(A) -> R) {
+pub(crate) fn unary<A: Native, R: Native>(a: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column, f: impl FnMut(A) -> R) {
     if all_null(&[a], rows, out) {
         return;
     }

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::cmp::Ordering;
 
-use super::{Call, Function, kernel::kernel, order::compare};
+use super::{Call, Function, define::define, order::compare};
 use crate::{
     block::{Value, Values},
     error::{Error, Result},
@@ -75,15 +75,15 @@ fn choose(condition: BoundExpr, then: BoundExpr, otherwise: BoundExpr) -> BoundE
 fn null_test(call: Call<'_>, wanted: bool) -> Result<BoundExpr> {
     call.arity(1..=1)?;
     let name = call.name;
-    Ok(call.finish(null_kernel(name, wanted), DataType::Boolean)?.nullable(false))
+    Ok(call.finish(null_test_function(name, wanted), DataType::Boolean)?.nullable(false))
 }
 
 fn is_not_null(arg: BoundExpr) -> BoundExpr {
-    BoundExpr::call(null_kernel("isnotnull", false), alloc::vec![arg], DataType::Boolean).nullable(false)
+    BoundExpr::call(null_test_function("isnotnull", false), alloc::vec![arg], DataType::Boolean).nullable(false)
 }
 
-fn null_kernel(name: &'static str, wanted: bool) -> impl crate::expr::ScalarFunction + 'static {
-    kernel(name, move |_, args, rows, out| {
+fn null_test_function(name: &'static str, wanted: bool) -> impl crate::expr::ScalarFunction + 'static {
+    define(name, move |_, args, rows, out| {
         let is_void = matches!(args[0].values, Values::Null);
         let bits = out.bools_mut(rows.len());
         (0..rows.len()).for_each(|row| bits.set(row, (is_void || !args[0].is_valid(row)) == wanted));
@@ -113,7 +113,7 @@ fn equality(call: &mut Call<'_>, null_safe: bool) -> Result<BoundExpr> {
     call.coerce_to_common(0..2)?;
     let nullable = !null_safe && call.args.iter().any(|a| a.nullable);
     let name = if null_safe { "equal_null" } else { "=" };
-    let run = kernel(name, move |_, args, rows, out| {
+    let run = define(name, move |_, args, rows, out| {
         let (a, b) = (&args[0], &args[1]);
         for row in 0..rows.len() {
             match (is_value(a, row), is_value(b, row)) {
@@ -143,7 +143,7 @@ fn extreme(mut call: Call<'_>, wanted: Ordering) -> Result<BoundExpr> {
     }
     let data_type = call.coerce_to_common(0..call.args.len())?;
     let nullable = call.args.iter().all(|a| a.nullable);
-    let run = kernel(call.name, move |_, args, rows, out| {
+    let run = define(call.name, move |_, args, rows, out| {
         for row in 0..rows.len() {
             let values = args.iter().filter(|a| is_value(a, row));
             let best = values.reduce(|best, a| if compare(a, row, best, row) == wanted { a } else { best });

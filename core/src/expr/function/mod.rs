@@ -3,8 +3,8 @@
 mod array;
 mod conditional;
 mod datetime;
+mod define;
 mod hash;
-mod kernel;
 mod math;
 mod order;
 mod string;

@@ -1,12 +1,12 @@
 //! Times as counts since the epoch: unix_seconds, unix_millis, timestamp_seconds, unix_date.
 
 use super::{
-    super::{Call, Function, kernel::vector1},
+    super::{Call, Function},
     datetime_overflow, fits,
 };
 use crate::{
     error::{Error, Result},
-    expr::{BoundExpr, apply1},
+    expr::{BoundExpr, apply1, kernel::unary},
     schema::DataType,
     time::{MICROS_PER_MILLI, MICROS_PER_SECOND, Micros},
 };
@@ -32,7 +32,7 @@ fn unix(mut call: Call<'_>, unit: Micros) -> Result<BoundExpr> {
         call.coerce(0, &DataType::Timestamp)?;
     }
     call.run(DataType::Int64, move |_, args, rows, out| {
-        vector1(args, rows, out, |micros: i64| micros.div_euclid(unit));
+        unary(&args[0], rows, out, |micros: i64| micros.div_euclid(unit));
         Ok(())
     })
 }
@@ -40,7 +40,7 @@ fn unix(mut call: Call<'_>, unit: Micros) -> Result<BoundExpr> {
 fn unix_date(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::Date])?;
     call.run(DataType::Int32, |_, args, rows, out| {
-        vector1(args, rows, out, |days: i32| days);
+        unary(&args[0], rows, out, |days: i32| days);
         Ok(())
     })
 }
@@ -48,7 +48,7 @@ fn unix_date(mut call: Call<'_>) -> Result<BoundExpr> {
 fn date_from_unix_date(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::Int32])?;
     call.run(DataType::Date, |_, args, rows, out| {
-        vector1(args, rows, out, |days: i32| days);
+        unary(&args[0], rows, out, |days: i32| days);
         Ok(())
     })
 }

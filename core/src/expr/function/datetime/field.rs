@@ -1,16 +1,13 @@
 //! Parts of dates, timestamps and intervals: year, dayofweek, hour, extract, date_part.
 
 use super::{
-    super::{
-        Call, Function,
-        kernel::{fill, vector1},
-    },
+    super::{Call, Function, define::fill},
     zone_of,
 };
 use crate::{
     block::{Native, Value, Values},
     error::{Error, Result},
-    expr::BoundExpr,
+    expr::{BoundExpr, kernel::unary},
     schema::DataType,
     time::{
         Clock, Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, Micros,
@@ -104,7 +101,7 @@ fn day_field<R: Native>(
 ) -> Result<BoundExpr> {
     if *call.type_of(0) == DataType::Date {
         return call.run(data_type, move |_, args, rows, out| {
-            vector1(args, rows, out, |days: i32| f(days.into()));
+            unary(&args[0], rows, out, |days: i32| f(days.into()));
             Ok(())
         });
     }
@@ -130,7 +127,7 @@ fn clock_field<R: Native>(
     let zone = zone_of(call.type_of(0), &call.settings.time_zone);
     call.run(data_type, move |_, args, rows, out| {
         let mut clock = Clock::new(&zone);
-        vector1(args, rows, out, |instant: i64| f(clock.local(instant)));
+        unary(&args[0], rows, out, |instant: i64| f(clock.local(instant)));
         Ok(())
     })
 }
@@ -258,13 +255,13 @@ fn of_months(mut call: Call<'_>, field: Field) -> Result<BoundExpr> {
     if field == Field::Year {
         call.name = "extract year";
         return call.run(DataType::Int32, |_, args, rows, out| {
-            vector1(args, rows, out, |months: i32| months / 12);
+            unary(&args[0], rows, out, |months: i32| months / 12);
             Ok(())
         });
     }
     call.name = "extract month";
     call.run(DataType::Int8, |_, args, rows, out| {
-        vector1(args, rows, out, |months: i32| (months % 12) as i8);
+        unary(&args[0], rows, out, |months: i32| (months % 12) as i8);
         Ok(())
     })
 }
@@ -273,15 +270,15 @@ fn of_day_time(mut call: Call<'_>, field: Field) -> Result<BoundExpr> {
     call.name = day_time_name(field);
     match field {
         Field::Day => call.run(DataType::Int32, |_, args, rows, out| {
-            vector1(args, rows, out, |micros: i64| (micros / MICROS_PER_DAY) as i32);
+            unary(&args[0], rows, out, |micros: i64| (micros / MICROS_PER_DAY) as i32);
             Ok(())
         }),
         Field::Second => call.run(SECONDS, |_, args, rows, out| {
-            vector1(args, rows, out, |micros: i64| i128::from(micros % MICROS_PER_MINUTE));
+            unary(&args[0], rows, out, |micros: i64| i128::from(micros % MICROS_PER_MINUTE));
             Ok(())
         }),
         _ => call.run(DataType::Int8, move |_, args, rows, out| {
-            vector1(args, rows, out, |micros: i64| small_part(micros, field));
+            unary(&args[0], rows, out, |micros: i64| small_part(micros, field));
             Ok(())
         }),
     }

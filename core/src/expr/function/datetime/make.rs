@@ -7,7 +7,7 @@ use alloc::format;
 use jiff::tz::TimeZone;
 
 use super::{
-    super::{Call, Function, kernel::each_row},
+    super::{Call, Function, define::each_row},
     zoned::Zones,
 };
 use crate::{

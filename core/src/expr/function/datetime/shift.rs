@@ -3,12 +3,12 @@
 use alloc::string::String;
 
 use super::{
-    super::{Call, Function, kernel::vector2},
+    super::{Call, Function},
     fits, zone_of,
 };
 use crate::{
     error::{Error, Result},
-    expr::{BoundExpr, apply1, apply2, apply3},
+    expr::{BoundExpr, apply1, apply2, apply3, kernel::binary},
     schema::DataType,
     time::{
         Clock, Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND,
@@ -39,7 +39,7 @@ fn date_add(mut call: Call<'_>, sign: i32) -> Result<BoundExpr> {
     }
     call.typed(&[DataType::Date, DataType::Int32])?;
     call.run(DataType::Date, move |_, args, rows, out| {
-        vector2(args, rows, out, |date: i32, days: i32| date.wrapping_add(days.wrapping_mul(sign)));
+        binary(&args[0], &args[1], rows, out, |date: i32, days: i32| date.wrapping_add(days.wrapping_mul(sign)));
         Ok(())
     })
 }
@@ -56,7 +56,7 @@ fn datediff(mut call: Call<'_>) -> Result<BoundExpr> {
     }
     call.typed(&[DataType::Date, DataType::Date])?;
     call.run(DataType::Int32, |_, args, rows, out| {
-        vector2(args, rows, out, |end: i32, start: i32| end.wrapping_sub(start));
+        binary(&args[0], &args[1], rows, out, |end: i32, start: i32| end.wrapping_sub(start));
         Ok(())
     })
 }

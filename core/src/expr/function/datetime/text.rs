@@ -9,12 +9,12 @@ use jiff::tz::TimeZone;
 
 use super::super::{
     Call, Function,
-    kernel::{each_row, fill, vector1},
+    define::{each_row, fill},
 };
 use crate::{
     block::{Column, ColumnRef, Native, Rows, Value},
     error::{Error, Result},
-    expr::{BoundExpr, EvalContext},
+    expr::{BoundExpr, EvalContext, kernel::unary},
     schema::DataType,
     time::{Clock, MICROS_PER_DAY, MICROS_PER_SECOND, Micros, pattern::Pattern},
 };
@@ -148,7 +148,7 @@ fn unix_timestamp(mut call: Call<'_>) -> Result<BoundExpr> {
         }
         // Unlike unix_seconds, this drops the fraction: half a second before the epoch is 0.
         return call.run(DataType::Int64, |_, args, rows, out| {
-            vector1(args, rows, out, |micros: i64| micros / MICROS_PER_SECOND);
+            unary(&args[0], rows, out, |micros: i64| micros / MICROS_PER_SECOND);
             Ok(())
         });
     }

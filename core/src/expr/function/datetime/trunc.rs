@@ -5,7 +5,7 @@ use alloc::format;
 use super::{
     super::{
         Call, Function,
-        kernel::{each_row, kernel},
+        define::{define, each_row},
     },
     fits, midnight, zone_of,
 };
@@ -161,7 +161,7 @@ fn time_bucket(mut call: Call<'_>) -> Result<BoundExpr> {
     call.default_arg(2, Value::Int64(epoch), of.clone());
     call.coerce(2, &of)?;
     let by_months = *call.type_of(0) == DataType::IntervalYearMonth;
-    let run = kernel(call.name, move |_, args, rows, out| {
+    let run = define(call.name, move |_, args, rows, out| {
         let mut clock = Clock::new(&zone);
         if by_months {
             return apply3(args, rows, out, |size: i32, ts: i64, origin: i64| {

@@ -4,7 +4,7 @@ use alloc::{format, string::String};
 
 use jiff::tz::TimeZone;
 
-use super::super::{Call, Function, kernel::each_row};
+use super::super::{Call, Function, define::each_row};
 use crate::{
     block::{Native, Value},
     error::{Error, Result},

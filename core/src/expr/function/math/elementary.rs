@@ -4,14 +4,14 @@
 
 use core::f64::consts;
 
-use super::super::{
-    Call, Function,
-    kernel::{vector1, vector2},
-};
+use super::super::{Call, Function};
 use crate::{
     block::Value,
     error::Result,
-    expr::{BoundExpr, apply1, apply2},
+    expr::{
+        BoundExpr, apply1, apply2,
+        kernel::{binary, unary},
+    },
     schema::DataType,
 };
 
@@ -55,7 +55,7 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
 fn double1(mut call: Call<'_>, f: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
     call.typed(&[DataType::Float64])?;
     call.run(DataType::Float64, move |_, args, rows, out| {
-        vector1(args, rows, out, &f);
+        unary(&args[0], rows, out, &f);
         Ok(())
     })
 }
@@ -63,7 +63,7 @@ fn double1(mut call: Call<'_>, f: impl Fn(f64) -> f64 + Send + Sync + 'static) -
 fn double2(mut call: Call<'_>, f: impl Fn(f64, f64) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
     call.typed(&[DataType::Float64, DataType::Float64])?;
     call.run(DataType::Float64, move |_, args, rows, out| {
-        vector2(args, rows, out, &f);
+        binary(&args[0], &args[1], rows, out, &f);
         Ok(())
     })
 }

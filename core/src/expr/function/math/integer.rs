@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
 
 use super::{
-    super::{Call, Function, kernel::fill},
+    super::{Call, Function, define::fill},
     overflow,
 };
 use crate::{
@@ -223,7 +223,7 @@ fn bucket_of<T: crate::block::Native>(
     number: impl Fn(T) -> f64 + Send + Sync + 'static,
 ) -> Result<BoundExpr> {
     call.run_nullable(DataType::Int64, move |_, args, rows, out| {
-        super::super::kernel::each_row(args, rows, out, |row, out| {
+        super::super::define::each_row(args, rows, out, |row, out| {
             let at = |i: usize| number(args[i].as_slice::<T>()[args[i].index(row)]);
             let buckets = args[3].as_slice::<i64>()[args[3].index(row)];
             match bucket(at(0), at(1), at(2), buckets) {

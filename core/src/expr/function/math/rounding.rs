@@ -5,16 +5,13 @@
 use core::fmt::Write;
 
 use super::{
-    super::{
-        Call, Function,
-        kernel::{kernel, vector1},
-    },
+    super::{Call, Function, define::define},
     overflow,
 };
 use crate::{
     block::{Native, Value},
     error::{Error, Result},
-    expr::{BoundExpr, apply1},
+    expr::{BoundExpr, apply1, kernel::unary},
     schema::DataType,
 };
 
@@ -102,8 +99,8 @@ fn round_floats<T: Native>(
     narrow: impl Fn(f64) -> T + Send + Sync + 'static,
 ) -> Result<BoundExpr> {
     let of = call.type_of(0).clone();
-    let run = kernel(call.name, move |_, args, rows, out| {
-        vector1(args, rows, out, |x: T| narrow(round_f64(widen(x), scale, mode)));
+    let run = define(call.name, move |_, args, rows, out| {
+        unary(&args[0], rows, out, |x: T| narrow(round_f64(widen(x), scale, mode)));
         Ok(())
     });
     call.finish(run.with(scale), of)
@@ -155,7 +152,7 @@ fn round_integers<T: Native + Into<i64> + TryFrom<i128>>(call: Call<'_>, mode: M
         return call.into_first();
     }
     let (ansi, name, digits) = (call.settings.ansi, call.name, scale.unsigned_abs().min(39));
-    let run = kernel(name, move |_, args, rows, out| {
+    let run = define(name, move |_, args, rows, out| {
         apply1(args, rows, out, |x: T| {
             let quotient = mode.divide(i128::from(x.into()), digits);
             let rounded = 10_i128.checked_pow(digits).map_or(0, |power| quotient * power);
@@ -179,7 +176,7 @@ fn round_decimals(call: Call<'_>, mode: Mode, (p, s): (u8, i8), scale: i32) -> R
     let DataType::Decimal(precision, new_scale) = to else { unreachable!("a rounded decimal is a decimal") };
     let (ansi, digits) = (call.settings.ansi, i32::from(s) - scale.min(s.into()));
     let bound = 10_i128.pow(u32::from(precision));
-    let run = kernel(call.name, move |_, args, rows, out| {
+    let run = define(call.name, move |_, args, rows, out| {
         apply1(args, rows, out, |x: i128| {
             let quotient = mode.divide(x, digits.unsigned_abs().min(39));
             let rounded = match 10_i128.checked_pow((-scale).max(0).unsigned_abs()) {
@@ -223,7 +220,7 @@ fn floor_or_ceil(mut call: Call<'_>, mode: Mode) -> Result<BoundExpr> {
             let to = DataType::Decimal((p - s as u8 + 1).min(38), 0);
             let digits = s.unsigned_abs().into();
             call.run(to, move |_, args, rows, out| {
-                vector1(args, rows, out, |x: i128| mode.divide(x, digits));
+                unary(&args[0], rows, out, |x: i128| mode.divide(x, digits));
                 Ok(())
             })
         }
@@ -288,7 +285,7 @@ fn abs(mut call: Call<'_>) -> Result<BoundExpr> {
 fn abs_floats<T: Native>(call: Call<'_>, f: impl Fn(T) -> T + Send + Sync + 'static) -> Result<BoundExpr> {
     let of = call.type_of(0).clone();
     call.run(of, move |_, args, rows, out| {
-        vector1(args, rows, out, &f);
+        unary(&args[0], rows, out, &f);
         Ok(())
     })
 }
@@ -299,7 +296,7 @@ fn abs_integers<T: Native>(call: Call<'_>, checked: fn(T) -> Option<T>, wrapping
     let (strict, name) = (call.settings.ansi || !of.is_integer(), call.name);
     call.run(of, move |_, args, rows, out| {
         if !strict {
-            vector1(args, rows, out, wrapping);
+            unary(&args[0], rows, out, wrapping);
             return Ok(());
         }
         apply1(args, rows, out, |x: T| checked(x).ok_or_else(|| overflow(name)))
@@ -329,7 +326,7 @@ fn sign(mut call: Call<'_>) -> Result<BoundExpr> {
 
 fn sign_of<T: Native>(call: Call<'_>, f: impl Fn(T) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
     call.run(DataType::Float64, move |_, args, rows, out| {
-        vector1(args, rows, out, &f);
+        unary(&args[0], rows, out, &f);
         Ok(())
     })
 }

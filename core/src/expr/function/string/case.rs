@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{
-    super::{Call, Function, kernel::fill},
+    super::{Call, Function, define::fill},
     char_count, text_or_binary,
 };
 use crate::{

@@ -5,7 +5,7 @@ use alloc::{borrow::ToOwned, string::String, vec::Vec};
 use super::{
     super::{
         Call, Function,
-        kernel::{each_row, fill},
+        define::{each_row, fill},
     },
     byte_offset, char_count,
 };

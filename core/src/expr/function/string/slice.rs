@@ -3,7 +3,10 @@
 use alloc::{string::String, vec::Vec};
 
 use super::{
-    super::{Call, Function, kernel::fill},
+    super::{
+        Call, Function,
+        define::{define, fill},
+    },
     byte_offset, char_count, text_or_binary,
 };
 use crate::{
@@ -347,13 +350,13 @@ fn mask(mut call: Call<'_>) -> Result<BoundExpr> {
     let replacements = [literal(1), literal(2), literal(3), literal(4)].map(Option::flatten);
     call.args.truncate(1);
     let parameters = alloc::format!("{replacements:?}");
-    let kernel = super::super::kernel::kernel(call.name, move |_, args, rows, out| {
+    let run = define(call.name, move |_, args, rows, out| {
         fill(args, rows, out, |(s,): (&str,), text: &mut String| {
             text.extend(s.chars().map(|c| masked(c, &replacements)));
             Ok(())
         })
     });
-    call.finish(kernel.with(parameters), DataType::String)
+    call.finish(run.with(parameters), DataType::String)
 }
 
 /// Replacements for upper case letters, lower case letters, digits and the rest; `None` keeps the character.

@@ -1,8 +1,8 @@
-//! What the families build their functions from: a [`Kernel`] (a name and a closure over columns), checked and typed
-//! arguments, and a row loop for results that are written rather than returned.
+//! What the families build their functions from: a [`Defined`] function (a name and a closure over columns), checked
+//! and typed arguments, and a row loop for results that are written rather than returned.
 //!
 //! A closure may capture what was known when it was bound; if two calls of one name can differ in what they
-//! captured, the kernel's parameters must say so.
+//! captured, the function's parameters must say so.
 
 use alloc::{
     string::{String, ToString},
@@ -11,31 +11,31 @@ use alloc::{
 use core::fmt;
 
 use super::{
-    super::{Arg, BoundExpr, EvalContext, Evaluator, ScalarFunction},
+    super::{Arg, BoundExpr, EvalContext, EvalMode, ScalarFunction, cast, fold},
     Call,
 };
 use crate::{
-    block::{Block, Column, ColumnRef, Native, Rows, Value},
+    block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
     schema::DataType,
 };
 
 /// A scalar function made of a name and a closure.
-pub(super) struct Kernel<F> {
+pub(super) struct Defined<F> {
     name: &'static str,
     parameters: String,
     run: F,
 }
 
 /// A function whose result depends on nothing but its arguments.
-pub(super) fn kernel<F>(name: &'static str, run: F) -> Kernel<F>
+pub(super) fn define<F>(name: &'static str, run: F) -> Defined<F>
 where
     F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
 {
-    Kernel { name, parameters: String::new(), run }
+    Defined { name, parameters: String::new(), run }
 }
 
-impl<F> Kernel<F> {
+impl<F> Defined<F> {
     /// Says what the closure captured, to tell calls of one name apart.
     pub(super) fn with(mut self, parameters: impl fmt::Display) -> Self {
         self.parameters = parameters.to_string();
@@ -43,13 +43,13 @@ impl<F> Kernel<F> {
     }
 }
 
-impl<F> fmt::Debug for Kernel<F> {
+impl<F> fmt::Debug for Defined<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.name, self.parameters)
     }
 }
 
-impl<F> ScalarFunction for Kernel<F>
+impl<F> ScalarFunction for Defined<F>
 where
     F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
 {
@@ -80,15 +80,21 @@ impl Call<'_> {
 
     /// Casts these arguments to the narrowest type that holds all of them, which is the answer.
     pub(super) fn coerce_to_common(&mut self, range: core::ops::Range<usize>) -> Result<DataType> {
-        let types = self.args[range.clone()].iter().map(|a| a.data_type.clone());
-        let common = types.reduce(|a, b| if a == DataType::Null { b } else { a }).unwrap_or(DataType::Null);
-        range.into_iter().try_for_each(|i| self.coerce(i, &common))?;
+        let types = self.args[range.clone()].iter().map(|a| &a.data_type);
+        let common = cast::common_type_of(types, self.settings).ok_or_else(|| self.different_types())?;
+        for arg in &mut self.args[range] {
+            let was = core::mem::replace(arg, BoundExpr::literal(Value::Null, DataType::Null));
+            *arg = cast::coerced(was, &common, self.settings);
+        }
         Ok(common)
     }
 
     /// Casts argument `index` as `CAST` or `TRY_CAST` would.
-    pub(super) fn cast(&mut self, index: usize, to: &DataType, _is_try: bool) -> Result<()> {
-        self.coerce(index, to)
+    pub(super) fn cast(&mut self, index: usize, to: &DataType, is_try: bool) -> Result<()> {
+        let mode = if is_try { EvalMode::Try } else { self.settings.mode() };
+        let arg = core::mem::replace(&mut self.args[index], BoundExpr::literal(Value::Null, DataType::Null));
+        self.args[index] = cast::explicit(arg, to, mode, self.settings).map_err(|e| e.at(self.span))?;
+        Ok(())
     }
 
     /// The arguments, whose number was checked.
@@ -106,25 +112,25 @@ impl Call<'_> {
         }
     }
 
-    /// A kernel over the arguments as they are now; NULL only if an argument is.
+    /// A closure over the arguments as they are now; NULL only if an argument is.
     pub(super) fn run<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
     where
         F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
     {
         let name = self.name;
-        self.finish(kernel(name, run), data_type)
+        self.finish(define(name, run), data_type)
     }
 
-    /// As [`Call::run`], for kernels that may give NULL for arguments that are not.
+    /// As [`Call::run`], for closures that may give NULL for arguments that are not.
     pub(super) fn run_nullable<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
     where
         F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
     {
         let name = self.name;
-        self.finish_nullable(kernel(name, run), data_type)
+        self.finish_nullable(define(name, run), data_type)
     }
 
-    /// As [`Call::run`], for kernels that never give NULL.
+    /// As [`Call::run`], for closures that never give NULL.
     pub(super) fn never_null<F>(self, data_type: DataType, run: F) -> Result<BoundExpr>
     where
         F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
@@ -144,13 +150,7 @@ impl Call<'_> {
         if let Some(value) = arg.as_literal() {
             return Ok(Some(value.clone()));
         }
-        let mut columns = Vec::new();
-        arg.collect_columns(&mut columns);
-        if !columns.is_empty() || !arg.is_deterministic() {
-            return Ok(None);
-        }
-        let row = Block::from_columns(Vec::new(), 1);
-        Ok(Some(Evaluator::new(arg).eval(&EvalContext::default(), &row.view())?.value(0)))
+        Ok(fold::constant(arg.clone()).as_literal().cloned())
     }
 
     /// An argument that must be a constant.
@@ -161,6 +161,13 @@ impl Call<'_> {
     /// Whether argument `index` is a bare NULL.
     pub(super) fn is_null_literal(&self, index: usize) -> bool {
         self.args.get(index).and_then(BoundExpr::as_literal).is_some_and(Value::is_null)
+    }
+
+    /// The error for arguments that have no type in common.
+    pub(super) fn different_types(&self) -> Error {
+        let types: Vec<_> = self.args.iter().map(|a| a.data_type.to_string()).collect();
+        let text = alloc::format!("arguments of {}() must be of one type, not {}", self.name, types.join(", "));
+        Error::invalid(text).class("DATATYPE_MISMATCH.DATA_DIFF_TYPES").at(self.span)
     }
 
     /// The error for an argument that must be a constant.
@@ -290,50 +297,4 @@ pub(super) fn each_row(
         }
     }
     Ok(())
-}
-
-/// `out[row] = f(args[0][row])` for a function that cannot fail: computed for every row, NULL or not, in one loop.
-pub(super) fn vector1<A: Native, R: Native>(
-    args: &[ColumnRef<'_>],
-    rows: &Rows<'_>,
-    out: &mut Column,
-    mut f: impl FnMut(A) -> R,
-) {
-    let a = &args[0];
-    let values = a.as_slice::<A>();
-    let results = out.native_mut::<R>(rows.len());
-    match a.is_constant {
-        true => results.fill(f(values[0])),
-        false => results.iter_mut().zip(values).for_each(|(r, &x)| *r = f(x)),
-    }
-    copy_nulls(a, out);
-}
-
-/// As [`vector1`] for two arguments.
-pub(super) fn vector2<A: Native, B: Native, R: Native>(
-    args: &[ColumnRef<'_>],
-    rows: &Rows<'_>,
-    out: &mut Column,
-    f: impl Fn(A, B) -> R,
-) {
-    let (a, b) = (&args[0], &args[1]);
-    let (x, y) = (a.as_slice::<A>(), b.as_slice::<B>());
-    let results = out.native_mut::<R>(rows.len());
-    match (a.is_constant, b.is_constant) {
-        (true, true) => results.fill(f(x[0], y[0])),
-        (true, false) => results.iter_mut().zip(y).for_each(|(r, &y)| *r = f(x[0], y)),
-        (false, true) => results.iter_mut().zip(x).for_each(|(r, &x)| *r = f(x, y[0])),
-        (false, false) => results.iter_mut().zip(x.iter().zip(y)).for_each(|(r, (&x, &y))| *r = f(x, y)),
-    }
-    copy_nulls(a, out);
-    copy_nulls(b, out);
-}
-
-/// Makes the rows of `out` NULL that are NULL in `arg`.
-fn copy_nulls(arg: &ColumnRef<'_>, out: &mut Column) {
-    match arg.is_constant {
-        false => out.set_validity(arg.validity),
-        true if !arg.is_valid(0) => (0..out.len()).for_each(|row| out.set_null(row)),
-        true => {}
-    }
 }

@@ -436,7 +436,8 @@ fn hash(value: &Value, state: &mut impl Hasher) {
     }
 }
 
-fn normal(value: Value) -> Value {
+/// The value that stands for its equals in a set.
+pub(super) fn normal(value: Value) -> Value {
     match value {
         Value::Float32(x) => Value::Float32(Ordered::normal(x)),
         Value::Float64(x) => Value::Float64(Ordered::normal(x)),

@@ -12,6 +12,8 @@
 //! of functions. [`BoundAggregate::distinct`] wraps any of them.
 
 mod batch;
+mod bits;
+mod by;
 mod call;
 mod cells;
 mod codec;
@@ -19,9 +21,13 @@ mod collect;
 mod count;
 mod covariance;
 mod decimal;
+mod distinct;
 mod extreme;
 mod first;
+mod hll;
+mod hll_tables;
 mod item;
+mod listagg;
 mod mode;
 mod moments;
 mod percentile;
@@ -148,6 +154,10 @@ const FAMILIES: &[&[AggregateFunction]] = &[
     mode::FUNCTIONS,
     percentile::FUNCTIONS,
     percentile_approx::FUNCTIONS,
+    by::FUNCTIONS,
+    bits::FUNCTIONS,
+    listagg::FUNCTIONS,
+    hll::FUNCTIONS,
 ];
 
 /// The aggregate function of this name, ignoring case.

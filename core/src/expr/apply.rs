@@ -42,6 +42,15 @@ impl<'a> Arg<'a> for &'a [u8] {
     }
 }
 
+impl<'a> Arg<'a> for crate::time::Interval {
+    fn at(column: &ColumnRef<'a>, row: usize) -> Self {
+        match column.values {
+            crate::block::Values::Interval(values) => values[column.index(row)],
+            _ => panic!("{} is not stored as intervals", column.data_type),
+        }
+    }
+}
+
 impl<'a> Arg<'a> for bool {
     #[inline]
     fn at(column: &ColumnRef<'a>, row: usize) -> Self {

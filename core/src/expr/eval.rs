@@ -234,22 +234,22 @@ fn or(a: TruthWord, b: TruthWord) -> TruthWord {
 
 /// A boolean column by three-valued logic.
 #[derive(Clone, Copy)]
-enum Truth<'a> {
+pub(super) enum Truth<'a> {
     Constant(TruthWord),
     Column { values: &'a [u64], validity: Option<&'a [u64]> },
 }
 
 /// 64 rows: which are true and which are false; NULLs are neither. Bits past the last row are unspecified.
 #[derive(Clone, Copy)]
-struct TruthWord {
-    yes: u64,
-    no: u64,
+pub(super) struct TruthWord {
+    pub yes: u64,
+    pub no: u64,
 }
 
 impl<'a> Truth<'a> {
     const UNKNOWN: Self = Self::Constant(TruthWord { yes: 0, no: 0 });
 
-    fn new(column: &ColumnRef<'a>) -> Self {
+    pub fn new(column: &ColumnRef<'a>) -> Self {
         match column.values {
             Values::Null => Self::UNKNOWN,
             Values::Boolean(_) if column.is_constant => match column.is_valid(0) {
@@ -265,7 +265,7 @@ impl<'a> Truth<'a> {
     }
 
     #[inline]
-    fn word(&self, w: usize) -> TruthWord {
+    pub fn word(&self, w: usize) -> TruthWord {
         match *self {
             Self::Constant(word) => word,
             Self::Column { values, validity: None } => TruthWord { yes: values[w], no: !values[w] },

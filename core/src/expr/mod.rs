@@ -12,6 +12,7 @@
 
 mod apply;
 mod ast;
+mod bind;
 mod bound;
 pub mod cast;
 pub mod decimal;
@@ -20,9 +21,12 @@ mod fold;
 pub mod function;
 pub(crate) mod kernel;
 mod lazy;
+pub mod operator;
+pub mod suggest;
 mod wide;
 
 pub use apply::{Arg, Ret, apply1, apply2, apply3};
 pub use ast::{BinaryOp, Expr, ExprKind, SortKey, UnaryOp, col, lit};
+pub use bind::{ColumnPath, SchemaScope, Scope, bind, bind_condition, resolve_column};
 pub use bound::{BoundExpr, BoundKind, EvalContext, EvalMode, FunctionCall, ScalarFunction, Settings};
 pub use eval::Evaluator;

@@ -21,8 +21,8 @@ use crate::{
     schema::DataType,
 };
 
-pub(crate) use rules::tightest;
 pub use rules::{common_type, common_type_of, is_allowed};
+pub(crate) use rules::{string_becomes, tightest};
 
 /// `CAST(expr AS to)`; `mode` is the session's, or [`EvalMode::Try`] for `try_cast`.
 pub fn explicit(expr: BoundExpr, to: &DataType, mode: EvalMode, settings: &Settings) -> Result<BoundExpr> {

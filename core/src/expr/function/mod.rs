@@ -6,7 +6,7 @@ mod datetime;
 mod define;
 mod hash;
 mod math;
-mod order;
+pub(super) mod order;
 mod string;
 
 use alloc::{format, string::String, vec::Vec};

@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use crate::block::{ColumnRef, Values};
 
 /// Compares two values that are not NULL, of columns of one type.
-pub(super) fn compare(a: &ColumnRef<'_>, row_a: usize, b: &ColumnRef<'_>, row_b: usize) -> Ordering {
+pub(crate) fn compare(a: &ColumnRef<'_>, row_a: usize, b: &ColumnRef<'_>, row_b: usize) -> Ordering {
     let (i, j) = (a.index(row_a), b.index(row_b));
     match (a.values, b.values) {
         (Values::Boolean(x), Values::Boolean(y)) => x.get(i).cmp(&y.get(j)),
@@ -34,7 +34,7 @@ pub(super) fn compare(a: &ColumnRef<'_>, row_a: usize, b: &ColumnRef<'_>, row_b:
 }
 
 /// As [`compare`], NULL below everything and equal to itself.
-pub(super) fn compare_nullable(a: &ColumnRef<'_>, row_a: usize, b: &ColumnRef<'_>, row_b: usize) -> Ordering {
+pub(crate) fn compare_nullable(a: &ColumnRef<'_>, row_a: usize, b: &ColumnRef<'_>, row_b: usize) -> Ordering {
     match (a.is_valid(row_a), b.is_valid(row_b)) {
         (true, true) => compare(a, row_a, b, row_b),
         (valid_a, valid_b) => valid_a.cmp(&valid_b),

@@ -1,0 +1,263 @@
+//! LIKE, ILIKE and RLIKE. A pattern that is a literal is compiled when it is bound, any other when it changes.
+
+use alloc::{borrow::Cow, format, string::String, vec, vec::Vec};
+
+use regex::Regex;
+
+use super::{Site, arithmetic::finish, symbol};
+use crate::{
+    block::{Column, ColumnRef, Rows},
+    error::{Error, Result},
+    expr::{BinaryOp, BoundExpr, EvalContext, ScalarFunction, kernel},
+    schema::DataType,
+};
+
+/// `left op right` over strings.
+pub(super) fn bind(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
+    let left = site.implicit(symbol(op), left, &DataType::String)?;
+    let right = site.implicit(symbol(op), right, &DataType::String)?;
+    let literal = right.as_literal().and_then(|value| value.as_str());
+    let matcher = literal.map(|pattern| Matcher::new(op, pattern)).transpose().map_err(|e| e.at(site.span))?;
+    let nullable = left.nullable || right.nullable;
+    Ok(finish(Pattern { op, matcher }, left, right, DataType::Boolean, nullable, site))
+}
+
+/// A pattern match; `matcher` is there if the pattern is a literal.
+#[derive(Clone, Debug)]
+struct Pattern {
+    op: BinaryOp,
+    matcher: Option<Matcher>,
+}
+
+impl ScalarFunction for Pattern {
+    fn name(&self) -> &'static str {
+        symbol(self.op)
+    }
+
+    fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        let (text, pattern) = (&args[0], &args[1]);
+        if let Some(matcher) = &self.matcher {
+            kernel::predicate(&[text, pattern], rows, out, |row| matcher.matches(text.str_at(row)));
+            return Ok(());
+        }
+        if kernel::all_null(&[text, pattern], rows, out) {
+            return Ok(());
+        }
+        let bits = out.bools_mut(rows.len());
+        let mut last: Option<(&str, Matcher)> = None;
+        rows.try_for_each(|row| {
+            if !text.is_valid(row) || !pattern.is_valid(row) {
+                return Ok(());
+            }
+            let wanted = pattern.str_at(row);
+            if last.as_ref().is_none_or(|(compiled, _)| *compiled != wanted) {
+                last = Some((wanted, Matcher::new(self.op, wanted)?));
+            }
+            let matches = last.as_ref().is_some_and(|(_, matcher)| matcher.matches(text.str_at(row)));
+            bits.set(row, matches);
+            Ok(())
+        })?;
+        kernel::nulls_of(&[text, pattern], out);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Like(Vec<Token>),
+    /// Both sides in lower case.
+    ILike(Vec<Token>),
+    Starts(String),
+    Ends(String),
+    Contains(String),
+    Equals(String),
+    Regex(Regex),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token {
+    /// `%`
+    Any,
+    /// `_`
+    One,
+    Char(char),
+}
+
+impl Matcher {
+    fn new(op: BinaryOp, pattern: &str) -> Result<Self> {
+        match op {
+            BinaryOp::RLike => regex(pattern).map(Self::Regex),
+            BinaryOp::ILike => tokens(&pattern.to_lowercase()).map(Self::ILike),
+            _ => tokens(pattern).map(Self::of_tokens),
+        }
+    }
+
+    /// The usual shapes need no backtracking.
+    fn of_tokens(tokens: Vec<Token>) -> Self {
+        let literal = |tokens: &[Token]| -> Option<String> {
+            tokens.iter().map(|t| if let Token::Char(c) = t { Some(*c) } else { None }).collect()
+        };
+        let shape = match &tokens[..] {
+            [Token::Any, inner @ .., Token::Any] => literal(inner).map(Self::Contains),
+            [Token::Any, rest @ ..] => literal(rest).map(Self::Ends),
+            [rest @ .., Token::Any] => literal(rest).map(Self::Starts),
+            all => literal(all).map(Self::Equals),
+        };
+        shape.unwrap_or(Self::Like(tokens))
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Like(tokens) => like(text, tokens),
+            Self::ILike(tokens) => like(&lower(text), tokens),
+            Self::Starts(start) => text.starts_with(start.as_str()),
+            Self::Ends(end) => text.ends_with(end.as_str()),
+            Self::Contains(part) => text.contains(part.as_str()),
+            Self::Equals(whole) => text == whole,
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
+        true => text.to_lowercase().into(),
+        false => text.into(),
+    }
+}
+
+/// `\` takes the special meaning from `%`, `_` and itself, and may stand before nothing else.
+fn tokens(pattern: &str) -> Result<Vec<Token>> {
+    let mut tokens = vec![];
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        let token = match c {
+            '%' if tokens.last() == Some(&Token::Any) => continue,
+            '%' => Token::Any,
+            '_' => Token::One,
+            '\\' => match chars.next() {
+                Some(c @ ('%' | '_' | '\\')) => Token::Char(c),
+                Some(c) => return Err(escape(pattern, &format!("the escape character must not stand before '{c}'"))),
+                None => return Err(escape(pattern, "the escape character must not stand at the end")),
+            },
+            c => Token::Char(c),
+        };
+        tokens.push(token);
+    }
+    Ok(tokens)
+}
+
+fn escape(pattern: &str, what: &str) -> Error {
+    Error::data("INVALID_FORMAT", format!("the pattern '{pattern}' is invalid: {what}"))
+}
+
+/// Greedy, with one place to go back to: the last `%`, which takes one more character each time.
+fn like(text: &str, tokens: &[Token]) -> bool {
+    let mut rest = text.chars();
+    let mut at = 0;
+    let mut retry: Option<(usize, core::str::Chars<'_>)> = None;
+    loop {
+        match tokens.get(at) {
+            Some(Token::Any) => {
+                at += 1;
+                retry = Some((at, rest.clone()));
+                continue;
+            }
+            None if rest.as_str().is_empty() => return true,
+            Some(token) => {
+                let mut ahead = rest.clone();
+                let next = ahead.next();
+                if next.is_some_and(|c| *token == Token::One || *token == Token::Char(c)) {
+                    rest = ahead;
+                    at += 1;
+                    continue;
+                }
+                if next.is_none() {
+                    return false;
+                }
+            }
+            None => {}
+        }
+        let Some((after, from)) = &mut retry else { return false };
+        if from.next().is_none() {
+            return false;
+        }
+        at = *after;
+        rest = from.clone();
+    }
+}
+
+/// A Java pattern; what the engine here does not have (look-around, back references) is refused with its reason.
+fn regex(pattern: &str) -> Result<Regex> {
+    Regex::new(&translated(pattern)).map_err(|e| {
+        let reason = e.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Error::data("INVALID_PARAMETER_VALUE.PATTERN", format!("the pattern '{pattern}' cannot be used: {reason}"))
+    })
+}
+
+/// Classes that Java spells in its own way.
+fn translated(pattern: &str) -> Cow<'_, str> {
+    const NAMES: [(&str, &str); 8] = [
+        ("\\h", "[ \\t\\x{A0}\\x{1680}\\x{180e}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]"),
+        ("\\Z", "(?:\\n?\\z)"),
+        ("\\p{Alpha}", "[a-zA-Z]"),
+        ("\\p{Digit}", "[0-9]"),
+        ("\\p{Alnum}", "[a-zA-Z0-9]"),
+        ("\\p{Upper}", "[A-Z]"),
+        ("\\p{Lower}", "[a-z]"),
+        ("\\p{Punct}", "[!-/:-@\\[-`{-~]"),
+    ];
+    if !NAMES.iter().any(|(java, _)| pattern.contains(java)) {
+        return pattern.into();
+    }
+    NAMES.iter().fold(String::from(pattern), |text, (java, ours)| text.replace(java, ours)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_like(text: &str, pattern: &str) -> bool {
+        Matcher::new(BinaryOp::Like, pattern).expect("a valid pattern").matches(text)
+    }
+
+    #[test]
+    fn like_is_spark_s() {
+        let cases = [
+            ("abc", "a%", true),
+            ("", "%", true),
+            ("", "_", false),
+            ("xbx", "_b_", true),
+            ("50%off", "%50\\%%", true),
+            ("500off", "%50\\%%", false),
+            ("a\nb", "a%b", true),
+            ("a\nb", "a_b", true),
+            ("é", "_", true),
+            ("😀", "_", true),
+            ("abc ", "abc", false),
+            ("mississippi", "m%iss%ip%", true),
+            ("mississippi", "m%iss%ip", false),
+            ("mississippi", "%i_p_", true),
+            ("aab", "%ab", true),
+            ("aaab", "a%%_b", true),
+            ("ab", "a%%_b", false),
+            ("a\\b", "a\\\\b", true),
+        ];
+        for (text, pattern, expected) in cases {
+            assert_eq!(is_like(text, pattern), expected, "{text:?} LIKE {pattern:?}");
+            let general = like(text, &tokens(pattern).expect("a valid pattern"));
+            assert_eq!(general, expected, "{text:?} LIKE {pattern:?} by backtracking");
+        }
+        assert!(tokens("a\\").is_err() && tokens("\\a").is_err());
+    }
+
+    #[test]
+    fn ilike_ignores_case_and_rlike_searches() {
+        assert!(Matcher::new(BinaryOp::ILike, "ÀBC%").expect("valid").matches("àbcd"));
+        let matches = |text, pattern| regex(pattern).expect("valid").is_match(text);
+        assert!(matches("b12", "^[a-c]+[0-9]*$") && !matches("a\nb", "^[a-c]+[0-9]*$"));
+        assert!(matches("xyz", "y") && matches("x7", "\\p{Digit}"));
+        assert!(regex("(?=a)").is_err());
+    }
+}

@@ -43,6 +43,7 @@ enum Kind {
     Io,
     Corrupt,
     Limit,
+    Stopped,
     Internal,
 }
 
@@ -75,6 +76,11 @@ impl Error {
     /// A bound of `limits.rs`, of a table or of `--memory` was reached.
     pub fn limit(message: impl Into<String>) -> Self {
         Self::new(Kind::Limit, message)
+    }
+
+    /// Whoever takes the results has gone (a closed pipe): the query ends quietly.
+    pub fn stopped() -> Self {
+        Self::new(Kind::Stopped, "the reader of the results is gone")
     }
 
     /// Our own mistake, reported instead of a panic where a query can end alone.
@@ -133,6 +139,11 @@ impl Error {
     /// A bound was reached.
     pub fn is_limit(&self) -> bool {
         self.0.kind == Kind::Limit
+    }
+
+    /// Nothing is wrong; nobody wants more results.
+    pub fn is_stopped(&self) -> bool {
+        self.0.kind == Kind::Stopped
     }
 
     /// Spark's error class, if Spark has one for this.

@@ -11,6 +11,7 @@
 mod bitmap;
 mod buffer;
 mod column;
+mod order;
 mod value;
 mod view;
 
@@ -19,6 +20,7 @@ use alloc::vec::Vec;
 pub use bitmap::{Bitmap, BitmapRef};
 pub use buffer::Buffer;
 pub use column::{Column, ColumnValues, Native};
+pub use order::{compare, compare_floats, compare_nullable};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};
 

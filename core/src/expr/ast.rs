@@ -201,6 +201,31 @@ impl Expr {
         Self::new(ExprKind::Cast { expr: Box::new(self), data_type, is_try: false }).at(span)
     }
 
+    /// The direct operands, in the order they are written.
+    pub fn children(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Column(_) | ExprKind::Literal { .. } | ExprKind::Star(_) => Vec::new(),
+            ExprKind::Function { args, filter, within_group, .. } => {
+                args.iter().chain(filter.as_deref()).chain(within_group.iter().map(|key| &key.expr)).collect()
+            }
+            ExprKind::Unary(_, x) | ExprKind::Field(x, _) | ExprKind::Alias(x, _) => alloc::vec![&**x],
+            ExprKind::Cast { expr, .. } => alloc::vec![&**expr],
+            ExprKind::Binary(a, _, b) | ExprKind::Index(a, b) => alloc::vec![&**a, &**b],
+            ExprKind::InList { expr, list, .. } => core::iter::once(&**expr).chain(list).collect(),
+            ExprKind::Between { expr, low, high, .. } => alloc::vec![&**expr, &**low, &**high],
+            ExprKind::Case { operand, branches, otherwise } => {
+                let branches = branches.iter().flat_map(|(when, then)| [when, then]);
+                operand.as_deref().into_iter().chain(branches).chain(otherwise.as_deref()).collect()
+            }
+        }
+    }
+
+    /// Calls `f` with this expression and every one inside it.
+    pub fn walk<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
+        f(self);
+        self.children().into_iter().for_each(|child| child.walk(f));
+    }
+
     /// `self = other`
     pub fn eq(self, other: impl Into<Expr>) -> Self {
         self.binary(BinaryOp::Eq, other)
@@ -298,3 +323,13 @@ macro_rules! operator {
 }
 
 operator!(Add::add => Add, Sub::sub => Subtract, Mul::mul => Multiply, Div::div => Divide, Rem::rem => Modulo);
+impl Expr {
+    /// The name of the column it becomes.
+    pub fn output_name(&self) -> String {
+        match &self.kind {
+            ExprKind::Alias(_, n) => n.clone(),
+            ExprKind::Column(p) => p.last().cloned().unwrap_or_default(),
+            _ => "x".into(),
+        }
+    }
+}

@@ -199,21 +199,18 @@ impl BoundExpr {
 
     /// Rebuilds the tree bottom-up, `f` replacing each node after its operands were rebuilt.
     pub fn transform(self, f: &mut dyn FnMut(BoundExpr) -> BoundExpr) -> BoundExpr {
-        let kind = match self.kind {
-            leaf @ (BoundKind::Column(_) | BoundKind::Literal(_)) => leaf,
-            BoundKind::Call(mut call) => {
-                call.args = call.args.into_iter().map(|a| a.transform(f)).collect();
-                BoundKind::Call(call)
-            }
-            BoundKind::And(a, b) => BoundKind::And(Box::new(a.transform(f)), Box::new(b.transform(f))),
-            BoundKind::Or(a, b) => BoundKind::Or(Box::new(a.transform(f)), Box::new(b.transform(f))),
-            BoundKind::Case { branches, otherwise } => BoundKind::Case {
-                branches: branches.into_iter().map(|(w, t)| (w.transform(f), t.transform(f))).collect(),
-                otherwise: Box::new(otherwise.transform(f)),
-            },
-            BoundKind::Coalesce(args) => BoundKind::Coalesce(args.into_iter().map(|a| a.transform(f)).collect()),
-        };
+        let kind = self.kind.map_operands(&mut |e| e.transform(f));
         f(BoundExpr { kind, ..self })
+    }
+
+    /// Rebuilds the tree top-down: where `f` gives a replacement, it stands for the whole sub-expression.
+    pub fn replace(self, f: &mut dyn FnMut(&BoundExpr) -> Option<BoundExpr>) -> BoundExpr {
+        if let Some(replacement) = f(&self) {
+            return replacement;
+        }
+        let mut each = |e: BoundExpr| e.replace(f);
+        let kind = self.kind.map_operands(&mut each);
+        BoundExpr { kind, ..self }
     }
 
     /// Whether any node satisfies `f`.
@@ -234,5 +231,23 @@ impl BoundExpr {
             columns.push(index);
         }
         self.children().into_iter().for_each(|child| child.collect_columns(columns));
+    }
+}
+
+impl BoundKind {
+    /// The same form with every direct operand replaced.
+    fn map_operands(self, f: &mut dyn FnMut(BoundExpr) -> BoundExpr) -> Self {
+        let mut boxed = |e: Box<BoundExpr>| Box::new(f(*e));
+        match self {
+            leaf @ (Self::Column(_) | Self::Literal(_)) => leaf,
+            Self::Call(call) => Self::Call(FunctionCall { args: call.args.into_iter().map(f).collect(), ..call }),
+            Self::And(a, b) => Self::And(boxed(a), boxed(b)),
+            Self::Or(a, b) => Self::Or(boxed(a), boxed(b)),
+            Self::Coalesce(args) => Self::Coalesce(args.into_iter().map(f).collect()),
+            Self::Case { branches, otherwise } => {
+                let otherwise = boxed(otherwise);
+                Self::Case { branches: branches.into_iter().map(|(w, t)| (f(w), f(t))).collect(), otherwise }
+            }
+        }
     }
 }

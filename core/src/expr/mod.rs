@@ -21,7 +21,6 @@ mod fold;
 pub mod function;
 pub(crate) mod kernel;
 mod lazy;
-mod name;
 pub mod operator;
 pub mod suggest;
 mod wide;

@@ -1,0 +1,212 @@
+//! Which queries may run as a stream in which output mode: Spark's rules, each refusal with the
+//! reason and a way out. A batch query may be anything.
+
+use super::{Aggregate, EventKey, Join, JoinKind, LogicalPlan};
+use crate::{
+    error::{Error, Result},
+    schema::Schema,
+};
+
+/// What a trigger of a stream hands to the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OutputMode {
+    /// Rows that will never change: for windows, once the watermark has passed their end.
+    #[default]
+    Append,
+    /// Rows that changed in this trigger.
+    Update,
+    /// All rows, every trigger.
+    Complete,
+}
+
+impl OutputMode {
+    /// The mode of this name, ignoring case.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Append, Self::Update, Self::Complete].into_iter().find(|mode| mode.name().eq_ignore_ascii_case(name))
+    }
+
+    /// Spark's name, lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Update => "update",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// Refuses a streaming plan that Spark refuses in this mode.
+pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
+    if !plan.is_streaming() {
+        return Ok(());
+    }
+    let facts = Facts::of(plan);
+    if mode == OutputMode::Complete && facts.aggregations == 0 {
+        return Err(unsupported_mode(mode, "there is no aggregation").hint("run it with --output-mode append"));
+    }
+    if mode != OutputMode::Append && facts.stateful > 1 {
+        return Err(Error::invalid(
+            "more than one stateful operator (aggregation, stream-stream join) works only in append mode: the upper \
+             one would see rows older than the watermark",
+        )
+        .hint("run it with --output-mode append"));
+    }
+    check_node(plan, mode)
+}
+
+struct Facts {
+    aggregations: usize,
+    stateful: usize,
+}
+
+impl Facts {
+    fn of(plan: &LogicalPlan) -> Self {
+        let (mut aggregations, mut joins) = (0, 0);
+        plan.visit(&mut |node| match node {
+            LogicalPlan::Aggregate(a) if a.input.is_streaming() => aggregations += 1,
+            LogicalPlan::Join(j) if j.left.is_streaming() && j.right.is_streaming() => joins += 1,
+            _ => {}
+        });
+        Self { aggregations, stateful: aggregations + joins }
+    }
+}
+
+fn check_node(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
+    if !plan.is_streaming() {
+        return Ok(());
+    }
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => check_aggregate(aggregate, mode)?,
+        LogicalPlan::Join(join) => check_join(join, mode)?,
+        LogicalPlan::Sort { .. } if mode != OutputMode::Complete => {
+            return Err(unsupported_mode(mode, "a stream has no end to sort before")
+                .hint("ORDER BY works in complete mode, after an aggregation"));
+        }
+        LogicalPlan::Limit { limit, offset, .. } => check_limit(limit.is_some(), *offset, mode)?,
+        _ => {}
+    }
+    plan.inputs().into_iter().try_for_each(|input| check_node(input, mode))
+}
+
+fn check_aggregate(aggregate: &Aggregate, mode: OutputMode) -> Result<()> {
+    if aggregate.aggregates.iter().any(|a| a.distinct) {
+        return Err(Error::invalid("DISTINCT aggregates are not supported on streams")
+            .class("STREAMING_DISTINCT_AGGREGATION")
+            .hint("use approx_count_distinct(), or aggregate twice"));
+    }
+    let keys = &aggregate.schema.fields()[..aggregate.group.len()];
+    let marked = keys.iter().filter(|f| f.event_time.is_some()).count();
+    if marked > 1 && mode != OutputMode::Complete {
+        let text = "grouping by more than one event-time column";
+        return Err(Error::unsupported("MULTIPLE_EVENT_TIME_COLUMNS", text)
+            .hint("group by the window and take window_time() of it in an outer query"));
+    }
+    if let EventKey::Session { .. } = aggregate.event_key() {
+        if aggregate.group.len() == 1 {
+            return Err(Error::invalid("a session window without another grouping key is not supported on streams")
+                .class("STREAMING_GLOBAL_SESSION")
+                .hint("group by a key too, e.g. GROUP BY session_window(ts, '5 minutes'), device"));
+        }
+        if mode == OutputMode::Update {
+            return Err(unsupported_mode(mode, "session windows can merge, so a row cannot be updated")
+                .hint("run it with --output-mode append"));
+        }
+    }
+    if mode == OutputMode::Append && marked == 0 {
+        let text = "an aggregation that is not grouped by a window or column with a watermark never finishes";
+        return Err(unsupported_mode(mode, text).hint(
+            "add WATERMARK ts DELAY OF INTERVAL ... to the table and group by window(ts, ...), or run it with \
+             --output-mode update",
+        ));
+    }
+    Ok(())
+}
+
+fn check_join(join: &Join, mode: OutputMode) -> Result<()> {
+    match (join.left.is_streaming(), join.right.is_streaming()) {
+        (true, true) => check_stream_stream(join, mode),
+        (left, _) => check_stream_static(join.kind, left),
+    }
+}
+
+fn check_stream_static(kind: JoinKind, stream_left: bool) -> Result<()> {
+    let allowed = match kind {
+        JoinKind::Inner | JoinKind::Cross => true,
+        JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti => stream_left,
+        JoinKind::Right => !stream_left,
+        JoinKind::Full => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    let side = if stream_left { "left" } else { "right" };
+    Err(Error::invalid(format_kind(kind, side)).class("STREAMING_STATIC_JOIN").hint(
+        "rows of the static side that never match cannot be known while the stream goes on: put the stream on the \
+         outer side",
+    ))
+}
+
+fn format_kind(kind: JoinKind, side: &str) -> alloc::string::String {
+    alloc::format!("a {kind:?} join with the stream on the {side} and a static table on the other side")
+}
+
+fn check_stream_stream(join: &Join, mode: OutputMode) -> Result<()> {
+    if mode == OutputMode::Complete {
+        return Err(unsupported_mode(mode, "a join of two streams cannot be emitted completely"));
+    }
+    if join.on.is_empty() {
+        return Err(Error::invalid("a join of two streams needs an equality between them")
+            .class("STREAM_STREAM_JOIN_WITHOUT_EQUALITY"));
+    }
+    let inner = matches!(join.kind, JoinKind::Inner | JoinKind::LeftSemi);
+    if !inner && mode != OutputMode::Append {
+        let text = alloc::format!("{:?} join of two streams works only in append mode", join.kind);
+        return Err(Error::invalid(text).class("STREAM_STREAM_OUTER_JOIN_MODE"));
+    }
+    if join.kind != JoinKind::Inner && !has_event_time_condition(join) {
+        let text = alloc::format!(
+            "{:?} join of two streams needs a watermark in the join keys, or a watermark on the nullable side and a \
+             time range in the condition",
+            join.kind
+        );
+        return Err(Error::invalid(text)
+            .class("STREAM_STREAM_JOIN_WITHOUT_WATERMARK")
+            .hint("e.g. ... AND c.ts BETWEEN i.ts AND i.ts + INTERVAL 20 SECONDS"));
+    }
+    Ok(())
+}
+
+/// A marked column among the equalities, or in a condition that compares both sides.
+fn has_event_time_condition(join: &Join) -> bool {
+    let (left, right) = (join.left.schema(), join.right.schema());
+    let marked = |schema: &Schema, e: &crate::expr::BoundExpr| {
+        e.as_column().is_some_and(|i| schema.field(i).event_time.is_some())
+    };
+    if join.on.iter().any(|(l, r)| marked(left, l) || marked(right, r)) {
+        return true;
+    }
+    let Some(residual) = &join.residual else { return false };
+    let mut columns = alloc::vec::Vec::new();
+    residual.collect_columns(&mut columns);
+    let is_marked = |i: usize| match i.checked_sub(left.len()) {
+        None => left.field(i).event_time.is_some(),
+        Some(i) => right.field(i).event_time.is_some(),
+    };
+    columns.iter().any(|&i| i < left.len() && is_marked(i)) && columns.iter().any(|&i| i >= left.len() && is_marked(i))
+}
+
+fn check_limit(has_limit: bool, offset: u64, mode: OutputMode) -> Result<()> {
+    if offset > 0 {
+        return Err(Error::invalid("OFFSET is not supported on streams").class("STREAMING_OFFSET"));
+    }
+    if has_limit && mode == OutputMode::Update {
+        return Err(unsupported_mode(mode, "rows beyond the limit could still be updated")
+            .hint("run it with --output-mode append, or complete after an aggregation"));
+    }
+    Ok(())
+}
+
+fn unsupported_mode(mode: OutputMode, why: &str) -> Error {
+    let text = alloc::format!("the query cannot run as a stream in {} mode: {why}", mode.name());
+    Error::unsupported("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION", text)
+}

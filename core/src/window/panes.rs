@@ -1,0 +1,118 @@
+//! Panes of sliding and tumbling windows.
+
+/// The grid of windows `[k * slide + start, k * slide + start + size)` and of the panes they are made of.
+///
+/// Arithmetic saturates at the ends of time (years ±292,277), where no real window lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panes {
+    size_us: i64,
+    slide_us: i64,
+    start_us: i64,
+    pane_us: i64,
+}
+
+impl Panes {
+    /// The grid of `window(ts, size, slide, start)`: positive size, `0 < slide <= size`, `|start| < slide`.
+    pub fn new(size_us: i64, slide_us: i64, start_us: i64) -> Self {
+        assert!(size_us > 0 && slide_us > 0 && slide_us <= size_us, "window {size_us} by {slide_us}");
+        assert!(start_us.unsigned_abs() < slide_us.unsigned_abs(), "start {start_us} of slide {slide_us}");
+        Self { size_us, slide_us, start_us, pane_us: gcd(size_us, slide_us) }
+    }
+
+    /// Length of a window.
+    pub fn size_us(&self) -> i64 {
+        self.size_us
+    }
+
+    /// Length of a pane.
+    pub fn pane_us(&self) -> i64 {
+        self.pane_us
+    }
+
+    /// True if windows do not overlap: a pane is a window.
+    pub fn is_tumbling(&self) -> bool {
+        self.pane_us == self.size_us
+    }
+
+    /// Start of the pane that a timestamp falls into. Panes lie on the windows' grid.
+    #[inline]
+    pub fn pane_of(&self, ts: i64) -> i64 {
+        floor_to(ts, self.start_us, self.pane_us)
+    }
+
+    /// Start of the last window that holds the pane; windows step back from it by the slide.
+    #[inline]
+    pub fn last_window(&self, pane: i64) -> i64 {
+        floor_to(pane, self.start_us, self.slide_us)
+    }
+
+    /// Starts of the windows that hold the pane, latest first; never none.
+    pub fn windows_of(&self, pane: i64) -> impl Iterator<Item = i64> + use<> {
+        let (size, slide) = (self.size_us, self.slide_us);
+        let last = self.last_window(pane);
+        let starts = (0..).map_while(move |i: i64| last.checked_sub(slide.checked_mul(i)?));
+        starts.take_while(move |&start| pane < start.saturating_add(size))
+    }
+
+    /// End of the last window that holds the pane: when the watermark reaches it, the pane is no longer needed.
+    #[inline]
+    pub fn pane_expiry(&self, pane: i64) -> i64 {
+        self.last_window(pane).saturating_add(self.size_us)
+    }
+
+    /// Starts of the panes of a window, in order.
+    pub fn panes_of(&self, window: i64) -> impl Iterator<Item = i64> + use<> {
+        let pane_us = self.pane_us;
+        (0..self.size_us / pane_us).map(move |i| window.saturating_add(i * pane_us))
+    }
+}
+
+/// The largest `start + k * step` that is not after `ts`.
+#[inline]
+fn floor_to(ts: i64, start: i64, step: i64) -> i64 {
+    let offset = ts.saturating_sub(start).rem_euclid(step);
+    ts.saturating_sub(offset)
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    /// Spark's rule, word for word: `last = ts - (rem < 0 ? rem + slide : rem)`, windows `last - i * slide` for
+    /// `i` in `0..ceil(size / slide)`, kept if they hold `ts`.
+    fn spark(ts: i64, size: i64, slide: i64, start: i64) -> Vec<i64> {
+        let rem = (ts - start) % slide;
+        let last = ts - if rem < 0 { rem + slide } else { rem };
+        let count = (size + slide - 1) / slide;
+        (0..count).map(|i| last - i * slide).filter(|&w| w <= ts && ts < w + size).collect()
+    }
+
+    #[test]
+    fn windows_of_a_pane_are_sparks_windows_of_its_rows() {
+        for (size, slide, start) in [(10, 10, 0), (10, 4, 0), (10, 3, -2), (60, 15, 5), (7, 7, 3), (5, 2, 1), (9, 6, 0)]
+        {
+            let panes = Panes::new(size, slide, start);
+            for ts in -100..100 {
+                let ours: Vec<i64> = panes.windows_of(panes.pane_of(ts)).collect();
+                assert_eq!(ours, spark(ts, size, slide, start), "{ts} in {size} by {slide} from {start}");
+                for window in ours {
+                    assert!(panes.panes_of(window).any(|p| p == panes.pane_of(ts)));
+                    assert!(window + size <= panes.pane_expiry(panes.pane_of(ts)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        let panes = Panes::new(60, 1, 0);
+        for ts in [i64::MIN, i64::MAX] {
+            assert!(panes.windows_of(panes.pane_of(ts)).count() <= 61);
+        }
+    }
+}

@@ -10,10 +10,15 @@ extern crate alloc;
 pub mod agg;
 pub mod block;
 pub mod error;
+pub mod exec;
 pub mod expr;
 pub mod hash;
 pub mod limits;
+pub mod plan;
 pub mod schema;
+pub mod state;
 pub mod time;
+pub mod watermark;
+pub mod window;
 
 pub use error::{Error, Result};

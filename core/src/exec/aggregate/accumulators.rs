@@ -1,0 +1,121 @@
+//! The aggregate calls of one operator: their arguments evaluated, their accumulators by group id.
+
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
+
+use crate::{
+    agg::Aggregate,
+    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Rows},
+    error::Result,
+    exec::operator::Epoch,
+    expr::Evaluator,
+    plan::AggregateExpr,
+};
+
+/// All aggregate calls of an operator.
+#[derive(Debug)]
+pub(super) struct Accumulators {
+    calls: Vec<Call>,
+}
+
+struct Call {
+    args: Vec<Evaluator>,
+    filter: Option<(Evaluator, Bitmap)>,
+    make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
+    groups: Box<dyn Aggregate>,
+}
+
+impl core::fmt::Debug for Call {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Call").field("groups", &self.groups).finish_non_exhaustive()
+    }
+}
+
+impl Accumulators {
+    pub(super) fn new(aggregates: &[AggregateExpr]) -> Self {
+        Self { calls: aggregates.iter().map(Call::new).collect() }
+    }
+
+    /// Empty accumulators of the same calls, for merging panes.
+    pub(super) fn make_empty(&self) -> Vec<Box<dyn Aggregate>> {
+        self.calls.iter().map(|call| (call.make)()).collect()
+    }
+
+    pub(super) fn grow(&mut self, groups: usize) {
+        self.calls.iter_mut().for_each(|call| call.groups.grow(groups));
+    }
+
+    /// Adds the counting rows of a block (narrowed to `selection`) to their groups.
+    pub(super) fn update(
+        &mut self,
+        block: &BlockRef<'_>,
+        selection: Option<BitmapRef<'_>>,
+        groups: &[u32],
+        epoch: &Epoch,
+    ) -> Result<()> {
+        let block = block.select(selection);
+        self.calls.iter_mut().try_for_each(|call| call.update(&block, groups, epoch))
+    }
+
+    pub(super) fn reset(&mut self, groups: &[u32]) {
+        self.calls.iter_mut().for_each(|call| call.groups.reset(groups));
+    }
+
+    /// Appends the results of these groups, one column a call.
+    pub(super) fn emit(&self, groups: &[u32], columns: &mut [Column]) -> Result<()> {
+        self.calls.iter().zip(columns).try_for_each(|(call, column)| call.groups.emit(groups, column))
+    }
+
+    /// Adds groups of another operator's accumulators.
+    pub(super) fn merge(&mut self, other: &Self, from: &[u32], to: &[u32]) -> Result<()> {
+        let pairs = self.calls.iter_mut().zip(&other.calls);
+        pairs.into_iter().try_for_each(|(mine, theirs)| mine.groups.merge(&*theirs.groups, from, to))
+    }
+
+    /// Adds groups to accumulators that [`Accumulators::make_empty`] made.
+    pub(super) fn merge_into(&self, target: &mut [Box<dyn Aggregate>], from: &[u32], to: &[u32]) -> Result<()> {
+        let pairs = target.iter_mut().zip(&self.calls);
+        pairs.into_iter().try_for_each(|(target, call)| target.merge(&*call.groups, from, to))
+    }
+
+    /// Adds groups from accumulators that [`Accumulators::make_empty`] made.
+    pub(super) fn merge_from(&mut self, source: &[Box<dyn Aggregate>], from: &[u32], to: &[u32]) -> Result<()> {
+        let pairs = self.calls.iter_mut().zip(source);
+        pairs.into_iter().try_for_each(|(call, source)| call.groups.merge(&**source, from, to))
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.calls.iter().map(|call| call.groups.memory_bytes()).sum()
+    }
+}
+
+impl Call {
+    fn new(aggregate: &AggregateExpr) -> Self {
+        let make = aggregate.call.make.clone();
+        Self {
+            args: aggregate.call.args.iter().map(Evaluator::new).collect(),
+            filter: aggregate.filter.as_ref().map(|f| (Evaluator::new(f), Bitmap::new())),
+            groups: make(),
+            make,
+        }
+    }
+
+    fn update(&mut self, block: &BlockRef<'_>, groups: &[u32], epoch: &Epoch) -> Result<()> {
+        let selection = match &mut self.filter {
+            None => block.rows().selection(),
+            Some((filter, passed)) => {
+                filter.eval_filter(&epoch.eval, block, passed)?;
+                Some(passed.view())
+            }
+        };
+        let block = block.select(selection);
+        let mut args: heapless::Vec<ColumnRef<'_>, ARGS_MAX> = heapless::Vec::new();
+        for arg in &mut self.args {
+            let column = arg.eval(&epoch.eval, &block)?;
+            args.push(column).unwrap_or_else(|_| panic!("aggregates take at most {ARGS_MAX} arguments"));
+        }
+        self.groups.update(&args, groups, &Rows::new(block.len(), selection))
+    }
+}
+
+/// The most arguments an aggregate call may have; the binder of `count(a, b, ...)` refuses more.
+const ARGS_MAX: usize = 16;

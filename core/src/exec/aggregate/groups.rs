@@ -1,0 +1,343 @@
+//! The groups of an aggregation and their accumulators: rows come in by pane or key, groups go when the watermark
+//! passes them.
+//!
+//! Lateness works on *windows*, state on *panes*. A pane belongs to several windows; a row is dropped only when all
+//! of its windows are late, and a window that closed in an earlier epoch is never emitted again, so that a pane may
+//! go on collecting rows for its later windows. This gives Spark's answer without keeping a state row per window.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use super::{accumulators::Accumulators, late::LateGroups};
+use crate::{
+    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows},
+    error::Result,
+    exec::{
+        operator::{Epoch, StateMetrics},
+        operators::event_time,
+    },
+    plan::{Aggregate, EventKey, OutputMode},
+    schema::DataType,
+    state::{Groups, KeyTable},
+    window::Panes,
+};
+
+/// The pane of aggregations that have no panes.
+pub(super) const ONLY_PANE: i64 = 0;
+
+/// How groups relate to event time.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Groups are (window, key), kept as (pane, key); under a watermark rows can be late and windows close.
+    Window { panes: Panes, has_watermark: bool },
+    /// One key column is an event time under a watermark; `closing` has the keys by the time at which they close.
+    Column { position: usize, closing: BTreeMap<i64, Vec<u32>> },
+    /// Groups never close.
+    None,
+}
+
+#[derive(Debug)]
+pub(super) struct GroupState {
+    // State.
+    pub(super) event: Event,
+    pub(super) keys: KeyTable,
+    pub(super) groups: Groups,
+    pub(super) accumulators: Accumulators,
+    pub(super) touched: Touched,
+    // Metrics of the epoch.
+    late: LateGroups,
+    metrics: StateMetrics,
+    // Scratch.
+    key_ids: Vec<u32>,
+    group_ids: Vec<u32>,
+    live: Bitmap,
+}
+
+/// Groups that changed in this epoch, for update mode.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    /// By group id: the last epoch that touched it, plus one.
+    stamps: Vec<u64>,
+    /// (pane, key id, group id)
+    pub(super) groups: Vec<(i64, u32, u32)>,
+}
+
+impl GroupState {
+    pub(super) fn new(aggregate: &Aggregate, key_types: Vec<DataType>) -> Self {
+        Self {
+            event: Event::of(aggregate),
+            keys: KeyTable::new(key_types),
+            groups: Groups::new(),
+            accumulators: Accumulators::new(&aggregate.aggregates),
+            touched: Touched::default(),
+            late: LateGroups::default(),
+            metrics: StateMetrics { operator_name: "stateStoreSave", ..StateMetrics::default() },
+            key_ids: Vec::new(),
+            group_ids: Vec::new(),
+            live: Bitmap::new(),
+        }
+    }
+
+    /// Adds a block's rows by event time and keys.
+    pub(super) fn update_panes(
+        &mut self,
+        block: &BlockRef<'_>,
+        times: &ColumnRef<'_>,
+        keys: &[ColumnRef<'_>],
+        epoch: &Epoch,
+    ) -> Result<()> {
+        let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
+        let mut live = core::mem::take(&mut self.live);
+        let can_be_late = has_watermark && epoch.has_lateness();
+        let selection = if can_be_late || times.validity.is_some() {
+            let late_us = can_be_late.then_some(epoch.lateness.late_us);
+            keep_live(block, times, &mut live, |row, ts| self.late.check_windows(panes, late_us, keys, row, ts));
+            Some(live.view())
+        } else {
+            block.rows().selection()
+        };
+        let rows = Rows::new(block.len(), selection);
+        self.keys.assign(keys, &rows, &mut self.key_ids)?;
+        let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
+        self.route(&rows, pane_at, common_pane(&rows, times, panes));
+        self.note_touched(epoch, &rows, pane_at);
+        self.accumulate(block, selection, epoch)?;
+        self.live = live;
+        Ok(())
+    }
+
+    /// Adds a block's rows by keys alone.
+    pub(super) fn update_keys(&mut self, block: &BlockRef<'_>, keys: &[ColumnRef<'_>], epoch: &Epoch) -> Result<()> {
+        let mut live = core::mem::take(&mut self.live);
+        let selection = match self.event {
+            Event::Column { position, .. } if epoch.has_lateness() => {
+                let (late, late_us) = (&mut self.late, epoch.lateness.late_us);
+                live.clear();
+                live.resize(block.len(), false);
+                block.rows().for_each(|row| {
+                    let is_late = event_time(&keys[position], row).is_some_and(|ts| ts <= late_us);
+                    live.set(row, !is_late);
+                    if is_late {
+                        late.add(&[], keys, row);
+                    }
+                });
+                Some(live.view())
+            }
+            _ => block.rows().selection(),
+        };
+        let rows = Rows::new(block.len(), selection);
+        self.keys.assign(keys, &rows, &mut self.key_ids)?;
+        self.note_closing(&rows, keys);
+        self.route(&rows, |_| ONLY_PANE, Some(ONLY_PANE));
+        self.note_touched(epoch, &rows, |_| ONLY_PANE);
+        self.accumulate(block, selection, epoch)?;
+        self.live = live;
+        Ok(())
+    }
+
+    /// A query without keys has its one group even without rows, and hands it out every epoch.
+    pub(super) fn make_global_group(&mut self, epoch: &Epoch) -> Result<()> {
+        let key = self.keys.id_of_encoded(&[])?;
+        let (group, _) = self.groups.group(ONLY_PANE, key);
+        self.accumulators.grow(self.groups.group_bound());
+        self.touched.grow(self.groups.group_bound());
+        self.touched.add(epoch, ONLY_PANE, key, group);
+        Ok(())
+    }
+
+    /// Drops the groups that the watermark has passed and closes the epoch's books.
+    pub(super) fn finish_epoch(&mut self, epoch: &Epoch) {
+        let dropped = match epoch.mode {
+            // A batch query has given its one answer.
+            None => self.drop_all(),
+            Some(OutputMode::Complete) => Vec::new(),
+            Some(_) => self.drop_closed(epoch.lateness.evict_us),
+        };
+        self.accumulators.reset(&dropped);
+        self.touched.forget(&dropped);
+        self.metrics.rows_updated = self.touched.groups.len() as u64;
+        self.metrics.rows_removed = dropped.len() as u64;
+        self.metrics.rows_dropped_by_watermark = self.late.take();
+        self.touched.groups.clear();
+    }
+
+    pub(super) fn metrics(&self) -> StateMetrics {
+        let memory = self.keys.memory_bytes() + self.groups.memory_bytes() + self.accumulators.memory_bytes();
+        StateMetrics { rows_total: self.groups.len() as u64, memory_bytes: memory as u64, ..self.metrics.clone() }
+    }
+
+    /// Adds the groups of another worker, which is empty afterwards.
+    pub(super) fn absorb(&mut self, other: &mut Self) -> Result<()> {
+        let (mut from, mut to) = (Vec::new(), Vec::new());
+        let mut is_new = Vec::new();
+        for (start, pane) in other.groups.panes() {
+            for &(key, group) in pane.members() {
+                let mine = self.keys.id_of_encoded(other.keys.encoded(key))?;
+                let (target, new) = self.groups.group(start, mine);
+                from.push(group);
+                to.push(target);
+                is_new.push((key, mine, new));
+            }
+        }
+        if let (Event::Column { closing, .. }, Event::Column { closing: theirs, .. }) =
+            (&mut self.event, &mut other.event)
+        {
+            let mine: BTreeMap<u32, u32> = is_new.iter().filter(|n| n.2).map(|&(key, mine, _)| (key, mine)).collect();
+            for (ts, keys) in core::mem::take(theirs) {
+                closing.entry(ts).or_default().extend(keys.iter().filter_map(|key| mine.get(key)));
+            }
+        }
+        self.accumulators.grow(self.groups.group_bound());
+        self.accumulators.merge(&other.accumulators, &from, &to)?;
+        self.touched.absorb(&mut other.touched, &from, &to, &is_new);
+        self.late.absorb(&mut other.late);
+        other.accumulators.reset(&from);
+        other.groups.clear();
+        other.keys.clear();
+        Ok(())
+    }
+
+    /// Finds the group of every row. `common` is the pane of all rows, if they share one.
+    fn route(&mut self, rows: &Rows<'_>, pane_at: impl Fn(usize) -> i64, common: Option<i64>) {
+        self.group_ids.resize(rows.len(), 0);
+        match common {
+            Some(pane) => self.groups.assign_pane(pane, &self.key_ids, rows, &mut self.group_ids),
+            None => rows.for_each(|row| self.group_ids[row] = self.groups.group(pane_at(row), self.key_ids[row]).0),
+        }
+    }
+
+    fn accumulate(&mut self, block: &BlockRef<'_>, selection: Option<BitmapRef<'_>>, epoch: &Epoch) -> Result<()> {
+        self.accumulators.grow(self.groups.group_bound());
+        self.accumulators.update(block, selection, &self.group_ids, epoch)
+    }
+
+    fn note_touched(&mut self, epoch: &Epoch, rows: &Rows<'_>, pane_at: impl Fn(usize) -> i64) {
+        if epoch.mode == Some(OutputMode::Update) {
+            self.touched.grow(self.groups.group_bound());
+            rows.for_each(|row| self.touched.add(epoch, pane_at(row), self.key_ids[row], self.group_ids[row]));
+        }
+    }
+
+    /// Remembers when new groups close.
+    fn note_closing(&mut self, rows: &Rows<'_>, keys: &[ColumnRef<'_>]) {
+        let Event::Column { position, closing } = &mut self.event else { return };
+        let known = self.groups.pane(ONLY_PANE);
+        rows.for_each(|row| {
+            let key = self.key_ids[row];
+            let Some(ts) = event_time(&keys[*position], row) else { return };
+            let is_known = known.is_some_and(|pane| pane.get(key) != crate::state::NO_GROUP);
+            let closing = closing.entry(ts).or_default();
+            // Rows of one block repeat keys; a block has few event times, so the look-up is short.
+            if !is_known && !closing.contains(&key) {
+                closing.push(key);
+            }
+        });
+    }
+
+    fn drop_all(&mut self) -> Vec<u32> {
+        if let Event::Column { closing, .. } = &mut self.event {
+            closing.clear();
+        }
+        let starts: Vec<i64> = self.groups.panes().map(|(start, _)| start).collect();
+        starts.into_iter().flat_map(|start| self.groups.drop_pane(start, &mut self.keys)).collect()
+    }
+
+    fn drop_closed(&mut self, evict_us: i64) -> Vec<u32> {
+        match &mut self.event {
+            Event::Window { panes, has_watermark: true } => {
+                let panes = *panes;
+                let starts = self.groups.panes().map(|(start, _)| start);
+                let expired: Vec<i64> = starts.take_while(|&start| panes.pane_expiry(start) <= evict_us).collect();
+                expired.into_iter().flat_map(|start| self.groups.drop_pane(start, &mut self.keys)).collect()
+            }
+            Event::Column { closing, .. } => {
+                let open = evict_us.checked_add(1).map(|us| closing.split_off(&us)).unwrap_or_default();
+                let keys: Vec<u32> = core::mem::replace(closing, open).into_values().flatten().collect();
+                self.groups.drop_groups(ONLY_PANE, &keys, &mut self.keys)
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Event {
+    fn of(aggregate: &Aggregate) -> Self {
+        match aggregate.event_key() {
+            EventKey::Window { position, window } => Self::Window {
+                panes: Panes::new(window.size_us, window.slide_us, window.start_us),
+                has_watermark: aggregate.schema.field(position).event_time.is_some(),
+            },
+            EventKey::Column { position } => Self::Column { position, closing: BTreeMap::new() },
+            EventKey::Session { .. } => unreachable!("sessions have an operator of their own"),
+            EventKey::None => Self::None,
+        }
+    }
+}
+
+impl Touched {
+    fn add(&mut self, epoch: &Epoch, pane: i64, key: u32, group: u32) {
+        let stamp = &mut self.stamps[group as usize];
+        if *stamp != epoch.id + 1 {
+            *stamp = epoch.id + 1;
+            self.groups.push((pane, key, group));
+        }
+    }
+
+    fn grow(&mut self, groups: usize) {
+        if self.stamps.len() < groups {
+            self.stamps.resize(groups, 0);
+        }
+    }
+
+    fn forget(&mut self, groups: &[u32]) {
+        for &group in groups {
+            if let Some(stamp) = self.stamps.get_mut(group as usize) {
+                *stamp = 0;
+            }
+        }
+    }
+
+    /// Another worker's touched groups, under this operator's ids.
+    fn absorb(&mut self, other: &mut Self, from: &[u32], to: &[u32], keys: &[(u32, u32, bool)]) {
+        let by_group: BTreeMap<u32, usize> = from.iter().enumerate().map(|(i, &g)| (g, i)).collect();
+        for (pane, _, group) in core::mem::take(&mut other.groups) {
+            let Some(&i) = by_group.get(&group) else { continue };
+            let epoch_stamp = other.stamps[group as usize];
+            self.grow(to[i] as usize + 1);
+            if self.stamps[to[i] as usize] != epoch_stamp {
+                self.stamps[to[i] as usize] = epoch_stamp;
+                self.groups.push((pane, keys[i].1, to[i]));
+            }
+        }
+        other.stamps.fill(0);
+    }
+}
+
+/// Sets the bit of each counting row that has an event time and that `is_live` keeps.
+fn keep_live(
+    block: &BlockRef<'_>,
+    times: &ColumnRef<'_>,
+    live: &mut Bitmap,
+    mut is_live: impl FnMut(usize, i64) -> bool,
+) {
+    live.clear();
+    live.resize(block.len(), false);
+    let ts = times.as_slice::<i64>();
+    block.rows().for_each(|row| {
+        if times.is_valid(row) && is_live(row, ts[times.index(row)]) {
+            live.set(row, true);
+        }
+    });
+}
+
+/// The pane of all counting rows, if it is one: then nothing about time is left to do row by row.
+fn common_pane(rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes) -> Option<i64> {
+    let ts = times.as_slice::<i64>();
+    let (mut low, mut high) = (i64::MAX, i64::MIN);
+    rows.for_each(|row| {
+        let t = ts[times.index(row)];
+        low = low.min(t);
+        high = high.max(t);
+    });
+    let pane = panes.pane_of(low);
+    (low <= high && pane == panes.pane_of(high)).then_some(pane)
+}

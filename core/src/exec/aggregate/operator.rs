@@ -1,0 +1,90 @@
+//! The operator for GROUP BY with or without a time window: evaluates event times and keys, and lets `groups` and
+//! `emit` do the rest.
+
+use alloc::vec::Vec;
+use core::any::Any;
+
+use super::{emit::Emitter, groups::GroupState};
+use crate::{
+    block::BlockRef,
+    error::Result,
+    exec::{
+        operator::{Epoch, Operator, Output, StateMetrics},
+        operators::evaluate,
+    },
+    expr::Evaluator,
+    plan::{Aggregate, EventKey, LogicalPlan},
+};
+
+#[derive(Debug)]
+pub(in crate::exec) struct AggregateOperator {
+    /// The event time, if rows go to panes.
+    time: Option<Evaluator>,
+    keys: Vec<Evaluator>,
+    state: GroupState,
+    emitter: Emitter,
+}
+
+impl AggregateOperator {
+    pub(in crate::exec) fn new(aggregate: &Aggregate, block_rows: usize) -> Self {
+        let (time, window) = match aggregate.event_key() {
+            EventKey::Window { position, window } => (Some(Evaluator::new(&window.time)), Some(position)),
+            _ => (None, None),
+        };
+        let keys: Vec<_> =
+            aggregate.group.iter().enumerate().filter(|(g, _)| Some(*g) != window).map(|(_, e)| e).collect();
+        Self {
+            time,
+            keys: keys.iter().map(|e| Evaluator::new(e)).collect(),
+            state: GroupState::new(aggregate, keys.iter().map(|e| e.data_type.clone()).collect()),
+            emitter: Emitter::new(&aggregate.schema, window, aggregate.group.len(), block_rows),
+        }
+    }
+}
+
+impl Operator for AggregateOperator {
+    fn process(&mut self, _port: usize, block: &BlockRef<'_>, epoch: &Epoch, _: &mut dyn Output) -> Result<()> {
+        let times = match &mut self.time {
+            Some(time) => Some(time.eval(&epoch.eval, block)?),
+            None => None,
+        };
+        let keys = evaluate(&mut self.keys, block, epoch)?;
+        match times {
+            Some(times) => self.state.update_panes(block, &times, &keys.0, epoch),
+            None => self.state.update_keys(block, &keys.0, epoch),
+        }
+    }
+
+    fn finish(&mut self, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
+        if self.time.is_none() && self.keys.is_empty() {
+            self.state.make_global_group(epoch)?;
+        }
+        self.emitter.emit(&self.state, epoch, out)?;
+        self.state.finish_epoch(epoch);
+        Ok(())
+    }
+
+    fn state_metrics(&self) -> Option<StateMetrics> {
+        Some(self.state.metrics())
+    }
+
+    fn absorb(&mut self, other: &mut dyn Operator) -> Result<()> {
+        match other.as_any_mut().downcast_mut::<Self>() {
+            Some(other) => self.state.absorb(&mut other.state),
+            None => panic!("workers run the same operators"),
+        }
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+/// The input of an aggregation's operator: an aggregation by a window takes the rows below the Window node.
+pub(in crate::exec) fn input_of(aggregate: &Aggregate) -> &LogicalPlan {
+    match (aggregate.event_key(), &*aggregate.input) {
+        (EventKey::Window { .. }, LogicalPlan::Window { input, .. })
+        | (EventKey::Session { .. }, LogicalPlan::Session { input, .. }) => input,
+        (_, input) => input,
+    }
+}

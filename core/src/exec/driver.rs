@@ -1,0 +1,292 @@
+//! The driver: moves epochs through a pipeline and the watermark after them. Whoever owns it brings blocks, time and
+//! the decision when an epoch ends; the driver never waits and never asks.
+//!
+//! ```text
+//!   begin_epoch ─► for each stage { begin_stage, push*, finish_stage } ─► end_epoch ─► report
+//! ```
+
+use alloc::vec::Vec;
+
+use super::{
+    operator::{Epoch, Lateness, Output, StateMetrics},
+    pipeline::{Leaf, Pipeline},
+};
+use crate::{
+    block::{BlockRef, Column, ColumnRef, Columns},
+    error::Result,
+    expr::EvalContext,
+    limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN},
+    plan::{Aggregate, LogicalPlan, OutputMode, Scan},
+    schema::DataType,
+    time::MICROS_PER_MILLI,
+    watermark::{EventTimeStats, WatermarkPolicy, WatermarkTracker},
+};
+
+/// How a query runs.
+#[derive(Clone, Copy, Debug)]
+pub struct DriverOptions {
+    /// What triggers hand out; `None` runs the plan as a batch query.
+    pub mode: Option<OutputMode>,
+    /// Rows in the blocks that operators make.
+    pub block_rows: usize,
+    /// How several watermarks become one.
+    pub policy: WatermarkPolicy,
+    /// Whether an epoch without data may run to emit what the watermark has closed.
+    pub no_data_epochs: bool,
+}
+
+impl Default for DriverOptions {
+    fn default() -> Self {
+        Self { mode: None, block_rows: BLOCK_ROWS, policy: WatermarkPolicy::Min, no_data_epochs: true }
+    }
+}
+
+/// A table that the engine must read into the driver.
+#[derive(Clone, Debug)]
+pub struct ScanPort {
+    /// Which port its blocks are pushed into.
+    pub port: usize,
+    /// The table and the columns needed.
+    pub scan: Scan,
+}
+
+/// A part of the query that must be complete before the next.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// Its number, for `begin_stage` and `finish_stage`.
+    pub stage: usize,
+    /// The tables it reads.
+    pub scans: Vec<ScanPort>,
+    /// It reads no stream: in a streaming query its result holds until those tables change.
+    pub is_static: bool,
+}
+
+/// What became of an epoch.
+#[derive(Clone, Debug, Default)]
+pub struct EpochReport {
+    /// Its number.
+    pub id: u64,
+    /// The watermark it ran with, milliseconds; `None` without a `WATERMARK` clause.
+    pub watermark_ms: Option<i64>,
+    /// Event times seen, if rows passed a `WATERMARK` clause.
+    pub event_times: Option<EventTimeStats>,
+    /// Stateful operators, topmost first.
+    pub state: Vec<StateMetrics>,
+}
+
+/// A query in execution.
+#[derive(Debug)]
+pub struct Driver {
+    options: DriverOptions,
+    pipeline: Pipeline,
+    tracker: WatermarkTracker,
+    epoch: Epoch,
+    /// The part of the plan that workers may run on their own, and its first node.
+    partial: Option<(LogicalPlan, usize)>,
+    next_id: u64,
+    next_late_us: i64,
+}
+
+impl Driver {
+    /// Makes a plan ready to run. The plan has been checked and rewritten.
+    pub fn new(plan: &LogicalPlan, options: DriverOptions) -> Result<Self> {
+        let block_rows = options.block_rows.clamp(BLOCK_ROWS_MIN, BLOCK_ROWS_MAX);
+        let pipeline = Pipeline::new(plan, block_rows)?;
+        let tracker = WatermarkTracker::new(options.policy, pipeline.watermark_delays.iter().copied());
+        let lateness = Lateness { late_us: 0, evict_us: 0 };
+        Ok(Self {
+            options: DriverOptions { block_rows, ..options },
+            pipeline,
+            tracker,
+            epoch: Epoch { id: 0, mode: options.mode, lateness, eval: EvalContext::default() },
+            partial: partial_plan(plan, 0),
+            next_id: 0,
+            next_late_us: 0,
+        })
+    }
+
+    /// The stages in the order in which they must run.
+    pub fn stages(&self) -> Vec<Stage> {
+        let stages = self.pipeline.stages.iter().enumerate().rev();
+        let all = stages.map(|(stage, info)| Stage { stage, scans: self.scans(stage), is_static: info.is_static });
+        all.collect()
+    }
+
+    /// Starts the next epoch at this wall-clock time.
+    pub fn begin_epoch(&mut self, now_us: i64) {
+        let evict_us = self.tracker.watermark_ms().saturating_mul(MICROS_PER_MILLI);
+        self.epoch = Epoch {
+            id: self.next_id,
+            mode: self.options.mode,
+            lateness: Lateness { late_us: self.next_late_us, evict_us },
+            eval: EvalContext { now_us },
+        };
+    }
+
+    /// Starts the last epoch of a stream whose input has truly ended: the watermark is at the end of time, so that
+    /// every group closes. Nothing may follow.
+    pub fn begin_final_epoch(&mut self, now_us: i64) {
+        self.begin_epoch(now_us);
+        self.epoch.lateness.evict_us = i64::MAX;
+    }
+
+    /// Starts a stage: what an earlier run of it left is forgotten.
+    pub fn begin_stage(&mut self, stage: usize) {
+        self.pipeline.begin_stage(stage);
+    }
+
+    /// Takes a block of a table.
+    pub fn push(&mut self, port: usize, block: &BlockRef<'_>, sink: &mut dyn Output) -> Result<()> {
+        let epoch = self.epoch_of(self.pipeline.ports[port].stage);
+        let Leaf::Table(scan) = &self.pipeline.ports[port].leaf else { panic!("port {port} reads no table") };
+        if scan.needed.iter().all(|&needed| needed) {
+            return self.pipeline.push(port, block, &epoch, sink);
+        }
+        let needed = scan.needed.clone();
+        let pruned = Pruned::new(block, &needed);
+        let block = BlockRef::new(&pruned, block.len()).select(block.rows().selection());
+        self.pipeline.push(port, &block, &epoch, sink)
+    }
+
+    /// All blocks of the stage's tables have been pushed.
+    pub fn finish_stage(&mut self, stage: usize, sink: &mut dyn Output) -> Result<()> {
+        let epoch = self.epoch_of(stage);
+        self.pipeline.finish_stage(stage, &epoch, sink)
+    }
+
+    /// Ends the epoch and moves the watermark.
+    pub fn end_epoch(&mut self) -> EpochReport {
+        let mut event_times = EventTimeStats::default();
+        for (clause, &node) in self.pipeline.watermark_nodes.iter().enumerate() {
+            if let Some(stats) = self.pipeline.nodes[node].operator.take_event_times() {
+                self.tracker.observe(clause, &stats);
+                event_times.merge(&stats);
+            }
+        }
+        let used_ms = self.tracker.watermark_ms();
+        self.tracker.advance();
+        self.next_late_us = self.epoch.lateness.evict_us;
+        self.next_id = self.epoch.id + 1;
+        let state = match self.options.mode {
+            Some(_) => self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).collect(),
+            None => Vec::new(),
+        };
+        EpochReport {
+            id: self.epoch.id,
+            watermark_ms: self.tracker.is_defined().then_some(used_ms),
+            event_times: (event_times.count > 0).then_some(event_times),
+            state,
+        }
+    }
+
+    /// Whether an epoch without data would emit or evict something: the watermark has moved past what the last epoch
+    /// used, and there is an operator that closes groups.
+    pub fn wants_empty_epoch(&self) -> bool {
+        let moved = self.tracker.watermark_ms().saturating_mul(MICROS_PER_MILLI) > self.epoch.lateness.evict_us;
+        let closes = self.pipeline.nodes.iter().any(|n| n.closes_groups);
+        self.options.no_data_epochs && self.epoch.has_lateness() && self.next_id > 0 && moved && closes
+    }
+
+    /// False if no further row can change the result: a batch may stop reading.
+    pub fn wants_more(&self) -> bool {
+        self.pipeline.nodes.iter().all(|n| n.operator.wants_more())
+    }
+
+    /// The number of the next epoch.
+    pub fn next_epoch_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The watermark in milliseconds, if the query has one.
+    pub fn watermark_ms(&self) -> Option<i64> {
+        self.tracker.is_defined().then(|| self.tracker.watermark_ms())
+    }
+
+    /// Bytes of state held by the query.
+    pub fn memory_bytes(&self) -> u64 {
+        self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).map(|m| m.memory_bytes).sum()
+    }
+
+    /// A driver for another worker, which runs everything up to and with the lowest aggregation on its share of the
+    /// rows; `None` if the query cannot be shared out. Give it the same epochs, then [`Driver::absorb`] it.
+    pub fn worker(&self) -> Result<Option<Driver>> {
+        let Some((plan, _)) = &self.partial else { return Ok(None) };
+        Driver::new(plan, self.options).map(Some)
+    }
+
+    /// Starts the same epoch as `main`'s.
+    pub fn join_epoch(&mut self, main: &Driver) {
+        self.epoch = main.epoch;
+    }
+
+    /// Takes over what a worker has gathered in this epoch; the worker is empty afterwards.
+    pub fn absorb(&mut self, worker: &mut Driver) -> Result<()> {
+        let Some((_, first)) = self.partial else { panic!("this query has no workers") };
+        let nodes = self.pipeline.nodes[first..].iter_mut().zip(&mut worker.pipeline.nodes);
+        nodes.into_iter().try_for_each(|(mine, theirs)| mine.operator.absorb(&mut *theirs.operator))
+    }
+
+    /// Static stages are batch queries inside a stream.
+    fn epoch_of(&self, stage: usize) -> Epoch {
+        let mode = if self.pipeline.stages[stage].is_static { None } else { self.epoch.mode };
+        Epoch { mode, ..self.epoch }
+    }
+
+    fn scans(&self, stage: usize) -> Vec<ScanPort> {
+        let ports = self.pipeline.ports.iter().enumerate().filter(|(_, p)| p.stage == stage);
+        let tables = ports.filter_map(|(port, p)| match &p.leaf {
+            Leaf::Table(scan) => Some(ScanPort { port, scan: scan.clone() }),
+            _ => None,
+        });
+        tables.collect()
+    }
+}
+
+/// The subplan that workers may run, if the query is a chain of one-input nodes down to an aggregation over nothing
+/// stateful, and the index that its first node has in the pipeline.
+fn partial_plan(plan: &LogicalPlan, nodes_above: usize) -> Option<(LogicalPlan, usize)> {
+    match plan {
+        LogicalPlan::Aggregate(Aggregate { input, .. }) if is_stateless(input) => Some((plan.clone(), nodes_above)),
+        LogicalPlan::Alias { input, .. } => partial_plan(input, nodes_above),
+        LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Sort { input, .. }
+        | LogicalPlan::Limit { input, .. } => partial_plan(input, nodes_above + 1),
+        LogicalPlan::Aggregate(aggregate) => partial_plan(super::aggregate::input_of(aggregate), nodes_above + 1),
+        _ => None,
+    }
+}
+
+fn is_stateless(plan: &LogicalPlan) -> bool {
+    let is_own = !matches!(
+        plan,
+        LogicalPlan::Aggregate(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Sort { .. }
+            | LogicalPlan::Limit { .. }
+            | LogicalPlan::Range { .. }
+            | LogicalPlan::Values { .. }
+    );
+    is_own && plan.inputs().into_iter().all(is_stateless)
+}
+
+/// A table's block of which only some columns are there; the others read as NULL.
+struct Pruned<'a> {
+    block: &'a BlockRef<'a>,
+    needed: &'a [bool],
+    null: Column,
+}
+
+impl<'a> Pruned<'a> {
+    fn new(block: &'a BlockRef<'a>, needed: &'a [bool]) -> Self {
+        let mut null = Column::new(DataType::Null);
+        null.push_null();
+        Self { block, needed, null }
+    }
+}
+
+impl Columns for Pruned<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        if self.needed[index] { self.block.column(index) } else { self.null.view_constant() }
+    }
+}

@@ -1,0 +1,19 @@
+//! The operators without groups, one file each.
+
+mod explode;
+mod filter;
+mod join;
+mod limit;
+mod project;
+mod sort;
+mod watermark;
+mod window;
+
+pub(super) use explode::ExplodeOperator;
+pub(super) use filter::FilterOperator;
+pub(super) use join::{BUILD_PORT, JoinOperator};
+pub(super) use limit::LimitOperator;
+pub(super) use project::{ProjectOperator, evaluate};
+pub(super) use sort::SortOperator;
+pub(super) use watermark::{WatermarkOperator, event_time};
+pub(super) use window::WindowOperator;

@@ -1,0 +1,286 @@
+//! A plan as a chain of operators.
+//!
+//! Nodes are kept root first: a node's consumer always has a smaller index, so that a node and everything its rows
+//! flow through are disjoint parts of one slice. Rows enter at *ports*, one a leaf of the plan.
+//!
+//! *Stages* order what must be complete before something else starts: the build side of a join is a stage that runs
+//! before the stage of the probe side. Stage 0 is the query itself; its number grows with nesting, so stages run from
+//! the highest number down.
+
+use alloc::{boxed::Box, vec, vec::Vec};
+
+use super::{
+    aggregate::{AggregateOperator, SessionOperator, input_of},
+    operator::{BoxedOperator, Epoch, Output},
+    operators::{
+        BUILD_PORT, ExplodeOperator, FilterOperator, JoinOperator, LimitOperator, ProjectOperator, SortOperator,
+        WatermarkOperator, WindowOperator,
+    },
+};
+use crate::{
+    block::{Block, BlockRef},
+    error::Result,
+    expr::Evaluator,
+    plan::{Aggregate, EventKey, Join, JoinKind, LogicalPlan, Scan},
+};
+
+/// Node and port that rows go to; `None` is the sink.
+type Target = Option<(usize, usize)>;
+
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) nodes: Vec<Node>,
+    pub(super) ports: Vec<Port>,
+    /// Whether each stage reads no stream.
+    pub(super) stages: Vec<StageInfo>,
+    /// Delay of each `WATERMARK` clause, in the order of [`Pipeline::watermark_nodes`].
+    pub(super) watermark_delays: Vec<i64>,
+    pub(super) watermark_nodes: Vec<usize>,
+    block_rows: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) operator: BoxedOperator,
+    next: Target,
+    pub(super) stage: usize,
+    /// Its state makes a stream go on without data until everything is emitted (aggregations, not LIMIT).
+    pub(super) closes_groups: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) leaf: Leaf,
+    target: Target,
+    pub(super) stage: usize,
+}
+
+/// Where a port's rows come from.
+#[derive(Debug)]
+pub(super) enum Leaf {
+    /// A table, read by the engine.
+    Table(Scan),
+    /// `range(...)`, made here.
+    Range { start: i64, end: i64, step: i64, block: Block },
+    /// Rows of the text, made here.
+    Values(Block),
+}
+
+#[derive(Debug)]
+pub(super) struct StageInfo {
+    pub(super) is_static: bool,
+    /// The join that this stage builds for.
+    builds: Option<usize>,
+}
+
+impl Pipeline {
+    pub(super) fn new(plan: &LogicalPlan, block_rows: usize) -> Result<Self> {
+        let stages = vec![StageInfo { is_static: !plan.is_streaming(), builds: None }];
+        let mut pipeline = Self {
+            nodes: Vec::new(),
+            ports: Vec::new(),
+            stages,
+            watermark_delays: Vec::new(),
+            watermark_nodes: Vec::new(),
+            block_rows,
+        };
+        pipeline.add(plan, None, 0)?;
+        Ok(pipeline)
+    }
+
+    /// Sends a block into a port; what reaches the end goes to `sink`.
+    pub(super) fn push(
+        &mut self,
+        port: usize,
+        block: &BlockRef<'_>,
+        epoch: &Epoch,
+        sink: &mut dyn Output,
+    ) -> Result<()> {
+        Downstream { nodes: &mut self.nodes, next: self.ports[port].target, epoch, sink }.push(block)
+    }
+
+    /// Forgets what an earlier run of a build stage left.
+    pub(super) fn begin_stage(&mut self, stage: usize) {
+        let join = self.stages[stage].builds.map(|join| self.nodes[join].operator.as_any_mut());
+        if let Some(join) = join.and_then(|join| join.downcast_mut::<JoinOperator>()) {
+            join.reset_build();
+        }
+    }
+
+    /// Makes the rows of the stage's leaves that no engine reads, then lets its operators finish, lowest first.
+    pub(super) fn finish_stage(&mut self, stage: usize, epoch: &Epoch, sink: &mut dyn Output) -> Result<()> {
+        for port in 0..self.ports.len() {
+            if self.ports[port].stage == stage {
+                self.push_inline(port, epoch, sink)?;
+            }
+        }
+        for index in (0..self.nodes.len()).rev() {
+            if self.nodes[index].stage == stage {
+                let (consumers, rest) = self.nodes.split_at_mut(index);
+                let next = rest[0].next;
+                rest[0].operator.finish(epoch, &mut Downstream { nodes: consumers, next, epoch, sink })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_inline(&mut self, port: usize, epoch: &Epoch, sink: &mut dyn Output) -> Result<()> {
+        let Port { leaf, target, .. } = &mut self.ports[port];
+        let mut downstream = Downstream { nodes: &mut self.nodes, next: *target, epoch, sink };
+        match leaf {
+            Leaf::Table(_) => Ok(()),
+            Leaf::Values(block) => downstream.push(&block.view()),
+            Leaf::Range { start, end, step, block } => {
+                let mut next = Some(*start);
+                while let Some(first) = next.filter(|id| if *step > 0 { id < end } else { id > end }) {
+                    block.clear();
+                    next = fill_range(block, first, *end, *step, self.block_rows);
+                    downstream.push(&block.view())?;
+                    if !downstream.nodes.iter().all(|n| n.operator.wants_more()) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn add(&mut self, plan: &LogicalPlan, target: Target, stage: usize) -> Result<()> {
+        let block_rows = self.block_rows;
+        match plan {
+            LogicalPlan::Scan(scan) => self.add_port(Leaf::Table(scan.clone()), target, stage),
+            LogicalPlan::Range { start, end, step, schema } => {
+                let leaf = Leaf::Range { start: *start, end: *end, step: *step, block: Block::new(schema) };
+                self.add_port(leaf, target, stage)
+            }
+            LogicalPlan::Values { rows, schema } => {
+                let mut block = Block::new(schema);
+                rows.iter().try_for_each(|row| push_literals(&mut block, row))?;
+                self.add_port(Leaf::Values(block), target, stage)
+            }
+            LogicalPlan::Alias { input, .. } => self.add(input, target, stage),
+            LogicalPlan::Union { inputs, .. } => inputs.iter().try_for_each(|input| self.add(input, target, stage)),
+            LogicalPlan::Filter { input, predicate } => {
+                self.add_node(Box::new(FilterOperator::new(predicate)), input, target, stage)
+            }
+            LogicalPlan::Project { input, exprs, .. } => {
+                self.add_node(Box::new(ProjectOperator::new(exprs)), input, target, stage)
+            }
+            LogicalPlan::Watermark { input, column, delay_us, .. } => {
+                if plan.is_streaming() {
+                    self.watermark_delays.push(*delay_us);
+                    self.watermark_nodes.push(self.nodes.len());
+                }
+                self.add_node(Box::new(WatermarkOperator::new(*column)), input, target, stage)
+            }
+            LogicalPlan::Window { input, window, schema } => {
+                self.add_node(Box::new(WindowOperator::new(window, schema, block_rows)), input, target, stage)
+            }
+            LogicalPlan::Session { .. } => Err(crate::Error::invalid(
+                "session_window() works only in an aggregation: GROUP BY session_window(...)",
+            )),
+            LogicalPlan::Explode { input, array, outer, with_position, schema } => {
+                let width = input.schema().len();
+                let flags = (*outer, *with_position);
+                let operator = ExplodeOperator::new(array, flags, schema, width, block_rows);
+                self.add_node(Box::new(operator), input, target, stage)
+            }
+            LogicalPlan::Aggregate(aggregate) => self.add_aggregate(aggregate, target, stage),
+            LogicalPlan::Join(join) => self.add_join(join, target, stage),
+            LogicalPlan::Sort { input, keys } => {
+                self.add_node(Box::new(SortOperator::new(keys, input.schema(), block_rows)), input, target, stage)
+            }
+            LogicalPlan::Limit { input, limit, offset } => {
+                let operator = LimitOperator::new(*limit, *offset, plan.is_streaming());
+                self.add_node(Box::new(operator), input, target, stage)
+            }
+        }
+    }
+
+    fn add_aggregate(&mut self, aggregate: &Aggregate, target: Target, stage: usize) -> Result<()> {
+        let operator: BoxedOperator = match (aggregate.event_key(), &*aggregate.input) {
+            (EventKey::Session { position }, LogicalPlan::Session { time, gap, .. }) => {
+                Box::new(SessionOperator::new(aggregate, position, (time, gap), self.block_rows))
+            }
+            _ => Box::new(AggregateOperator::new(aggregate, self.block_rows)),
+        };
+        let index = self.nodes.len();
+        let closes_groups = aggregate.input.is_streaming();
+        self.nodes.push(Node { operator, next: target, stage, closes_groups });
+        self.add(input_of(aggregate), Some((index, 0)), stage)
+    }
+
+    fn add_join(&mut self, join: &Join, target: Target, stage: usize) -> Result<()> {
+        let build_is_left = match (join.left.is_streaming(), join.right.is_streaming()) {
+            (true, true) => {
+                return Err(crate::Error::invalid("joins of two streams are not supported yet")
+                    .hint("read one of the tables as a static table: leave it out of --stream-table"));
+            }
+            (true, false) => false,
+            (false, true) => true,
+            (false, false) => join.kind == JoinKind::Right,
+        };
+        let (probe, build) = if build_is_left { (&join.right, &join.left) } else { (&join.left, &join.right) };
+        let index = self.nodes.len();
+        let operator = Box::new(JoinOperator::new(join, build_is_left, self.block_rows));
+        self.nodes.push(Node { operator, next: target, stage, closes_groups: false });
+        let build_stage = self.stages.len();
+        self.stages.push(StageInfo { is_static: true, builds: Some(index) });
+        self.add(build, Some((index, BUILD_PORT)), build_stage)?;
+        self.add(probe, Some((index, 0)), stage)
+    }
+
+    fn add_node(&mut self, operator: BoxedOperator, input: &LogicalPlan, target: Target, stage: usize) -> Result<()> {
+        let index = self.nodes.len();
+        self.nodes.push(Node { operator, next: target, stage, closes_groups: false });
+        self.add(input, Some((index, 0)), stage)
+    }
+
+    fn add_port(&mut self, leaf: Leaf, target: Target, stage: usize) -> Result<()> {
+        self.ports.push(Port { leaf, target, stage });
+        Ok(())
+    }
+}
+
+/// The nodes that a block can still flow through, and the sink behind them.
+struct Downstream<'a> {
+    nodes: &'a mut [Node],
+    next: Target,
+    epoch: &'a Epoch,
+    sink: &'a mut dyn Output,
+}
+
+impl Output for Downstream<'_> {
+    fn push(&mut self, block: &BlockRef<'_>) -> Result<()> {
+        let Some((index, port)) = self.next else { return self.sink.push(block) };
+        let (consumers, rest) = self.nodes.split_at_mut(index);
+        let next = rest[0].next;
+        let mut out = Downstream { nodes: consumers, next, epoch: self.epoch, sink: &mut *self.sink };
+        rest[0].operator.process(port, block, self.epoch, &mut out)
+    }
+}
+
+/// Fills a block from `first` on; gives the value after the last, `None` at the end of `i64`.
+fn fill_range(block: &mut Block, first: i64, end: i64, step: i64, rows: usize) -> Option<i64> {
+    let mut next = Some(first);
+    let mut len = 0;
+    while let Some(id) = next.filter(|id| len < rows && if step > 0 { *id < end } else { *id > end }) {
+        block.columns_mut()[0].push(id);
+        next = id.checked_add(step);
+        len += 1;
+    }
+    block.set_len(len);
+    next
+}
+
+/// Evaluates a row of VALUES: expressions without columns.
+fn push_literals(block: &mut Block, row: &[crate::expr::BoundExpr]) -> Result<()> {
+    let one = Block::from_columns(Vec::new(), 1);
+    let cx = crate::expr::EvalContext::default();
+    let mut values = Vec::with_capacity(row.len());
+    for expr in row {
+        values.push(Evaluator::new(expr).eval(&cx, &one.view())?.value(0));
+    }
+    block.push_row(&values);
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! (pane, key id) → group id.
+//!
+//! Panes are few and move forward; each maps key ids to group ids, by a plain array while that is well filled and
+//! by a hash table when it is not. Group ids of a dropped pane are used again.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use hashbrown::HashMap;
+
+use super::KeyTable;
+
+/// "No group": never a group id.
+pub const NO_GROUP: u32 = u32::MAX;
+
+/// An array of ids may be this many times longer than the groups in it before a pane becomes a hash table.
+const SPARSENESS_MAX: usize = 16;
+/// Arrays up to this length are never converted.
+const DENSE_ALWAYS: usize = 4096;
+
+/// All groups of one operator, by pane. Operators without panes use pane 0.
+#[derive(Debug, Default)]
+pub struct Groups {
+    panes: BTreeMap<i64, Pane>,
+    /// How many panes use each key.
+    key_uses: Vec<u32>,
+    free: Vec<u32>,
+    group_bound: u32,
+}
+
+/// The groups of one pane.
+#[derive(Debug, Default)]
+pub struct Pane {
+    ids: Ids,
+    /// Key and group ids in the order in which the groups appeared.
+    members: Vec<(u32, u32)>,
+}
+
+#[derive(Debug)]
+enum Ids {
+    Dense(Vec<u32>),
+    Sparse(HashMap<u32, u32>),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Dense(Vec::new())
+    }
+}
+
+impl Groups {
+    /// No groups.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The group of a key in a pane, made if it is new; the flag says whether it is.
+    pub fn group(&mut self, pane: i64, key: u32) -> (u32, bool) {
+        let entry = self.panes.entry(pane).or_default();
+        let known = entry.get(key);
+        if known != NO_GROUP {
+            return (known, false);
+        }
+        let group = self.free.pop().unwrap_or_else(|| {
+            self.group_bound += 1;
+            self.group_bound - 1
+        });
+        entry.insert(key, group);
+        if self.key_uses.len() <= key as usize {
+            self.key_uses.resize(key as usize + 1, 0);
+        }
+        self.key_uses[key as usize] += 1;
+        (group, true)
+    }
+
+    /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
+    pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &crate::block::Rows<'_>, groups: &mut [u32]) {
+        let entry = self.panes.entry(pane).or_default();
+        rows.for_each(|row| groups[row] = entry.get(keys[row]));
+        rows.for_each(|row| {
+            if groups[row] == NO_GROUP {
+                groups[row] = self.group(pane, keys[row]).0;
+            }
+        });
+    }
+
+    /// All group ids are below this: accumulators must have grown so far.
+    pub fn group_bound(&self) -> usize {
+        self.group_bound as usize
+    }
+
+    /// Groups in use.
+    pub fn len(&self) -> usize {
+        self.group_bound as usize - self.free.len()
+    }
+
+    /// True if there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A pane, if it has groups.
+    pub fn pane(&self, pane: i64) -> Option<&Pane> {
+        self.panes.get(&pane)
+    }
+
+    /// The panes in order of time.
+    pub fn panes(&self) -> impl Iterator<Item = (i64, &Pane)> {
+        self.panes.iter().map(|(&start, pane)| (start, pane))
+    }
+
+    /// Drops a pane: its groups' ids and, where no other pane uses them, its keys. Gives the dropped group ids.
+    pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable) -> Vec<u32> {
+        let Some(dropped) = self.panes.remove(&pane) else { return Vec::new() };
+        let groups: Vec<u32> = dropped.members.iter().map(|&(_, group)| group).collect();
+        for &(key, _) in &dropped.members {
+            self.release_key(key, keys);
+        }
+        self.free.extend_from_slice(&groups);
+        groups
+    }
+
+    /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
+    pub fn drop_groups(&mut self, pane: i64, dropped: &[u32], keys: &mut KeyTable) -> Vec<u32> {
+        let Some(entry) = self.panes.get_mut(&pane) else { return Vec::new() };
+        let groups: Vec<u32> = dropped.iter().map(|&key| entry.ids.remove(key)).collect();
+        if !groups.is_empty() {
+            let Pane { ids, members } = entry;
+            members.retain(|&(key, group)| ids.get(key) == group);
+        }
+        dropped.iter().for_each(|&key| self.release_key(key, keys));
+        self.free.extend_from_slice(&groups);
+        groups
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Bytes held, about.
+    pub fn memory_bytes(&self) -> usize {
+        let panes: usize = self.panes.values().map(Pane::memory_bytes).sum();
+        panes + (self.key_uses.capacity() + self.free.capacity()) * 4
+    }
+
+    fn release_key(&mut self, key: u32, keys: &mut KeyTable) {
+        let uses = &mut self.key_uses[key as usize];
+        *uses -= 1;
+        if *uses == 0 {
+            keys.remove(key);
+        }
+    }
+}
+
+impl Pane {
+    /// The group of a key, or [`NO_GROUP`].
+    #[inline]
+    pub fn get(&self, key: u32) -> u32 {
+        self.ids.get(key)
+    }
+
+    /// Key and group ids, oldest group first.
+    pub fn members(&self) -> &[(u32, u32)] {
+        &self.members
+    }
+
+    fn insert(&mut self, key: u32, group: u32) {
+        self.members.push((key, group));
+        self.ids.insert(key, group, self.members.len());
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let ids = match &self.ids {
+            Ids::Dense(ids) => ids.capacity() * 4,
+            Ids::Sparse(ids) => ids.capacity() * 9,
+        };
+        ids + self.members.capacity() * 8
+    }
+}
+
+impl Ids {
+    #[inline]
+    fn get(&self, key: u32) -> u32 {
+        match self {
+            Self::Dense(ids) => ids.get(key as usize).copied().unwrap_or(NO_GROUP),
+            Self::Sparse(ids) => ids.get(&key).copied().unwrap_or(NO_GROUP),
+        }
+    }
+
+    fn remove(&mut self, key: u32) -> u32 {
+        let id = match self {
+            Self::Dense(ids) => ids.get_mut(key as usize).map(|id| core::mem::replace(id, NO_GROUP)),
+            Self::Sparse(ids) => ids.remove(&key),
+        };
+        id.unwrap_or_else(|| panic!("key {key} has no group in this pane"))
+    }
+
+    fn insert(&mut self, key: u32, group: u32, members: usize) {
+        let needed = key as usize + 1;
+        if let Self::Dense(ids) = self
+            && needed > ids.len()
+        {
+            if needed > DENSE_ALWAYS && needed > members * SPARSENESS_MAX {
+                let entries = ids.iter().enumerate().filter(|(_, id)| **id != NO_GROUP);
+                *self = Self::Sparse(entries.map(|(key, &id)| (key as u32, id)).collect());
+            } else {
+                ids.resize(needed.next_power_of_two(), NO_GROUP);
+            }
+        }
+        match self {
+            Self::Dense(ids) => ids[key as usize] = group,
+            Self::Sparse(ids) => {
+                ids.insert(key, group);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::DataType;
+    use alloc::vec;
+
+    fn keys(count: i64) -> KeyTable {
+        let mut table = KeyTable::new(vec![DataType::Int64]);
+        for value in 0..count {
+            let mut row = vec![1];
+            row.extend_from_slice(&value.to_le_bytes());
+            table.id_of_encoded(&row).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn dropping_a_pane_frees_its_groups_and_its_last_keys() {
+        let mut keys = keys(3);
+        let mut groups = Groups::new();
+        let a: Vec<u32> = [0, 1].iter().map(|&k| groups.group(0, k).0).collect();
+        let b: Vec<u32> = [1, 2].iter().map(|&k| groups.group(10, k).0).collect();
+        assert_eq!((groups.len(), &a[..], &b[..]), (4, &[0, 1][..], &[2, 3][..]));
+        assert_eq!(groups.drop_pane(0, &mut keys), [0, 1]);
+        assert_eq!((groups.len(), keys.len()), (2, 2), "key 0 is gone, key 1 lives in pane 10");
+        assert!(groups.group(20, 2).0 < 2, "freed ids are used again");
+    }
+
+    #[test]
+    fn a_sparse_pane_answers_like_a_dense_one() {
+        let mut keys = keys(200_000);
+        let mut groups = Groups::new();
+        for key in (0..200_000).step_by(50_000) {
+            groups.group(7, key);
+        }
+        let pane = groups.pane(7).unwrap();
+        assert!(matches!(pane.ids, Ids::Sparse(_)));
+        assert_eq!(pane.get(100_000), 2);
+        assert_eq!(pane.get(1), NO_GROUP);
+        assert_eq!(groups.drop_pane(7, &mut keys).len(), 4);
+    }
+}

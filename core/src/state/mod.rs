@@ -1,0 +1,17 @@
+//! What a stateful operator remembers: which groups exist. Aggregates keep the values, by group id.
+//!
+//! ```text
+//!   key columns ──KeyTable──► key id ─┐
+//!                                     ├─Groups──► group id ──► accumulators (agg/)
+//!   event time  ──panes─────► pane  ──┘
+//! ```
+//! Keys become small dense ids once, whatever their types; a pane maps key ids to group ids by a plain array. Ids
+//! are reused when their pane or key is gone, so that memory follows what is live.
+
+mod encode;
+mod groups;
+mod keys;
+
+pub use encode::{decode_row, encode_row, skip_row};
+pub use groups::{Groups, NO_GROUP, Pane};
+pub use keys::KeyTable;

@@ -1,0 +1,150 @@
+//! The watermark: how far event time has certainly progressed. Spark's rules to the letter.
+//!
+//! Everything here is in *milliseconds*, because Spark's watermark is: each `WATERMARK` clause keeps the highest
+//! `floor(event time) - delay` it has seen; the query's watermark is the lowest (policy `min`) or highest (`max`)
+//! of them, and never moves back. Epoch N runs with the watermark after epoch N-1 for eviction and emission, and
+//! with that of the epoch before for deciding what is late.
+
+use alloc::vec::Vec;
+
+use crate::time::MICROS_PER_MILLI;
+
+/// How several watermarks become one: `spark.sql.streaming.multipleWatermarkPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WatermarkPolicy {
+    /// The slowest: nothing is lost, an idle input holds everything back.
+    #[default]
+    Min,
+    /// The fastest: nothing waits, rows of slower inputs are late.
+    Max,
+}
+
+/// Event times that passed one `WATERMARK` clause in one epoch. NULL counts as 1970, as in Spark.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EventTimeStats {
+    /// Rows.
+    pub count: u64,
+    /// Lowest, microseconds.
+    pub min_us: i64,
+    /// Highest, microseconds.
+    pub max_us: i64,
+    /// Mean of the milliseconds.
+    pub mean_ms: f64,
+}
+
+impl EventTimeStats {
+    /// Counts one event time.
+    #[inline]
+    pub fn add(&mut self, ts_us: i64) {
+        if self.count == 0 {
+            (self.min_us, self.max_us) = (ts_us, ts_us);
+        }
+        self.min_us = self.min_us.min(ts_us);
+        self.max_us = self.max_us.max(ts_us);
+        self.count += 1;
+        self.mean_ms += (ts_us.div_euclid(MICROS_PER_MILLI) as f64 - self.mean_ms) / self.count as f64;
+    }
+
+    /// Counts what another part of the same epoch saw.
+    pub fn merge(&mut self, other: &Self) {
+        if other.count == 0 {
+            return;
+        }
+        if self.count == 0 {
+            *self = *other;
+            return;
+        }
+        let count = self.count + other.count;
+        self.mean_ms += (other.mean_ms - self.mean_ms) * other.count as f64 / count as f64;
+        self.min_us = self.min_us.min(other.min_us);
+        self.max_us = self.max_us.max(other.max_us);
+        self.count = count;
+    }
+}
+
+/// The query's watermark and what each clause contributes.
+#[derive(Clone, Debug)]
+pub struct WatermarkTracker {
+    policy: WatermarkPolicy,
+    delays_ms: Vec<i64>,
+    clauses_ms: Vec<Option<i64>>,
+    watermark_ms: i64,
+}
+
+impl WatermarkTracker {
+    /// A tracker for clauses with these delays, at 1970.
+    pub fn new(policy: WatermarkPolicy, delays_us: impl IntoIterator<Item = i64>) -> Self {
+        let delays_ms: Vec<i64> = delays_us.into_iter().map(|us| us.div_euclid(MICROS_PER_MILLI)).collect();
+        Self { policy, clauses_ms: alloc::vec![None; delays_ms.len()], delays_ms, watermark_ms: 0 }
+    }
+
+    /// Takes in what clause `clause` saw in an epoch.
+    pub fn observe(&mut self, clause: usize, stats: &EventTimeStats) {
+        if stats.count == 0 {
+            return;
+        }
+        let candidate = stats.max_us.div_euclid(MICROS_PER_MILLI).saturating_sub(self.delays_ms[clause]);
+        let known = &mut self.clauses_ms[clause];
+        *known = Some(known.map_or(candidate, |ms| ms.max(candidate)));
+    }
+
+    /// Moves the watermark at the end of an epoch; it never goes back.
+    pub fn advance(&mut self) -> i64 {
+        let all = self.clauses_ms.iter().map(|ms| ms.unwrap_or(0));
+        let global = match self.policy {
+            WatermarkPolicy::Min => all.min(),
+            WatermarkPolicy::Max => all.max(),
+        };
+        self.watermark_ms = self.watermark_ms.max(global.unwrap_or(0));
+        self.watermark_ms
+    }
+
+    /// The watermark in milliseconds.
+    pub fn watermark_ms(&self) -> i64 {
+        self.watermark_ms
+    }
+
+    /// True if the query has a `WATERMARK` clause.
+    pub fn is_defined(&self) -> bool {
+        !self.delays_ms.is_empty()
+    }
+
+    /// Puts the watermark where a checkpoint left it; clauses start anew, as in Spark.
+    pub fn restore(&mut self, watermark_ms: i64) {
+        self.watermark_ms = self.watermark_ms.max(watermark_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats(ts_us: &[i64]) -> EventTimeStats {
+        let mut stats = EventTimeStats::default();
+        ts_us.iter().for_each(|&ts| stats.add(ts));
+        stats
+    }
+
+    #[test]
+    fn the_slowest_clause_holds_the_watermark_back_and_it_never_returns() {
+        let mut tracker = WatermarkTracker::new(WatermarkPolicy::Min, [5_000_000, 10_000_000]);
+        tracker.observe(0, &stats(&[100_000_000]));
+        assert_eq!(tracker.advance(), 0, "the other clause has seen nothing");
+        tracker.observe(1, &stats(&[30_000_999]));
+        assert_eq!(tracker.advance(), 20_000);
+        tracker.observe(1, &stats(&[1_000_000]));
+        assert_eq!(tracker.advance(), 20_000);
+    }
+
+    #[test]
+    fn merged_statistics_are_those_of_all_rows() {
+        let all = [5_000, -3_500, 9_999, 0, 123_456_789];
+        for cut in 0..=all.len() {
+            let (mut left, right) = (stats(&all[..cut]), stats(&all[cut..]));
+            left.merge(&right);
+            let whole = stats(&all);
+            assert_eq!((left.count, left.min_us, left.max_us), (whole.count, whole.min_us, whole.max_us));
+            assert!((left.mean_ms - whole.mean_ms).abs() < 1e-6);
+        }
+    }
+}

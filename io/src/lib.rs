@@ -1,1 +1,7 @@
-//! Placeholder
+//! Everything of Firesteel that touches the world: files, rings in shared memory, formats, sources, sinks, and the
+//! engine that drives `firesteel-core` with them.
+
+pub mod engine;
+pub mod sink;
+pub mod source;
+pub mod sys;

@@ -1,0 +1,205 @@
+//! The handle of a running stream: what Spark calls StreamingQuery. Cheap to clone; dropping it does not stop the
+//! query.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use firesteel_core::{Error, Result};
+
+use super::progress::StreamingQueryProgress;
+
+/// How many progress reports a query keeps: Spark's `numRecentProgressUpdates`.
+const RECENT_PROGRESS: usize = 100;
+
+/// A running (or ended) stream.
+#[derive(Clone, Debug)]
+pub struct StreamingQuery {
+    shared: Arc<Shared>,
+}
+
+/// What a query is doing, as Spark's StreamingQueryStatus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryStatus {
+    /// In words.
+    pub message: String,
+    /// New rows were there at the last look.
+    pub is_data_available: bool,
+    /// An epoch is running.
+    pub is_trigger_active: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: String,
+    run_id: String,
+    name: Option<String>,
+    stop: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ended: Option<Option<Error>>,
+    status: QueryStatus,
+    recent: VecDeque<StreamingQueryProgress>,
+    /// Times the query found nothing to do, for `process_all_available`.
+    idle_looks: u64,
+}
+
+impl StreamingQuery {
+    pub(super) fn new(name: Option<String>) -> Self {
+        let state = State {
+            status: QueryStatus { message: "Initializing".into(), ..Default::default() },
+            ..Default::default()
+        };
+        let shared = Shared {
+            id: uuid::Uuid::new_v4().to_string(),
+            run_id: uuid::Uuid::new_v4().to_string(),
+            name,
+            stop: AtomicBool::new(false),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Identity of the query.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// Identity of this run of it.
+    pub fn run_id(&self) -> &str {
+        &self.shared.run_id
+    }
+
+    /// Name given with `query_name`.
+    pub fn name(&self) -> Option<&str> {
+        self.shared.name.as_deref()
+    }
+
+    /// Whether it still runs.
+    pub fn is_active(&self) -> bool {
+        self.lock().ended.is_none()
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> QueryStatus {
+        self.lock().status.clone()
+    }
+
+    /// The progress of the last epoch.
+    pub fn last_progress(&self) -> Option<StreamingQueryProgress> {
+        self.lock().recent.back().cloned()
+    }
+
+    /// The progress of the last 100 epochs, oldest first.
+    pub fn recent_progress(&self) -> Vec<StreamingQueryProgress> {
+        self.lock().recent.iter().cloned().collect()
+    }
+
+    /// Why it failed, if it has.
+    pub fn exception(&self) -> Option<Error> {
+        self.lock().ended.clone().flatten()
+    }
+
+    /// Waits until the query ends; its error if it failed.
+    pub fn await_termination(&self) -> Result<()> {
+        let mut state = self.lock();
+        loop {
+            match &state.ended {
+                Some(None) => return Ok(()),
+                Some(Some(error)) => return Err(error.clone()),
+                None => state = self.shared.changed.wait(state).unwrap_or_else(|e| e.into_inner()),
+            }
+        }
+    }
+
+    /// Waits at most so long; true if the query has ended.
+    pub fn await_termination_for(&self, timeout: Duration) -> Result<bool> {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.lock();
+        loop {
+            match &state.ended {
+                Some(None) => return Ok(true),
+                Some(Some(error)) => return Err(error.clone()),
+                None => {}
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
+    }
+
+    /// Waits until everything that is there now has been processed (or the query has ended).
+    pub fn process_all_available(&self) -> Result<()> {
+        let mut state = self.lock();
+        // The look in progress may have started before the caller's rows were there: wait for the one after it.
+        let wanted = state.idle_looks + 2;
+        while state.ended.is_none() && state.idle_looks < wanted {
+            state = self.shared.changed.wait(state).unwrap_or_else(|e| e.into_inner());
+        }
+        match &state.ended {
+            Some(Some(error)) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks the query to end after the epoch it is in, and waits until it has.
+    pub fn stop(&self) -> Result<()> {
+        self.request_stop();
+        self.await_termination()
+    }
+
+    /// Asks the query to end after the epoch it is in.
+    pub fn request_stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stop_requested(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_status(&self, message: &str, is_data_available: bool, is_trigger_active: bool) {
+        let mut state = self.lock();
+        if state.status.message != message {
+            state.status.message = message.into();
+        }
+        state.status.is_data_available = is_data_available;
+        state.status.is_trigger_active = is_trigger_active;
+    }
+
+    pub(super) fn note_idle(&self) {
+        self.lock().idle_looks += 1;
+        self.shared.changed.notify_all();
+    }
+
+    pub(super) fn add_progress(&self, progress: StreamingQueryProgress) {
+        let mut state = self.lock();
+        if state.recent.len() == RECENT_PROGRESS {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(progress);
+    }
+
+    pub(super) fn end(&self, error: Option<Error>) {
+        let mut state = self.lock();
+        state.status = QueryStatus { message: "Stopped".into(), ..Default::default() };
+        state.ended = Some(error);
+        self.shared.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held left plain data behind, which is as good as any.
+        self.shared.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}

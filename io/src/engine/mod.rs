@@ -1,0 +1,20 @@
+//! The engine: queries that run. It brings the driver what the core does not have: sources, sinks, threads, clocks.
+//!
+//! ```text
+//!   Execution::run   loop { plan an epoch ─► read ─► Driver ─► Sink ─► commit ─► progress }
+//!   StreamingQuery   the handle that others hold: await, stop, progress, exception
+//! ```
+
+mod execution;
+mod handle;
+mod progress;
+mod trigger;
+mod workers;
+
+pub use execution::{Execution, Input, QueryOptions};
+pub use handle::{QueryStatus, StreamingQuery};
+pub use progress::{
+    EventTimeProgress, QueryEvent, QueryListener, SinkProgress, SourceProgress, StateOperatorProgress,
+    StreamingQueryProgress,
+};
+pub use trigger::Trigger;

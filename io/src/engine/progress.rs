@@ -1,0 +1,153 @@
+//! What a query tells about itself: Spark's StreamingQueryProgress, field for field, and the events of listeners.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// Progress of one epoch, as Spark's `StreamingQueryProgress`. Serialises to Spark's JSON.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamingQueryProgress {
+    /// Identity of the query across restarts.
+    pub id: String,
+    /// Identity of this run.
+    pub run_id: String,
+    /// Name given by the user.
+    pub name: Option<String>,
+    /// When the epoch began, UTC.
+    pub timestamp: String,
+    /// Number of the epoch.
+    pub batch_id: u64,
+    /// Its duration in milliseconds.
+    pub batch_duration: u64,
+    /// Rows read.
+    pub num_input_rows: u64,
+    /// Rows that arrived a second since the last epoch.
+    pub input_rows_per_second: f64,
+    /// Rows read a second of the epoch.
+    pub processed_rows_per_second: f64,
+    /// Milliseconds by step.
+    pub duration_ms: BTreeMap<&'static str, u64>,
+    /// Event times and the watermark; empty without a `WATERMARK` clause.
+    pub event_time: EventTimeProgress,
+    /// Stateful operators, topmost first.
+    pub state_operators: Vec<StateOperatorProgress>,
+    /// Sources in the order of the plan.
+    pub sources: Vec<SourceProgress>,
+    /// The sink.
+    pub sink: SinkProgress,
+}
+
+/// Event times of an epoch.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct EventTimeProgress {
+    /// Mean, if rows came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub avg: Option<String>,
+    /// Highest, if rows came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<String>,
+    /// Lowest, if rows came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<String>,
+    /// The watermark that the epoch used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
+}
+
+/// A stateful operator in an epoch.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named and meant as in Spark's StateOperatorProgress")]
+pub struct StateOperatorProgress {
+    pub operator_name: &'static str,
+    pub num_rows_total: u64,
+    pub num_rows_updated: u64,
+    pub all_updates_time_ms: u64,
+    pub num_rows_removed: u64,
+    pub all_removals_time_ms: u64,
+    pub commit_time_ms: u64,
+    pub memory_used_bytes: u64,
+    pub num_rows_dropped_by_watermark: u64,
+    pub num_shuffle_partitions: u64,
+    pub num_state_store_instances: u64,
+    pub custom_metrics: BTreeMap<String, u64>,
+}
+
+/// A source in an epoch.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named and meant as in Spark's SourceProgress")]
+pub struct SourceProgress {
+    pub description: String,
+    pub start_offset: Json,
+    pub end_offset: Json,
+    pub latest_offset: Json,
+    pub num_input_rows: u64,
+    pub input_rows_per_second: f64,
+    pub processed_rows_per_second: f64,
+    /// Rows that did not parse or were lost, by reason.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
+}
+
+/// The sink in an epoch.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "named and meant as in Spark's SinkProgress")]
+pub struct SinkProgress {
+    pub description: String,
+    pub num_output_rows: u64,
+}
+
+/// Something that happened to a query.
+#[derive(Clone, Debug)]
+pub enum QueryEvent<'a> {
+    /// It started.
+    Started {
+        /// Its identity.
+        id: &'a str,
+        /// This run's.
+        run_id: &'a str,
+        /// Its name.
+        name: Option<&'a str>,
+    },
+    /// An epoch is done.
+    Progress(&'a StreamingQueryProgress),
+    /// It ended, with an error or without.
+    Terminated {
+        /// Its identity.
+        id: &'a str,
+        /// This run's.
+        run_id: &'a str,
+        /// Why, if it failed.
+        error: Option<&'a firesteel_core::Error>,
+    },
+}
+
+/// Is told what happens to queries, on the query's own thread: be quick.
+pub trait QueryListener: Send + Sync {
+    /// Something happened.
+    fn on_event(&self, event: &QueryEvent<'_>);
+}
+
+impl<F: Fn(&QueryEvent<'_>) + Send + Sync> QueryListener for F {
+    fn on_event(&self, event: &QueryEvent<'_>) {
+        self(event);
+    }
+}
+
+/// Milliseconds since 1970 as Spark prints them: `2025-01-01T00:00:00.000Z`.
+pub(super) fn spark_instant(ms: i64) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(instant) => instant.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+        Err(_) => format!("{ms} ms"),
+    }
+}
+
+/// `rows / seconds`, 0 if no time has passed.
+pub(super) fn rate(rows: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
+}

@@ -1,0 +1,152 @@
+//! Workers: threads that read their share of an epoch's parts through their own copy of the pipeline, up to the
+//! lowest aggregation. Between epochs a worker's state is with the query's own thread, which absorbs it; nothing is
+//! shared while both run.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+};
+
+use firesteel_core::{Error, Result, exec::Driver};
+
+use super::execution::Meter;
+use crate::{
+    source::{Part, Reader},
+    sys,
+};
+
+/// What a worker works with: sent to it with its share, sent back with the result.
+#[derive(Debug)]
+struct Bench {
+    driver: Driver,
+    /// By input: its port and this worker's reader of it.
+    readers: Vec<(usize, Box<dyn Reader>)>,
+    /// Input and part, in order.
+    share: Vec<(usize, Part)>,
+    rows: Vec<u64>,
+    result: Result<()>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    bench: Option<Box<Bench>>,
+    to: Option<Sender<Box<Bench>>>,
+    from: Receiver<Box<Bench>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The workers of a query; none if it runs on one thread.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+}
+
+impl Workers {
+    /// Starts one worker a core of `cores` (beyond the query's own). `readers` makes a worker's readers.
+    pub(super) fn start(
+        driver: &Driver,
+        cores: &[Option<usize>],
+        meter: &Meter,
+        mut readers: impl FnMut() -> Result<Vec<(usize, Box<dyn Reader>)>>,
+    ) -> Result<Self> {
+        let mut workers = Vec::new();
+        for (number, &core) in cores.iter().enumerate() {
+            let Some(driver) = driver.worker()? else { break };
+            let readers = readers()?;
+            let rows = vec![0; readers.len()];
+            let bench = Box::new(Bench { driver, readers, share: Vec::new(), rows, result: Ok(()) });
+            workers.push(Worker::start(number, core, bench, meter.clone())?);
+        }
+        Ok(Self { workers })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Deals the parts out and starts everyone; the last share is left for the caller, who is a worker, too.
+    pub(super) fn begin(&mut self, main: &Driver, parts: Vec<(usize, Part)>) -> Result<Vec<(usize, Part)>> {
+        let hands = self.workers.len() + 1;
+        let mut shares: Vec<Vec<(usize, Part)>> = (0..hands).map(|_| Vec::new()).collect();
+        for (i, part) in parts.into_iter().enumerate() {
+            // A live input has one reader, which belongs to the query's own thread.
+            let hand = if matches!(part.1, Part::Live) { hands - 1 } else { i % hands };
+            shares[hand].push(part);
+        }
+        let own = shares.pop().unwrap_or_default();
+        for (worker, share) in self.workers.iter_mut().zip(shares) {
+            let Some(mut bench) = worker.bench.take() else { return Err(lost()) };
+            bench.driver.join_epoch(main);
+            bench.share = share;
+            worker.to.as_ref().ok_or_else(lost)?.send(bench).map_err(|_| lost())?;
+        }
+        Ok(own)
+    }
+
+    /// Waits for everyone and takes over what they gathered; adds the rows they read to `rows`, by input.
+    pub(super) fn end(&mut self, main: &mut Driver, rows: &mut [u64]) -> Result<()> {
+        let mut result = Ok(());
+        for worker in &mut self.workers {
+            let mut bench = worker.from.recv().map_err(|_| lost())?;
+            let outcome = core::mem::replace(&mut bench.result, Ok(()));
+            bench.rows.iter_mut().zip(&mut *rows).for_each(|(read, sum)| *sum += core::mem::take(read));
+            if result.is_ok() {
+                result = outcome.and_then(|()| main.absorb(&mut bench.driver));
+            }
+            worker.bench = Some(bench);
+        }
+        result
+    }
+}
+
+impl Worker {
+    fn start(number: usize, core: Option<usize>, bench: Box<Bench>, meter: Meter) -> Result<Self> {
+        let (to, jobs) = channel::<Box<Bench>>();
+        let (results, from) = channel();
+        let work = move || {
+            if let Some(core) = core {
+                sys::pin_to_core(core);
+            }
+            while let Ok(mut bench) = jobs.recv() {
+                bench.result = bench.read_share(&meter);
+                if results.send(bench).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("firesteel-{}", number + 1)).spawn(work);
+        let thread = thread.map_err(|e| Error::io(format!("cannot start a worker thread: {e}")))?;
+        Ok(Self { bench: Some(bench), to: Some(to), from, thread: Some(thread) })
+    }
+}
+
+impl Bench {
+    fn read_share(&mut self, meter: &Meter) -> Result<()> {
+        for (input, part) in core::mem::take(&mut self.share) {
+            let (port, reader) = &mut self.readers[input];
+            let (driver, port) = (&mut self.driver, *port);
+            let mut nowhere = |_: &firesteel_core::block::BlockRef<'_>| Ok(());
+            let read = reader.read(&part, &mut |block| {
+                meter.add_rows(block.rows().count() as u64);
+                driver.push(port, block, &mut nowhere)
+            })?;
+            meter.add_part(&part);
+            self.rows[input] += read;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.to = None;
+        if let Some(thread) = self.thread.take() {
+            // A worker that panicked has already said so.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lost() -> Error {
+    Error::internal("a worker thread has died")
+}

@@ -1,0 +1,95 @@
+//! Where rows come from. A [`Source`] decides *what* the next epoch reads; a [`Reader`] reads it into blocks.
+//!
+//! ```text
+//!   Source::plan ──► EpochPlan { parts } ──► Reader::read(part) ──► blocks        one reader a worker
+//! ```
+//! Planning and reading are apart so that the rows of an epoch are fixed before the first is read (that is what a
+//! checkpoint remembers), and so that several workers can read parts of one epoch.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use firesteel_core::{Result, block::BlockRef};
+use serde_json::Value as Json;
+
+/// A table being read as a stream, or once as a batch.
+pub trait Source: Send + fmt::Debug {
+    /// Spark's description, e.g. `FileStreamSource[file:/data/in]`.
+    fn description(&self) -> String;
+
+    /// Fixes what the next epoch reads: everything that is there, up to the table's rate limit. `None` if nothing
+    /// new is there. Called only after the epoch before was committed.
+    fn plan(&mut self) -> Result<Option<EpochPlan>>;
+
+    /// A reader of this table's parts; each worker has its own.
+    fn reader(&mut self) -> Result<Box<dyn Reader>>;
+
+    /// The epoch that was planned last is done with: its rows will not be asked for again.
+    fn commit(&mut self) -> Result<()>;
+
+    /// Waits until [`Source::plan`] may have something, at most so long. Sources that cannot tell sleep.
+    fn wait(&mut self, timeout: Duration) -> Result<()> {
+        std::thread::sleep(timeout);
+        Ok(())
+    }
+
+    /// Takes what is there now as all there will ever be (`--available-now`, and every file table).
+    fn freeze(&mut self) -> Result<()>;
+
+    /// Whether nothing more can come: a frozen source that has been read, or an input that has ended.
+    fn is_exhausted(&self) -> bool;
+
+    /// Whether the input has truly ended, as a pipe does at end of file: then open windows close, too.
+    fn has_ended(&self) -> bool {
+        false
+    }
+
+    /// Changes when a static table must be read again.
+    fn fingerprint(&mut self) -> Result<u64> {
+        Ok(0)
+    }
+
+    /// Rows that did not parse or were lost, by reason.
+    fn dropped(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+}
+
+/// Reads parts of one table into blocks.
+pub trait Reader: Send + fmt::Debug {
+    /// Reads a part, handing each block to `sink`. Gives the number of rows, which Spark calls input rows.
+    fn read(&mut self, part: &Part, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64>;
+}
+
+/// What one epoch reads of one table.
+#[derive(Clone, Debug, Default)]
+pub struct EpochPlan {
+    /// The parts, in order; workers share them out.
+    pub parts: Vec<Part>,
+    /// Spark's offset before the epoch; `null` at the start.
+    pub start: Json,
+    /// Spark's offset after it.
+    pub end: Json,
+}
+
+/// A piece of an epoch that one worker reads.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// A whole file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Its length when it was planned, for progress bars.
+        bytes: u64,
+    },
+    /// Numbered rows of a generator, from `start` up to `end`, and the event time of the first (microseconds).
+    Rows {
+        /// First row.
+        start: i64,
+        /// First row that is not in it.
+        end: i64,
+        /// Meaning is the source's own.
+        at_us: i64,
+    },
+    /// Whatever the reader finds when it looks: rings, pipes, sensors.
+    Live,
+}

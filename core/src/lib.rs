@@ -16,6 +16,8 @@ pub mod hash;
 pub mod limits;
 pub mod plan;
 pub mod schema;
+#[cfg(feature = "sql")]
+pub mod sql;
 pub mod state;
 pub mod time;
 pub mod watermark;

@@ -16,6 +16,17 @@ pub const COLUMN_ALIGN: usize = 64;
 /// Depth of nested expressions and subqueries: recursion over them must fit a 2 MiB thread stack.
 pub const EXPRESSION_DEPTH_MAX: usize = 200;
 
+/// Longest job text, in bytes, variables put in: every character of it is kept with its place while it is read.
+pub const JOB_TEXT_BYTES_MAX: usize = 4 << 20;
+
+/// Depth of queries in queries, those of views and WITH included: each is a few levels of the plan, and whoever walks
+/// a plan recurses.
+pub const QUERY_DEPTH_MAX: usize = 64;
+
+/// Relations of one query, those of views and WITH counted each time they are used: a few names that use the one
+/// before twice each would otherwise make a plan of any size.
+pub const RELATIONS_MAX: usize = 1_000;
+
 /// Longest text line or record that a format reads, in bytes; a longer one is malformed.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 

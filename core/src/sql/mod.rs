@@ -1,0 +1,64 @@
+//! Spark SQL text to statements, and their queries to [`crate::plan`] builder calls. Nothing is resolved here: names
+//! and types are the plan's. What can be wrong with a text as such is found here, with its place and a hint.
+//!
+//! ```text
+//!   text ──source──► statements of characters ──lexer──► tokens ──statement──► Statement
+//!                    (comments, ${variables})               │
+//!                                    depth, clauses ◄───────┤ of a query
+//!                                    then sqlparser with our dialect ──► Query ──translate──► PlanBuilder
+//! ```
+//! Every place in an error is a place in the text as the user wrote it.
+
+mod clauses;
+mod cursor;
+mod depth;
+mod diagnostic;
+mod dialect;
+mod expr;
+mod interval;
+mod lexer;
+mod literal;
+mod options;
+mod prefix;
+mod query;
+mod relation;
+mod select;
+mod source;
+mod statement;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use alloc::{string::String, vec::Vec};
+
+use sqlparser::{parser::Parser, tokenizer::TokenWithSpan};
+
+pub use diagnostic::render;
+pub use query::{Query, plan_query};
+pub use statement::{Statement, StatementKind};
+
+use crate::error::Result;
+
+/// Reads all statements of a job. `variables` gives the value of `${NAME}`; what it does not know is an error.
+///
+/// ```
+/// use firesteel_core::sql::{StatementKind, parse};
+///
+/// let job = "CREATE TABLE t (v INT) USING json OPTIONS (path '${DIR}/t'); SELECT v FROM t WHERE v > 1;";
+/// let statements = parse(job, &|name| (name == "DIR").then(|| "/data".into()))?;
+/// let StatementKind::CreateTable { options, .. } = &statements[0].kind else { unreachable!() };
+/// assert_eq!(options[0], ("path".into(), "/data/t".into()));
+/// assert_eq!(statements[1].span.column, 66);
+/// # Ok::<(), firesteel_core::Error>(())
+/// ```
+pub fn parse(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Statement>> {
+    source::split(text, variables)?.iter().map(statement::statement).collect()
+}
+
+/// Deepest recursion of sqlparser: what `depth` lets through needs no more, and no thread's stack bears much more.
+const PARSER_DEPTH_MAX: usize = 450;
+
+fn parser(spark: &dialect::Spark, tokens: Vec<TokenWithSpan>) -> Parser<'_> {
+    Parser::new(spark).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(tokens)
+}

@@ -1,0 +1,241 @@
+//! Syntax errors in the user's words: what stands there, what could stand there instead, and for the mistakes that
+//! people make often, what to write. sqlparser's errors are text with a place at the end; only the place and what
+//! was expected are taken from them.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+
+use sqlparser::{
+    parser::ParserError,
+    tokenizer::{self, Location, Token, TokenWithSpan, Word},
+};
+
+use super::cursor::{is_any_word, is_word};
+use crate::error::{Error, Span};
+
+/// Words that shape a query; a name that is nearly one of them, just before the error, was probably meant to be it.
+const SHAPING: &[&str] = &[
+    "SELECT",
+    "DISTINCT",
+    "FROM",
+    "WHERE",
+    "GROUP",
+    "BY",
+    "HAVING",
+    "ORDER",
+    "LIMIT",
+    "OFFSET",
+    "UNION",
+    "JOIN",
+    "INNER",
+    "LEFT",
+    "RIGHT",
+    "OUTER",
+    "CROSS",
+    "USING",
+    "LATERAL",
+    "VIEW",
+    "WATERMARK",
+    "DELAY",
+    "INTERVAL",
+    "STREAM",
+    "BETWEEN",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "AND",
+    "AS",
+    "OPTIONS",
+    "VALUES",
+    "INTO",
+    "TABLE",
+];
+
+/// Our place of sqlparser's span; `None` if it has none.
+pub(super) fn place(span: tokenizer::Span) -> Option<Span> {
+    let narrow = |x: u64| u32::try_from(x).unwrap_or(u32::MAX);
+    (span.start.line != 0).then(|| Span {
+        line: narrow(span.start.line),
+        column: narrow(span.start.column),
+        end_line: narrow(span.end.line),
+        end_column: narrow(span.end.column),
+    })
+}
+
+/// Sqlparser's span of our place.
+pub(super) fn span_of_place(place: Span) -> tokenizer::Span {
+    let at = |line: u32, column: u32| Location::new(line.into(), column.into());
+    tokenizer::Span::new(at(place.line, place.column), at(place.end_line, place.end_column))
+}
+
+/// From the first character of one to the last of the other.
+pub(super) fn join(first: tokenizer::Span, last: tokenizer::Span) -> Option<Span> {
+    place(first.union(&last))
+}
+
+/// The error at a token that should be something else.
+pub(super) fn unexpected(found: &TokenWithSpan, expected: &str) -> Error {
+    Error::invalid(format!("expected {expected}, found {}", described(&found.token)))
+        .class("PARSE_SYNTAX_ERROR")
+        .at(place(found.span))
+}
+
+/// A sqlparser error about some tokens, the last of which is `EOF`.
+pub(super) fn from_parser(error: ParserError, tokens: &[TokenWithSpan]) -> Error {
+    let text = match error {
+        ParserError::RecursionLimitExceeded => return too_deep(),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
+    };
+    let (message, location) = cut_location(&text);
+    let index =
+        location.and_then(|location| tokens.iter().position(|t| t.span.start == location)).unwrap_or(tokens.len() - 1);
+    let expected = message.strip_prefix("Expected: ").and_then(|m| m.split(", found:").next());
+    let error = match expected {
+        Some(expected) => unexpected(&tokens[index], &plain(expected)),
+        None => Error::invalid(message.to_string()).class("PARSE_SYNTAX_ERROR").at(place(tokens[index].span)),
+    };
+    advised(error, tokens, index)
+}
+
+/// Adds a hint about the mistake that is probably behind an error at a token.
+pub(super) fn advised(error: Error, tokens: &[TokenWithSpan], index: usize) -> Error {
+    match advice(tokens, index) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The error for what is nested beyond the bound.
+pub(super) fn too_deep() -> Error {
+    Error::limit("the statement is nested too deeply")
+        .hint("split it: name parts of it with WITH or CREATE TEMPORARY VIEW")
+}
+
+/// A token as a message names it.
+fn described(token: &Token) -> String {
+    match token {
+        Token::EOF => "the end of the statement".into(),
+        Token::SingleQuotedString(s) | Token::DoubleQuotedString(s) => format!("the text '{s}'"),
+        Token::Number(n, _) => format!("the number {n}"),
+        Token::Word(Word { value, quote_style: Some(_), .. }) => format!("the name `{value}`"),
+        other => format!("`{other}`"),
+    }
+}
+
+/// `"Expected: x, found: y at Line: 3, Column: 8"` without its end, and that end.
+fn cut_location(text: &str) -> (&str, Option<Location>) {
+    let Some((message, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
+    let location = place
+        .split_once(", Column: ")
+        .and_then(|(line, column)| Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?)));
+    (if location.is_some() { message } else { text }, location)
+}
+
+/// Sqlparser's names for what it expects, in words that mean something here.
+fn plain(expected: &str) -> String {
+    match expected {
+        "SELECT, VALUES, or a subquery in the query body" => "a query (SELECT, WITH or VALUES)".into(),
+        "joined table" => "JOIN and another table, or a query, between the parentheses".into(),
+        "identifier" => "a name".into(),
+        "an identifier after AS" => "a name after AS".into(),
+        "end of statement" => "the end of the statement".into(),
+        e if e.contains(' ') => e.into(),
+        e => format!("`{e}`"),
+    }
+}
+
+fn advice(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+    let found = &tokens[index].token;
+    let before = index.checked_sub(1).map(|i| &tokens[i].token);
+    foreign(tokens, index)
+        .or_else(|| before.filter(|_| *found != Token::EOF).and_then(misspelt))
+        .or_else(|| misspelt(found))
+        .or_else(|| comma(before, found))
+}
+
+/// What other engines have and Spark writes otherwise.
+fn foreign(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+    let near = &tokens[index.saturating_sub(1)..=index];
+    let has = |words: &[&str]| near.iter().any(|t| is_any_word(&t.token, words));
+    let hint = if has(&["EMIT"]) {
+        "Spark SQL has no EMIT: the output mode (--output-mode append, update or complete) says when rows come out"
+    } else if has(&["TUMBLE", "HOP", "TUMBLING", "HOPPING", "SLIDING"]) {
+        "windows are made in GROUP BY: window(ts, '1 minute'), or window(ts, '10 minutes', '1 minute') for sliding ones"
+    } else if has(&["TOP"]) {
+        "write LIMIT n at the end of the query"
+    } else if has(&["TABLESAMPLE", "PIVOT", "UNPIVOT"]) {
+        "TABLESAMPLE, PIVOT and UNPIVOT are not supported; filter and aggregate with WHERE and FILTER (WHERE ...)"
+    } else {
+        match tokens[index].token {
+            Token::Overlap => "write AND",
+            Token::Arrow => "lambda functions are not supported",
+            Token::VerticalBarRightAngleBracket => "the pipe syntax |> is not supported",
+            Token::DoubleQuotedString(_) => "double quotes make text; names stand in backticks: `name`",
+            Token::SingleQuotedString(_) => "quotes make text; names stand in backticks: `name`",
+            Token::SemiColon => "the value of a variable cannot end a statement",
+            _ => return None,
+        }
+    };
+    Some(hint.into())
+}
+
+fn misspelt(token: &Token) -> Option<String> {
+    let Token::Word(Word { value, quote_style: None, .. }) = token else { return None };
+    let upper = value.to_uppercase();
+    if SHAPING.contains(&upper.as_str()) {
+        return None;
+    }
+    let near = SHAPING.iter().find(|word| word.len() > 3 && is_near(&upper, word))?;
+    Some(format!("did you mean {near} instead of {value}?"))
+}
+
+fn comma(before: Option<&Token>, found: &Token) -> Option<String> {
+    let before = before?;
+    if *before == Token::Comma && is_any_word(found, &["FROM", "WHERE", "GROUP", "ORDER"]) {
+        return Some(format!("remove the comma before {found}"));
+    }
+    let ends = matches!(before, Token::Word(_) | Token::Number(..) | Token::RParen | Token::RBracket)
+        || matches!(before, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
+    let begins = matches!(found, Token::Word(_) | Token::Number(..)) && !is_shaping(found);
+    (ends && begins && !is_shaping(before)).then(|| format!("is a comma missing before {found}?"))
+}
+
+fn is_shaping(token: &Token) -> bool {
+    is_any_word(token, SHAPING) || is_word(token, "END") || is_word(token, "ON")
+}
+
+/// Whether one word becomes the other by one letter more, less or other, or by swapping two neighbours.
+pub(super) fn is_near(a: &str, b: &str) -> bool {
+    let (a, b): (alloc::vec::Vec<char>, alloc::vec::Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let start = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[start..], &b[start..]);
+    let swapped = a.len() >= 2 && b.len() >= 2 && a[0] == b[1] && a[1] == b[0] && a[2..] == b[2..];
+    let tail = |s: &[char]| s.get(1..).unwrap_or_default().to_vec();
+    swapped || tail(a) == b || a == tail(b) || tail(a) == tail(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_differ_by_one_slip() {
+        for (a, b) in
+            [("FORM", "FROM"), ("WERE", "WHERE"), ("GRUOP", "GROUP"), ("HAVNG", "HAVING"), ("LIMITT", "LIMIT")]
+        {
+            assert!(is_near(a, b), "{a} {b}");
+        }
+        for (a, b) in [("FOMR", "WHERE"), ("TABLE", "LATERAL"), ("ABCD", "DCBA")] {
+            assert!(!is_near(a, b), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn places_are_cut_off_messages() {
+        let (message, location) = cut_location("Expected: ), found: FROM at Line: 3, Column: 8");
+        assert_eq!((message, location), ("Expected: ), found: FROM", Some(Location::new(3, 8))));
+        assert_eq!(cut_location("no place"), ("no place", None));
+    }
+}

@@ -23,6 +23,8 @@ pub(crate) mod kernel;
 mod lazy;
 pub mod operator;
 pub mod suggest;
+#[cfg(test)]
+mod tests;
 mod wide;
 
 pub use apply::{Arg, Ret, apply1, apply2, apply3};

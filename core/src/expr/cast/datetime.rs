@@ -115,7 +115,7 @@ impl Cast {
     }
 
     /// From a date or an interval.
-    pub(super) fn from_datetime(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+    pub(super) fn convert_datetime(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         use DataType::{Date, Decimal, IntervalDayTime, Timestamp, TimestampNtz};
         let midnight = |days: i32| i64::from(days).checked_mul(MICROS_PER_DAY);
         match (from.data_type, &self.to) {

@@ -41,7 +41,7 @@ pub fn implicit(expr: BoundExpr, to: &DataType, settings: &Settings) -> Result<B
     if expr.data_type == *to {
         return Ok(expr);
     }
-    if !rules::is_implicit(&expr.data_type, to, settings.ansi) {
+    if !rules::is_implicit(&expr.data_type, to) {
         let text = format!("cannot use {} as {to}", expr.data_type);
         return Err(Error::unsupported("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE", text));
     }
@@ -102,12 +102,12 @@ impl Cast {
             (String, _) => self.parse_text(from, rows, out)?,
             (Struct(_) | Array(_), _) => self.convert_nested(from, rows, out)?,
             (a, Binary) => nested::bytes_of_integer(from, a, rows, out),
-            (Date | IntervalDayTime | IntervalYearMonth, _) => self.from_datetime(from, rows, out)?,
+            (Date | IntervalDayTime | IntervalYearMonth, _) => self.convert_datetime(from, rows, out)?,
             (a, b) if a.is_timestamp() || b.is_timestamp() => self.convert_timestamp(from, rows, out)?,
             (_, IntervalDayTime | IntervalYearMonth) => self.to_interval(from, rows, out)?,
-            (Boolean, _) => self.from_boolean(from, rows, out)?,
+            (Boolean, _) => self.convert_boolean(from, rows, out)?,
             (_, Boolean) => self.to_boolean(from, rows, out),
-            (Decimal(..), _) => self.from_decimal(from, rows, out)?,
+            (Decimal(..), _) => self.convert_decimal(from, rows, out)?,
             _ => self.convert_number(from, rows, out)?,
         }
         Ok(())

@@ -240,7 +240,7 @@ impl Cast {
     }
 
     /// Decimals to numbers.
-    pub(super) fn from_decimal(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+    pub(super) fn convert_decimal(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         let DataType::Decimal(_, scale) = *from.data_type else { panic!("{} is no decimal", from.data_type) };
         if let DataType::Decimal(precision, to_scale) = self.to {
             let to = Shape::new(precision, to_scale);
@@ -275,7 +275,7 @@ impl Cast {
     }
 
     /// Booleans to numbers: 1 and 0.
-    pub(super) fn from_boolean(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+    pub(super) fn convert_boolean(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         if let DataType::Decimal(precision, scale) = self.to {
             let one = decimal::rescale(1, 0, Shape::new(precision, scale));
             let values = out.native_mut::<i128>(rows.len());

@@ -38,13 +38,13 @@ pub fn is_allowed(from: &DataType, to: &DataType, mode: EvalMode) -> bool {
 }
 
 /// Whether an argument of type `from` is cast to `to` without being asked.
-pub(super) fn is_implicit(from: &DataType, to: &DataType, ansi: bool) -> bool {
+pub(super) fn is_implicit(from: &DataType, to: &DataType) -> bool {
     match (from, to) {
         (a, b) if a == b => true,
         (Null, _) => true,
-        (Array(a), Array(b)) => is_implicit(a, b, ansi),
+        (Array(a), Array(b)) => is_implicit(a, b),
         (Struct(a), Struct(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_implicit(&a.data_type, &b.data_type, ansi))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_implicit(&a.data_type, &b.data_type))
         }
         (Array(_) | Struct(_), _) | (_, Array(_) | Struct(_)) => false,
         (_, String) => true,

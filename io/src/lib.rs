@@ -2,6 +2,7 @@
 //! engine that drives `firesteel-core` with them.
 
 pub mod engine;
+pub mod format;
 pub mod sink;
 pub mod source;
 pub mod sys;

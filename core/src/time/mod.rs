@@ -15,6 +15,7 @@ pub mod text;
 pub mod zone;
 
 pub use clock::Clock;
+pub use jiff::tz::TimeZone;
 pub use shift::{date_add_months, timestamp_add, timestamp_add_day_time};
 pub use text::{Text, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz};
 

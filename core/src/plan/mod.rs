@@ -11,8 +11,10 @@ mod builder;
 mod catalog;
 mod check;
 mod explain;
+mod grouped;
 mod rewrite;
 mod select;
+mod windows;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 

@@ -15,6 +15,7 @@ pub mod expr;
 pub mod hash;
 pub mod limits;
 pub mod plan;
+pub mod ring;
 pub mod schema;
 #[cfg(feature = "sql")]
 pub mod sql;

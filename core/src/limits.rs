@@ -41,6 +41,31 @@ pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;
 /// Groups that one stateful operator may hold unless the job says otherwise; ids are 32 bits.
 pub const GROUPS_MAX: usize = 1 << 28;
 
+/// Fewest blocks a lane may have: one being filled, one being read, and two between them, so that a reader that was
+/// overrun can go on some way ahead of the producer.
+pub const RING_SLOTS_MIN: usize = 4;
+
+/// Most blocks a lane may have: far more than any capacity needs, far fewer than block numbers can tell apart.
+pub const RING_SLOTS_MAX: usize = 1 << 24;
+
+/// Bytes of string heap a lane sets aside for each row and string column; a block whose strings are longer on average
+/// ends early.
+pub const RING_HEAP_BYTES_PER_ROW: usize = 32;
+
+/// Smallest string heap of a block: the longest string a lane can hold is one heap, and a log line should fit.
+pub const RING_HEAP_BYTES_MIN: usize = 4 << 10;
+
+/// Largest string heap of a block: offsets into it are 31 bits.
+pub const RING_HEAP_BYTES_MAX: usize = 1 << 30;
+
+/// Largest lane file; what a header claims beyond it is not believed.
+pub const RING_FILE_BYTES_MAX: u64 = 1 << 40;
+
+/// Longest schema text in a lane's header.
+pub const RING_SCHEMA_BYTES_MAX: usize = 1 << 20;
+
 const _: () = assert!(BLOCK_ROWS_MIN >= 1 && BLOCK_ROWS >= BLOCK_ROWS_MIN);
 const _: () = assert!(BLOCK_ROWS_MAX >= BLOCK_ROWS, "the default must be allowed");
+const _: () = assert!(RING_SLOTS_MIN.is_power_of_two() && RING_SLOTS_MAX.is_power_of_two());
+const _: () = assert!(RING_HEAP_BYTES_MAX < i32::MAX as usize, "heap offsets are 31 bits");
 const _: () = assert!(COLUMN_ALIGN.is_power_of_two());

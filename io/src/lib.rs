@@ -3,6 +3,7 @@
 
 pub mod engine;
 pub mod format;
+pub mod ring;
 pub mod sink;
 pub mod source;
 pub mod sys;

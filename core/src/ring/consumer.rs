@@ -105,12 +105,15 @@ impl Consumer {
         for _ in 0..ATTEMPTS {
             let word = self.published_word();
             let rows = self.available()?.min(rows_max);
-            if rows == 0 && word == self.published_word() {
-                break;
+            if rows == 0 {
+                if word == self.published_word() {
+                    break;
+                }
+                continue;
             }
             let prepared = self.prepare(rows);
             // An error of bytes that were overwritten while being read says nothing.
-            if rows > 0 && self.holds(self.at.block) {
+            if self.holds(self.at.block) {
                 prepared.map_err(|what| self.broken(&what))?;
                 self.lent = rows;
                 break;
@@ -242,13 +245,14 @@ impl Consumer {
 
     /// How many rows lie ready in the block we stand in, having moved to the next block if this one is read.
     fn available(&mut self) -> Result<usize> {
-        let published = self.published()?;
+        let mut published = self.published()?;
         loop {
             let ahead = published.block.since(self.at.block).ok_or_else(|| self.broken("it went backwards"))?;
             if ahead == 0 {
                 return self.rows_of_last(published);
             }
             if ahead >= self.slot_count() || !self.holds(self.at.block) {
+                published = self.published()?;
                 if !self.catch_up(published.block)? {
                     return Ok(0);
                 }
@@ -371,9 +375,11 @@ impl Consumer {
     /// Whether all that was loaded from the slot of `block` before this call was the block's.
     #[inline]
     fn holds(&self, block: BlockNumber) -> bool {
-        // Pairs with the release fence in `Producer::claim_slot`.
+        // The fence pairs with the release fence in `Producer::claim_slot`: whatever we loaded before was not stored
+        // after the claim. The load pairs with the release store there: who sees a slot claimed for a later block sees
+        // the block before that one published, and so learns how far ahead the producer is.
         fence(Ordering::Acquire);
-        self.region.load_u64(self.slot_of(block) + SlotHeader::STAMP, Ordering::Relaxed) == block.stamp()
+        self.region.load_u64(self.slot_of(block) + SlotHeader::STAMP, Ordering::Acquire) == block.stamp()
     }
 
     fn slot_of(&self, block: BlockNumber) -> usize {

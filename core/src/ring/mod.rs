@@ -33,9 +33,11 @@ mod cursor;
 mod fill;
 mod header;
 mod layout;
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod loom;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod model;
 mod producer;
 pub mod region;

@@ -54,11 +54,11 @@ const DDL: &str =
 /// Row number `n` of the test's own counting: what it holds follows from the number.
 fn values(n: u64) -> Vec<Value> {
     let name: String = "häh".chars().cycle().take((n % 7) as usize).collect();
-    let or_null = |every: u64, value: Value| if n % every == 0 { Value::Null } else { value };
+    let or_null = |every: u64, value: Value| if n.is_multiple_of(every) { Value::Null } else { value };
     alloc::vec![
         Value::Int64(n as i64),
         or_null(3, Value::String(name)),
-        or_null(5, Value::Boolean(n % 2 == 0)),
+        or_null(5, Value::Boolean(n.is_multiple_of(2))),
         or_null(31, Value::Decimal(-i128::from(n) << 40)),
         or_null(2, Value::Int8(n as i8)),
         Value::Binary(alloc::vec![n as u8; (n % 4) as usize]),
@@ -146,7 +146,7 @@ impl Model {
         let mut block = Block::new(self.header.layout.schema());
         (0..rows as u64).for_each(|i| block.push_row(&values(self.next + i)));
         let selection: Bitmap = (0..rows).map(|i| bits >> (i % 64) & 1 != 0).collect();
-        let selected = (bits % 3 > 0).then(|| selection.view());
+        let selected = (!bits.is_multiple_of(3)).then(|| selection.view());
         let view = block.view().select(selected);
         let mut picked = Vec::new();
         view.rows().for_each(|i| picked.push(self.next + i as u64));

@@ -210,7 +210,8 @@ impl Producer {
     }
 
     fn claim_slot(&mut self, block: BlockNumber) {
-        self.region.store_u64(self.slot + SlotHeader::STAMP, block.stamp(), Ordering::Relaxed);
+        // Pairs with the acquire load in `Consumer::holds`: the block before this one is published.
+        self.region.store_u64(self.slot + SlotHeader::STAMP, block.stamp(), Ordering::Release);
         // Pairs with the acquire fence in `Consumer::holds`: a reader who has copied any byte stored below, and then
         // looks at the stamp, sees the new one.
         fence(Ordering::Release);

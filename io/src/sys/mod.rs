@@ -1,5 +1,12 @@
-//! The operating system: whatever needs more than safe std calls lives here, so that nothing else does.
+//! The operating system: map files, sleep until a word changes, tell whether a process lives, pin a thread. Whatever
+//! needs more than safe std calls lives here, so that nothing else does; each file has a safe face.
 
 mod affinity;
+pub mod file;
+pub mod futex;
+pub mod mapping;
+pub mod process;
 
-pub use affinity::pin_to_core;
+pub use affinity::{cores, pin_to_core};
+pub use mapping::Mapping;
+pub use process::{Identity, Watch};

@@ -53,7 +53,7 @@ impl Region {
     /// A region over all of `memory`.
     pub fn new(memory: Arc<dyn Memory>) -> Self {
         let (start, len) = (memory.start(), memory.len());
-        assert!(start.as_ptr() as usize % COLUMN_ALIGN == 0, "a region starts at a cache line");
+        assert!((start.as_ptr() as usize).is_multiple_of(COLUMN_ALIGN), "a region starts at a cache line");
         assert!(isize::try_from(len).is_ok(), "a region of {len} bytes cannot be addressed");
         Self { start, len, memory }
     }

@@ -1,0 +1,268 @@
+//! Cursor files: how far each reader has come in each lane. A reader maps its own file writable, producers map all of
+//! them read-only.
+//!
+//! ```text
+//! bytes       field
+//!    0..8     magic      "FIRECURS"
+//!    8..12    version    1
+//!   12..16    durable    1 if the cursor counts even while its reader is gone
+//!   64..72    owner      claim of the reader
+//!   72..104   process    who that is
+//!  128..      64 bytes a lane: lane_id (0 = no more), and rows given back
+//! ```
+//! A lane that a cursor does not mention yet is held as a whole: the reader has not seen it.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use firesteel_core::{
+    Error, Result,
+    ring::{
+        region::{Region, RegionMut},
+        rows_since,
+        sync::Ordering,
+    },
+};
+
+use super::{
+    StreamFolder,
+    bell::Bell,
+    claim::{self, ClaimPlace, Holder},
+    io_error,
+};
+use crate::sys::{Mapping, file};
+
+const MAGIC: u64 = u64::from_ne_bytes(*b"FIRECURS");
+const VERSION: u32 = 1;
+const DURABLE: usize = 12;
+const CLAIM: ClaimPlace = ClaimPlace { owner: 64, process: 72 };
+const ENTRIES: usize = 128;
+const ENTRY_BYTES: usize = 64;
+/// Lanes that one reader can read: one a producer, and a gateway has fewer sensors processes than that.
+const LANES_MAX: usize = 1023;
+const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
+
+const _: () = assert!(ENTRIES.is_multiple_of(ENTRY_BYTES) && CLAIM.process + 32 <= ENTRIES);
+
+/// A reader's own cursor file.
+#[derive(Debug)]
+pub struct CursorFile {
+    path: PathBuf,
+    region: RegionMut,
+    claim: u64,
+    durable: bool,
+    /// Locked while the reader lives.
+    _file: File,
+    /// The lanes in the order of their entries.
+    lanes: Vec<u64>,
+}
+
+impl CursorFile {
+    /// Makes the cursor file of the reader `name`, or takes over that of a reader of this name who is gone.
+    pub fn open(folder: &StreamFolder, name: &str, durable: bool) -> Result<Self> {
+        let path = folder.cursor_path(name)?;
+        match create(&path, durable) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(io_error("creating", &path, error));
+            }
+            _ => {}
+        }
+        let file = file::open(&path, true).map_err(|e| io_error("opening", &path, e))?;
+        check(&file, &path)?;
+        let region = Mapping::writable(&file, BYTES, true).map_err(|e| io_error("mapping", &path, e))?;
+        let claim = claim::take(&region, CLAIM, &file).map_err(|pid| {
+            let by = pid.map_or(String::new(), |pid| format!(" by process {pid}"));
+            Error::io(format!("the cursor '{name}' of {} is in use{by}", folder.path().display()))
+                .hint("two readers cannot share a cursor; give this one another name")
+        })?;
+        region.store_u32(DURABLE, durable.into(), Ordering::Release);
+        let lanes = entries(&region).map(|(lane_id, _)| lane_id).collect();
+        Ok(Self { path, region, claim, durable, _file: file, lanes })
+    }
+
+    /// Rows of a lane given back so far.
+    pub fn committed(&self, lane_id: u64) -> Option<u64> {
+        let entry = self.lanes.iter().position(|&lane| lane == lane_id)?;
+        Some(self.region.load_u64(entry_at(entry) + 8, Ordering::Relaxed))
+    }
+
+    /// Gives back the rows of a lane before `row`.
+    pub fn commit(&mut self, lane_id: u64, row: u64) -> Result<()> {
+        let known = self.lanes.iter().position(|&lane| lane == lane_id);
+        let entry = known.unwrap_or(self.lanes.len());
+        if entry == LANES_MAX {
+            return Err(Error::limit(format!("{}: a reader follows at most {LANES_MAX} lanes", self.path.display())));
+        }
+        // Pairs with the acquire load in `KnownReader::committed`: we have read all that we give back.
+        self.region.store_u64(entry_at(entry) + 8, row, Ordering::Release);
+        if known.is_none() {
+            self.lanes.push(lane_id);
+            self.region.store_u64(entry_at(entry), lane_id, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for CursorFile {
+    fn drop(&mut self) {
+        claim::give_back(&self.region, CLAIM, self.claim);
+        if !self.durable {
+            // If it stays, it counts as that of a dead reader.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// All readers of a stream, as a producer sees them.
+#[derive(Debug, Default)]
+pub struct Readers {
+    known: Vec<KnownReader>,
+    /// `Bell::changes` when they were listed.
+    changes: Option<u32>,
+}
+
+/// One reader, as others see it.
+#[derive(Debug)]
+pub struct KnownReader {
+    pub name: String,
+    path: PathBuf,
+    file: File,
+    region: Region,
+    holder: Holder,
+    /// The claim that `holder` was read from.
+    claim: u64,
+}
+
+impl Readers {
+    /// Whether every reader that counts has given back the rows of a lane before `row`. Readers count if they live or
+    /// are durable; if none lives, all count, so that what the last one had not read waits for the next. With no
+    /// reader at all, nothing has been given back. Unless asked to look `closely`, the dead count too: telling takes a
+    /// system call.
+    pub fn have_read(&mut self, folder: &StreamFolder, bell: &Bell, lane_id: u64, row: u64, closely: bool) -> bool {
+        // Loaded before the folder is listed: who comes between is found next time.
+        let changes = bell.changes();
+        if closely || self.changes != Some(changes) {
+            self.known = list(folder, std::mem::take(&mut self.known));
+            self.changes = Some(changes);
+        }
+        let has_read = |reader: &KnownReader| {
+            reader.committed(lane_id).is_some_and(|given_back| rows_since(given_back, row).is_some())
+        };
+        if !self.known.is_empty() && self.known.iter().all(has_read) {
+            return true;
+        }
+        closely && self.live_have_read(has_read)
+    }
+
+    fn live_have_read(&mut self, has_read: impl Fn(&KnownReader) -> bool) -> bool {
+        let alive: Vec<bool> = self.known.iter_mut().map(KnownReader::is_alive).collect();
+        let counting = self.known.iter().zip(&alive).filter(|(reader, alive)| **alive || reader.is_durable());
+        alive.contains(&true) && counting.map(|(reader, _)| reader).all(has_read)
+    }
+}
+
+impl KnownReader {
+    /// Opens the cursor file of another reader.
+    pub fn open(folder: &StreamFolder, name: &str) -> Result<Self> {
+        let path = folder.cursor_path(name)?;
+        let file = file::open(&path, false).map_err(|e| io_error("opening", &path, e))?;
+        check(&file, &path)?;
+        let region = Mapping::read_only(&file, BYTES, false).map_err(|e| io_error("mapping", &path, e))?;
+        let claim = region.load_u64(CLAIM.owner, Ordering::Acquire);
+        let holder = claim::holder(&region, CLAIM);
+        Ok(Self { name: name.into(), path, file, region, holder, claim })
+    }
+
+    /// Rows of a lane that it gave back; `None` if it has not seen the lane.
+    pub fn committed(&self, lane_id: u64) -> Option<u64> {
+        entries(&self.region).find(|&(lane, _)| lane == lane_id).map(|(_, row)| row)
+    }
+
+    /// Whether its process lives.
+    pub fn is_alive(&mut self) -> bool {
+        let claim = self.region.load_u64(CLAIM.owner, Ordering::Acquire);
+        if claim != self.claim || matches!(self.holder, Holder::Unknown) {
+            (self.claim, self.holder) = (claim, claim::holder(&self.region, CLAIM));
+        }
+        self.holder.is_alive(|| claim::is_locked(&self.file))
+    }
+
+    /// Whether it counts even while its process is gone.
+    pub fn is_durable(&self) -> bool {
+        self.region.load_u32(DURABLE, Ordering::Acquire) == 1
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> Option<u32> {
+        self.holder.pid()
+    }
+}
+
+/// The readers there are; those known already are kept. A file that is not a cursor holds nobody up.
+fn list(folder: &StreamFolder, mut known: Vec<KnownReader>) -> Vec<KnownReader> {
+    let names = folder.readers().unwrap_or_default();
+    known.retain(|reader| names.contains(&reader.name) && file::is_same(&reader.file, &reader.path));
+    let new = names.iter().filter(|name| !known.iter().any(|reader| reader.name == **name));
+    let opened: Vec<KnownReader> = new.filter_map(|name| KnownReader::open(folder, name).ok()).collect();
+    known.extend(opened);
+    known
+}
+
+/// Removes the cursors of readers that are gone and do not count any more. Called by a reader that counts already.
+pub fn forget_the_dead(folder: &StreamFolder) {
+    for name in folder.readers().unwrap_or_default() {
+        let Ok(mut reader) = KnownReader::open(folder, &name) else { continue };
+        if !reader.is_durable() && !reader.is_alive() {
+            // Somebody else may have done so.
+            let _ = std::fs::remove_file(&reader.path);
+        }
+    }
+}
+
+fn create(path: &Path, durable: bool) -> io::Result<()> {
+    file::create_whole(path, 0o640, |file| {
+        file::allocate(file, BYTES as u64)?;
+        let region = Mapping::writable(file, BYTES, false)?;
+        region.store_u32(8, VERSION, Ordering::Release);
+        region.store_u32(DURABLE, durable.into(), Ordering::Release);
+        region.store_u64(0, MAGIC, Ordering::Release);
+        Ok(())
+    })
+}
+
+fn check(file: &File, path: &Path) -> Result<()> {
+    let bad = |what: String| {
+        Error::corrupt(format!("{}: not a usable cursor: {what}", path.display()))
+            .hint("remove the file; its reader then starts with the oldest row")
+    };
+    let len = file.metadata().map_err(|e| io_error("reading", path, e))?.len();
+    if len < BYTES as u64 {
+        return Err(bad(format!("it has {len} bytes, a cursor has {BYTES}")));
+    }
+    let region = Mapping::read_only(file, ENTRIES, false).map_err(|e| io_error("mapping", path, e))?;
+    if region.load_u64(0, Ordering::Acquire) != MAGIC {
+        return Err(bad("it does not start like one".into()));
+    }
+    match region.load_u32(8, Ordering::Acquire) {
+        VERSION => Ok(()),
+        version => Err(bad(format!("it is of version {version}, this build knows version {VERSION}"))),
+    }
+}
+
+/// Lanes and rows given back, up to the first entry that is not used.
+fn entries(region: &Region) -> impl Iterator<Item = (u64, u64)> {
+    (0..LANES_MAX)
+        .map(|i| {
+            let lane_id = region.load_u64(entry_at(i), Ordering::Acquire);
+            // Pairs with the release store in `CursorFile::commit`.
+            (lane_id, region.load_u64(entry_at(i) + 8, Ordering::Acquire))
+        })
+        .take_while(|&(lane_id, _)| lane_id != 0)
+}
+
+fn entry_at(i: usize) -> usize {
+    ENTRIES + i * ENTRY_BYTES
+}

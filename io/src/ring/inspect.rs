@@ -1,0 +1,245 @@
+//! A stream seen from outside: what `firesteel ring info` shows and `firesteel ring check` verifies. Looks only; holds
+//! nobody up.
+
+use std::{fs, path::Path, path::PathBuf};
+
+use firesteel_core::{
+    Error, Result,
+    ring::{Consumer, Geometry, LaneHeader, OnFull, ReadMode, control, sync::Ordering},
+    schema::Schema,
+};
+
+use super::{StreamFolder, about, claim, cursors::KnownReader, lane};
+use crate::sys::file::TEMPORARY;
+
+/// A stream and all that is in it.
+#[derive(Clone, Debug)]
+pub struct StreamInfo {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its columns.
+    pub schema: Schema,
+    /// Bytes of each lane.
+    pub capacity: u64,
+    /// What producers do when their lane is full.
+    pub on_full: OnFull,
+    /// Its lanes; those that cannot be opened with the reason.
+    pub lanes: Vec<Result<LaneInfo, (String, Error)>>,
+    /// Its readers; those that cannot be opened with the reason.
+    pub readers: Vec<Result<ReaderInfo, (String, Error)>>,
+}
+
+/// What a lane is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LaneState {
+    /// A producer that lives has it open.
+    Live,
+    /// Its producer closed it, or died; another one may go on.
+    Idle,
+    /// Its producer said that no more rows will come.
+    Finished,
+}
+
+/// A lane.
+#[derive(Clone, Debug)]
+pub struct LaneInfo {
+    /// Name.
+    pub name: String,
+    /// What it is doing.
+    pub state: LaneState,
+    /// The process of its producer, if it has one, and if its number is known.
+    pub pid: Option<u32>,
+    /// Rows published since it was created.
+    pub rows_published: u64,
+    /// The oldest row that can still be read.
+    pub oldest_row: u64,
+    /// Rows dropped because it was full.
+    pub rows_dropped: u64,
+    /// Times its producers had to wait for readers.
+    pub waits: u64,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Rows a block holds, and blocks the lane holds.
+    pub geometry: Geometry,
+    /// When it was created, in microseconds since 1970.
+    pub created_us: i64,
+}
+
+/// A reader.
+#[derive(Clone, Debug)]
+pub struct ReaderInfo {
+    /// Name of its cursor.
+    pub name: String,
+    /// Its process, if known.
+    pub pid: Option<u32>,
+    /// Whether that lives.
+    pub is_alive: bool,
+    /// Whether its cursor counts even while it is gone.
+    pub is_durable: bool,
+    /// Lanes, and the rows of each that it gave back.
+    pub committed: Vec<(String, u64)>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Checked {
+    /// Lanes looked at.
+    pub lanes: usize,
+    /// Rows read and found to be whole.
+    pub rows: u64,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+/// Something that is wrong with a file.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong, with what to try.
+    pub error: Error,
+}
+
+/// Looks at the stream at `path`, or at a single lane file.
+pub fn info(path: &Path) -> Result<StreamInfo> {
+    if path.is_file() {
+        return lane_file_info(path);
+    }
+    let folder = StreamFolder::open(path)?;
+    let lanes = folder.lanes()?;
+    let look = |name: &String| lane_info(&folder.lane_path(name)?, name);
+    let lane_infos: Vec<_> = lanes.iter().map(|name| look(name).map_err(|e| (name.clone(), e))).collect();
+    let ids: Vec<(String, u64)> = lane_infos.iter().flatten().map(|(lane, id)| (lane.name.clone(), *id)).collect();
+    let readers = folder.readers()?;
+    Ok(StreamInfo {
+        path: path.into(),
+        schema: folder.schema().clone(),
+        capacity: folder.capacity(),
+        on_full: folder.on_full(),
+        lanes: lane_infos.into_iter().map(|lane| lane.map(|(lane, _)| lane)).collect(),
+        readers: readers.into_iter().map(|name| reader_info(&folder, &name, &ids).map_err(|e| (name, e))).collect(),
+    })
+}
+
+/// Reads every row there is and looks at every file. An error means that there is no stream to look at.
+pub fn check(path: &Path) -> Result<Checked> {
+    let mut checked = Checked::default();
+    if path.is_file() {
+        checked.note(path, check_lane(path, None));
+        return Ok(checked);
+    }
+    let folder = StreamFolder::open(path)?;
+    for name in folder.lanes()? {
+        let path = folder.lane_path(&name)?;
+        checked.note(&path, check_lane(&path, Some(&folder)));
+    }
+    for name in folder.readers()? {
+        if let Err(error) = KnownReader::open(&folder, &name) {
+            checked.problems.push(Problem { path: folder.cursor_path(&name)?, error });
+        }
+    }
+    checked.find_leftovers(path);
+    Ok(checked)
+}
+
+impl Checked {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn note(&mut self, path: &Path, result: Result<u64, (u64, Error)>) {
+        self.lanes += 1;
+        match result {
+            Ok(rows) => self.rows += rows,
+            Err((rows, error)) => {
+                self.rows += rows;
+                self.problems.push(Problem { path: path.into(), error });
+            }
+        }
+    }
+
+    /// Temporary files stay behind if a process dies while it creates a file; they do no harm.
+    fn find_leftovers(&mut self, folder: &Path) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().contains(TEMPORARY) {
+                let error = Error::io("a process died while it created this file").hint("remove it");
+                self.problems.push(Problem { path: entry.path(), error });
+            }
+        }
+    }
+}
+
+/// Rows read, and what went wrong behind them.
+fn check_lane(path: &Path, folder: Option<&StreamFolder>) -> Result<u64, (u64, Error)> {
+    let nothing = |error| (0, error);
+    let lane = lane::open(path).map_err(nothing)?;
+    if let Some(folder) = folder {
+        lane::check_schema(folder, &lane.header, path).map_err(nothing)?;
+    }
+    let mut consumer = Consumer::new(lane.region, &lane.header, ReadMode::Copy).map_err(nothing)?;
+    // A producer may be faster than a check; what it adds is not waited for.
+    let end = consumer.end().map_err(nothing)?;
+    consumer.set_limit(Some(end));
+    loop {
+        let rows = match consumer.next(usize::MAX) {
+            Ok(Some(block)) => block.len(),
+            Ok(None) => return Ok(consumer.rows_read()),
+            Err(error) => return Err((consumer.rows_read(), about(path)(error))),
+        };
+        consumer.advance(rows).map_err(|error| (consumer.rows_read(), error))?;
+    }
+}
+
+fn lane_file_info(path: &Path) -> Result<StreamInfo> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let LaneHeader { layout, on_full, .. } = lane::open(path)?.header;
+    let (lane, _) = lane_info(path, &name)?;
+    Ok(StreamInfo {
+        path: path.into(),
+        schema: layout.schema().clone(),
+        capacity: layout.file_bytes(),
+        on_full,
+        lanes: vec![Ok(lane)],
+        readers: Vec::new(),
+    })
+}
+
+/// The lane and its id.
+fn lane_info(path: &Path, name: &str) -> Result<(LaneInfo, u64)> {
+    let lane = lane::open(path)?;
+    let consumer = Consumer::new(lane.region.clone(), &lane.header, ReadMode::Copy).map_err(about(path))?;
+    let holder = claim::holder(&lane.region, claim::LANE);
+    let is_alive = holder.is_alive(|| claim::is_locked(&lane.file));
+    let state = match (consumer.is_finished(), is_alive) {
+        (true, _) => LaneState::Finished,
+        (false, true) => LaneState::Live,
+        (false, false) => LaneState::Idle,
+    };
+    let info = LaneInfo {
+        name: name.into(),
+        state,
+        pid: holder.pid().filter(|_| is_alive),
+        rows_published: consumer.end().map_err(about(path))?,
+        oldest_row: consumer.position(),
+        rows_dropped: consumer.rows_dropped(),
+        waits: lane.region.load_u64(control::WAITS, Ordering::Relaxed),
+        bytes: lane.header.layout.file_bytes(),
+        geometry: lane.header.layout.geometry(),
+        created_us: lane.header.created_us,
+    };
+    Ok((info, lane.header.lane_id))
+}
+
+fn reader_info(folder: &StreamFolder, name: &str, lanes: &[(String, u64)]) -> Result<ReaderInfo> {
+    let mut reader = KnownReader::open(folder, name)?;
+    let committed = |(lane, id): &(String, u64)| Some((lane.clone(), reader.committed(*id)?));
+    let committed = lanes.iter().filter_map(committed).collect();
+    Ok(ReaderInfo {
+        name: name.into(),
+        is_alive: reader.is_alive(),
+        pid: reader.pid(),
+        is_durable: reader.is_durable(),
+        committed,
+    })
+}

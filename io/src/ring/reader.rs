@@ -1,0 +1,499 @@
+//! The reader's handle: the rows of all lanes of a stream, lent block by block.
+//!
+//! Three positions per lane: *read* (what `poll` has lent), *committed* (what the reader gave back, so that producers
+//! may reuse it), *end* (what is published). `committed <= read <= end`. Whoever must not lose rows commits what a
+//! checkpoint covers; whoever needs none commits what was read.
+//!
+//! Positions are named `LANE#ID`: a lane that was removed and made anew has another id, and starts from its beginning.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use firesteel_core::{
+    Error, Result,
+    block::BlockRef,
+    ring::{Consumer, rows_since},
+    schema::Schema,
+};
+
+use super::{
+    StreamFolder, about,
+    bell::Bell,
+    claim,
+    cursors::{self, CursorFile},
+    lane,
+    wait::Waiting,
+};
+use crate::sys::file;
+
+/// Rows that one `poll` lends at most, roughly: a poll is to end even if producers are as fast as we are.
+const ROWS_PER_POLL: u64 = 1 << 18;
+
+/// Where a reader begins in lanes for which nothing else is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Start {
+    /// At the oldest row there is.
+    #[default]
+    Oldest,
+    /// Behind what is there when it comes; lanes that appear later are read from their beginning.
+    Newest,
+}
+
+/// How to read a stream.
+#[derive(Clone, Debug, Default)]
+pub struct ReaderOptions {
+    /// Name of the cursor. Without one, a name is made up.
+    pub name: Option<String>,
+    /// The cursor outlives the reader: producers wait for it, and the next reader of this name goes on where it ended.
+    /// Needs a name.
+    pub durable: bool,
+    /// Look only: no cursor, so producers do not wait. For finished lanes, and for a look inside.
+    pub observe: bool,
+    /// Where to begin.
+    pub start: Start,
+    /// Only these columns are needed.
+    pub columns: Option<Vec<usize>>,
+}
+
+/// The reader of a stream, or of one lane file.
+#[derive(Debug)]
+pub struct Reader {
+    // Fixed properties.
+    folder: Option<StreamFolder>,
+    schema: Schema,
+    options: ReaderOptions,
+    // State.
+    bell: Option<Bell>,
+    cursor: Option<CursorFile>,
+    lanes: Vec<Lane>,
+    /// Lanes that cannot be read, with the reason; `poll` reports each once.
+    broken: Vec<(String, Error)>,
+    reported: usize,
+    /// `Bell::changes` when the lanes were listed.
+    changes: u32,
+    /// Positions to take in lanes that have not appeared yet.
+    pending: Vec<(String, u64)>,
+    /// Positions that are not to be passed; lanes that are not mentioned are not read.
+    limits: Option<Vec<(String, u64)>>,
+}
+
+/// One lane being read.
+#[derive(Debug)]
+struct Lane {
+    name: String,
+    key: String,
+    lane_id: u64,
+    path: PathBuf,
+    file: std::fs::File,
+    consumer: Consumer,
+    /// The published word when there was nothing to read.
+    seen: Option<u64>,
+    last_row_at: Instant,
+    /// Reported as unreadable; left alone since.
+    is_broken: bool,
+}
+
+/// What is known of a lane.
+#[derive(Clone, Debug)]
+pub struct LaneStatus {
+    /// The lane's name.
+    pub name: String,
+    /// Name of its position.
+    pub key: String,
+    /// Rows before the next one to be read.
+    pub position: u64,
+    /// Rows published.
+    pub end: u64,
+    /// Its producer said that no more rows will come.
+    pub is_finished: bool,
+    /// Its producer lives.
+    pub has_producer: bool,
+    /// How long ago the last row was read, or the lane was found.
+    pub idle: Duration,
+    /// Rows read by this reader.
+    pub rows_read: u64,
+    /// Rows that were overwritten before this reader came to them.
+    pub rows_lost: u64,
+    /// Rows that producers dropped because the lane was full.
+    pub rows_dropped: u64,
+}
+
+impl Reader {
+    /// Opens the stream at `path` with all its lanes, or a single lane file (which is only observed).
+    pub fn open(path: impl AsRef<Path>, options: ReaderOptions) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_file() {
+            return Self::open_lane_file(path, options);
+        }
+        Self::open_in(StreamFolder::open(path)?, options)
+    }
+
+    /// As [`Reader::open`], for a stream that is open already.
+    pub fn open_in(folder: StreamFolder, options: ReaderOptions) -> Result<Self> {
+        let mut reader = Self::new(folder.schema().clone(), options);
+        if !reader.options.observe {
+            let bell = Bell::open(folder.path())?;
+            reader.cursor = Some(reader.open_cursor(&folder)?);
+            // From here on every producer knows of us, and holds what we have not seen.
+            bell.announce();
+            cursors::forget_the_dead(&folder);
+            reader.bell = Some(bell);
+        }
+        reader.folder = Some(folder);
+        reader.find_lanes(reader.options.start)?;
+        match reader.broken.first() {
+            Some((_, error)) => Err(error.clone()),
+            None => Ok(reader),
+        }
+    }
+
+    /// Lends what is published, in order within each lane, to `take` (lane index and block), and waits up to `timeout`
+    /// if there is nothing. Returns the number of rows lent. If `take` fails, its block counts as not read.
+    ///
+    /// A lane that cannot be read is reported once, as an error that names its file; the others can be polled on.
+    pub fn poll(&mut self, timeout: Duration, mut take: impl FnMut(usize, &BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        let mut waiting = Waiting::up_to(timeout);
+        loop {
+            self.find_new_lanes()?;
+            let rows = self.read_ready(&mut take)?;
+            if let Some((_, error)) = self.broken.get(self.reported) {
+                self.reported += 1;
+                return Err(error.clone());
+            }
+            if rows > 0 || waiting.is_over() || self.is_at_limits() {
+                return Ok(rows);
+            }
+            self.wait(&mut waiting);
+        }
+    }
+
+    /// What was read, per lane.
+    pub fn positions(&self) -> Vec<(String, u64)> {
+        self.lanes.iter().map(|lane| (lane.key.clone(), lane.consumer.position())).collect()
+    }
+
+    /// What is published, per lane.
+    pub fn end_positions(&mut self) -> Result<Vec<(String, u64)>> {
+        self.find_new_lanes()?;
+        self.lanes.iter().map(|lane| Ok((lane.key.clone(), lane.consumer.end().map_err(about(&lane.path))?))).collect()
+    }
+
+    /// Reads no row from these positions on, and nothing of other lanes: a bounded read. `None` lifts it.
+    pub fn set_limits(&mut self, limits: Option<Vec<(String, u64)>>) {
+        self.limits = limits;
+        for lane in &mut self.lanes {
+            lane.set_limit(self.limits.as_deref());
+        }
+    }
+
+    /// Whether all rows before the limits have been read.
+    pub fn is_at_limits(&self) -> bool {
+        let Some(limits) = &self.limits else { return false };
+        limits.iter().all(|(key, limit)| {
+            let lane = self.lanes.iter().find(|lane| lane.key == *key);
+            lane.is_none_or(|lane| rows_since(lane.consumer.position(), *limit).is_some())
+        })
+    }
+
+    /// Goes on from these positions. A lane that is not there yet is taken up there when it appears; one that was made
+    /// anew since starts from its beginning. Rows that are no longer there count as lost.
+    pub fn seek(&mut self, positions: &[(String, u64)]) -> Result<()> {
+        self.pending = positions.to_vec();
+        for lane in &mut self.lanes {
+            take_pending(&mut self.pending, lane)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back the rows before these positions: producers may reuse their space.
+    pub fn commit(&mut self, positions: &[(String, u64)]) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        for (key, row) in positions {
+            if let Some(lane) = self.lanes.iter().find(|lane| lane.key == *key) {
+                let row =
+                    if rows_since(lane.consumer.position(), *row).is_some() { *row } else { lane.consumer.position() };
+                cursor.commit(lane.lane_id, row)?;
+            }
+        }
+        if let Some(bell) = &self.bell {
+            bell.space().ring();
+        }
+        Ok(())
+    }
+
+    /// Gives back all that was read.
+    pub fn commit_read(&mut self) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        for lane in &self.lanes {
+            cursor.commit(lane.lane_id, lane.consumer.position())?;
+        }
+        if let Some(bell) = &self.bell {
+            bell.space().ring();
+        }
+        Ok(())
+    }
+
+    /// What is known of each lane, in the order of the indices that `poll` gives.
+    pub fn lanes(&self) -> Vec<LaneStatus> {
+        self.lanes.iter().map(Lane::status).collect()
+    }
+
+    /// Lanes that cannot be read, with the reason.
+    pub fn broken_lanes(&self) -> &[(String, Error)] {
+        &self.broken
+    }
+
+    /// Rows read from all lanes.
+    pub fn rows_read(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.consumer.rows_read()).sum()
+    }
+
+    /// Rows that were overwritten before they were read.
+    pub fn rows_lost(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.consumer.rows_lost()).sum()
+    }
+
+    /// Whether all lanes are finished and read to their end.
+    pub fn is_finished(&self) -> bool {
+        self.lanes.iter().all(|lane| {
+            let consumer = &lane.consumer;
+            // In this order: rows published before it was finished are in `end`.
+            consumer.is_finished() && consumer.end().is_ok_and(|end| end == consumer.position())
+        })
+    }
+
+    /// The stream's columns.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn new(schema: Schema, options: ReaderOptions) -> Self {
+        Self {
+            folder: None,
+            schema,
+            options,
+            bell: None,
+            cursor: None,
+            lanes: Vec::new(),
+            broken: Vec::new(),
+            reported: 0,
+            changes: 0,
+            pending: Vec::new(),
+            limits: None,
+        }
+    }
+
+    fn open_lane_file(path: &Path, options: ReaderOptions) -> Result<Self> {
+        let open = lane::open(path)?;
+        let mut reader = Self::new(open.header.layout.schema().clone(), options);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let lane = reader.new_lane(name, open)?;
+        reader.lanes.push(lane);
+        Ok(reader)
+    }
+
+    fn open_cursor(&self, folder: &StreamFolder) -> Result<CursorFile> {
+        let ReaderOptions { name, durable, .. } = &self.options;
+        if *durable && name.is_none() {
+            return Err(Error::invalid("a durable reader needs a name"));
+        }
+        match name {
+            Some(name) => CursorFile::open(folder, name, *durable),
+            None => CursorFile::open(
+                folder,
+                &format!("reader-{}-{:08x}", std::process::id(), super::random() as u32),
+                false,
+            ),
+        }
+    }
+
+    fn find_new_lanes(&mut self) -> Result<()> {
+        match &self.bell {
+            Some(bell) if bell.changes() == self.changes => Ok(()),
+            Some(_) => self.find_lanes(Start::Oldest),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes up lanes that are not known yet.
+    fn find_lanes(&mut self, start: Start) -> Result<()> {
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        // Loaded before the folder is listed: who comes between is found next time.
+        self.changes = self.bell.as_ref().map_or(0, Bell::changes);
+        for name in folder.lanes()? {
+            let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
+            if !is_known && !self.broken.iter().any(|(broken, _)| *broken == name) {
+                match self.find_lane(&folder, &name, start) {
+                    Ok(lane) => self.lanes.push(lane),
+                    Err(error) => self.broken.push((name, error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn find_lane(&mut self, folder: &StreamFolder, name: &str, start: Start) -> Result<Lane> {
+        let path = folder.lane_path(name)?;
+        let open = lane::open(&path)?;
+        lane::check_schema(folder, &open.header, &path)?;
+        let mut lane = self.new_lane(name.into(), open)?;
+        let committed = self.cursor.as_ref().and_then(|cursor| cursor.committed(lane.lane_id));
+        match committed {
+            Some(row) if lane.consumer.seek(row).map_err(about(&path))? => {}
+            _ if start == Start::Newest => lane.consumer.skip_to_end().map_err(about(&path))?,
+            _ => {}
+        }
+        take_pending(&mut self.pending, &mut lane)?;
+        lane.set_limit(self.limits.as_deref());
+        if let Some(cursor) = &mut self.cursor
+            && committed.is_none()
+        {
+            cursor.commit(lane.lane_id, lane.consumer.position())?;
+        }
+        Ok(lane)
+    }
+
+    fn new_lane(&self, name: String, open: lane::OpenLane) -> Result<Lane> {
+        let mode = open.read_mode();
+        let mut consumer = Consumer::new(open.region, &open.header, mode).map_err(about(&open.path))?;
+        if let Some(columns) = &self.options.columns {
+            consumer.project(columns);
+        }
+        let lane_id = open.header.lane_id;
+        Ok(Lane {
+            key: format!("{name}#{lane_id:016x}"),
+            name,
+            lane_id,
+            path: open.path,
+            file: open.file,
+            consumer,
+            seen: None,
+            last_row_at: Instant::now(),
+            is_broken: false,
+        })
+    }
+
+    /// Lends block after block, one of each lane in turn, until no lane has any or it is enough for one poll.
+    fn read_ready(&mut self, take: &mut impl FnMut(usize, &BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        let mut total = 0;
+        while total < ROWS_PER_POLL {
+            let before = total;
+            for (i, lane) in self.lanes.iter_mut().enumerate() {
+                if lane.is_broken {
+                    continue;
+                }
+                match lane.read_block(|block| take(i, block)) {
+                    Ok(rows) => total += rows,
+                    Err(Failure::Taker(error)) => return Err(error),
+                    Err(Failure::Lane(error)) => {
+                        lane.is_broken = true;
+                        self.broken.push((lane.name.clone(), about(&lane.path)(error)));
+                    }
+                }
+            }
+            if total == before {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    fn wait(&self, waiting: &mut Waiting) {
+        let is_ready = || {
+            let has_rows = self.lanes.iter().any(Lane::has_news);
+            has_rows || self.bell.as_ref().is_some_and(|bell| bell.changes() != self.changes)
+        };
+        while !is_ready() {
+            if waiting.pause() {
+                continue;
+            }
+            match &self.bell {
+                Some(bell) => bell.rows().sleep(waiting, is_ready),
+                None => waiting.nap(),
+            }
+            if waiting.is_over() {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // The cursor goes first: whoever hears the bell must not find it.
+        self.cursor = None;
+        if let Some(bell) = &self.bell {
+            bell.announce();
+        }
+    }
+}
+
+/// Who failed while a block was lent.
+enum Failure {
+    Lane(Error),
+    Taker(Error),
+}
+
+impl Lane {
+    /// Lends one block.
+    fn read_block(&mut self, take: impl FnOnce(&BlockRef<'_>) -> Result<()>) -> Result<u64, Failure> {
+        let word = self.consumer.published_word();
+        let Some(block) = self.consumer.next(usize::MAX).map_err(Failure::Lane)? else {
+            self.seen = Some(word);
+            return Ok(0);
+        };
+        let rows = block.len();
+        take(&block.view()).map_err(Failure::Taker)?;
+        self.consumer.advance(rows).map_err(Failure::Lane)?;
+        self.last_row_at = Instant::now();
+        Ok(rows as u64)
+    }
+
+    /// Whether anything was published since there was nothing to read.
+    fn has_news(&self) -> bool {
+        !self.is_broken && self.seen != Some(self.consumer.published_word())
+    }
+
+    fn set_limit(&mut self, limits: Option<&[(String, u64)]>) {
+        let limit = limits.map(|limits| {
+            let own = limits.iter().find(|(key, _)| *key == self.key);
+            own.map_or(self.consumer.position(), |&(_, row)| row)
+        });
+        self.consumer.set_limit(limit);
+        self.seen = None;
+    }
+
+    /// Whether the lane's name still leads to this lane.
+    fn is_current(&self) -> bool {
+        file::is_same(&self.file, &self.path)
+    }
+
+    fn status(&self) -> LaneStatus {
+        let consumer = &self.consumer;
+        let holder = claim::holder(consumer.region(), claim::LANE);
+        LaneStatus {
+            name: self.name.clone(),
+            key: self.key.clone(),
+            position: consumer.position(),
+            end: consumer.end().unwrap_or(consumer.position()),
+            is_finished: consumer.is_finished(),
+            has_producer: holder.is_alive(|| claim::is_locked(&self.file)),
+            idle: self.last_row_at.elapsed(),
+            rows_read: consumer.rows_read(),
+            rows_lost: consumer.rows_lost(),
+            rows_dropped: consumer.rows_dropped(),
+        }
+    }
+}
+
+/// Goes to the lane's position, if one waits for it.
+fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut Lane) -> Result<()> {
+    if let Some(i) = pending.iter().position(|(key, _)| *key == lane.key) {
+        let (_, row) = pending.swap_remove(i);
+        lane.consumer.seek(row).map_err(about(&lane.path))?;
+        lane.seen = None;
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Files in memory. A [`Mapping`] lends no reference to its bytes; it is the memory of a ring's
+//! [`Region`](firesteel_core::ring::region::Region), which reaches it atomically.
+#![expect(unsafe_code, reason = "promises of a mapping that the ring's regions build on")]
+
+use std::{fmt, fs::File, io, ptr::NonNull, sync::Arc};
+
+use firesteel_core::ring::region::{Memory, Region, RegionMut};
+use memmap2::{MmapOptions, MmapRaw};
+
+/// A file mapped shared, whole.
+pub struct Mapping {
+    map: MmapRaw,
+    writable: bool,
+}
+
+impl Mapping {
+    /// Maps the first `len` bytes of a file to be read; if told to `populate`, faults them in now rather than on the
+    /// hot path.
+    pub fn read_only(file: &File, len: usize, populate: bool) -> io::Result<Region> {
+        let map = options(len, populate).map_raw_read_only(file)?;
+        Ok(Region::new(Arc::new(Self { map, writable: false })))
+    }
+
+    /// Maps the first `len` bytes of a file to be read and written; if told to `populate`, faults them in now rather
+    /// than on the hot path.
+    pub fn writable(file: &File, len: usize, populate: bool) -> io::Result<RegionMut> {
+        let map = options(len, populate).map_raw(file)?;
+        Ok(RegionMut::new(Arc::new(Self { map, writable: true })))
+    }
+}
+
+fn options(len: usize, populate: bool) -> MmapOptions {
+    let mut options = MmapOptions::new();
+    options.len(len);
+    if populate {
+        options.populate();
+    }
+    options
+}
+
+// SAFETY: a `MmapRaw` stays where it is, page-aligned, until dropped; it was mapped with the access that `writable`
+// says; only this struct has it, and it makes no reference to the bytes.
+unsafe impl Memory for Mapping {
+    fn start(&self) -> NonNull<u8> {
+        NonNull::new(self.map.as_mut_ptr()).expect("the system maps nothing at address 0")
+    }
+
+    fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn is_writable(&self) -> bool {
+        self.writable
+    }
+}
+
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping").field("len", &self.map.len()).field("writable", &self.writable).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use firesteel_core::ring::sync::Ordering;
+
+    use super::*;
+
+    #[test]
+    fn two_mappings_of_one_file_are_one_memory() {
+        let path = std::env::temp_dir().join(format!("firesteel-mapping-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        file.set_len(4096).unwrap();
+        let (writer, reader) =
+            (Mapping::writable(&file, 4096, true).unwrap(), Mapping::read_only(&file, 4096, false).unwrap());
+        writer.store_u64(64, 42, Ordering::Release);
+        assert_eq!(reader.load_u64(64, Ordering::Acquire), 42);
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,180 @@
+//! Which process wrote something, and whether it still lives. A process number alone does not say: numbers are used
+//! again, by later processes and after a reboot, and mean something else in a container. So a process is identified by
+//! its number, when it started, the boot, and the namespace that the number belongs to.
+
+use std::{fs, sync::OnceLock};
+
+/// A process, as four words that can be stored in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// Number.
+    pub pid: u32,
+    /// When it started, in ticks since boot.
+    started: u64,
+    /// Hash of the boot's random id.
+    boot: u64,
+    /// The namespace that `pid` counts in.
+    namespace: u64,
+}
+
+impl Identity {
+    /// This process. Computed anew each time, because a fork makes another process of us.
+    pub fn current() -> Self {
+        let pid = std::process::id();
+        let started = process_stat(pid).map_or(0, |stat| stat.started);
+        Self { pid, started, boot: boot(), namespace: namespace() }
+    }
+
+    /// The words to store.
+    pub fn words(&self) -> [u64; 4] {
+        [self.pid.into(), self.started, self.boot, self.namespace]
+    }
+
+    /// The process that stored these words.
+    pub fn from_words(words: [u64; 4]) -> Self {
+        // A number that no process can have is as good as any other that is dead.
+        let pid = u32::try_from(words[0]).unwrap_or(u32::MAX);
+        Self { pid, started: words[1], boot: words[2], namespace: words[3] }
+    }
+
+    /// All of it in one word, never 0: what is put where only one may be.
+    pub fn claim(&self) -> u64 {
+        self.words().iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| {
+            (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+        }) | 1
+    }
+
+    /// Whether it lives; a zombie does not. `None` if that cannot be told from here (another container's process).
+    pub fn is_alive(&self) -> Option<bool> {
+        if self.boot != boot() {
+            return Some(false);
+        }
+        if self.namespace != namespace() || !cfg!(target_os = "linux") {
+            return None;
+        }
+        let stat = process_stat(self.pid);
+        Some(stat.is_some_and(|stat| stat.started == self.started && !stat.is_zombie))
+    }
+}
+
+/// Watches a process; asking costs one cheap system call.
+#[derive(Debug)]
+pub struct Watch {
+    identity: Identity,
+    #[cfg(target_os = "linux")]
+    pidfd: Option<std::os::fd::OwnedFd>,
+}
+
+impl Watch {
+    /// Watches the process with this identity, dead or alive.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            #[cfg(target_os = "linux")]
+            pidfd: open_pidfd(identity),
+        }
+    }
+
+    /// The process.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Whether it lives; `None` if that cannot be told from here.
+    pub fn is_alive(&self) -> Option<bool> {
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = &self.pidfd {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+            // Readable once the process has ended, reaped or not.
+            return poll(&mut fds, Some(&Timespec::default())).ok().map(|ready| ready == 0);
+        }
+        self.identity.is_alive()
+    }
+}
+
+/// A handle on the process, if it is the one meant: checked after opening, so the number cannot change hands between.
+#[cfg(target_os = "linux")]
+fn open_pidfd(identity: Identity) -> Option<std::os::fd::OwnedFd> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let pid = Pid::from_raw(i32::try_from(identity.pid).ok()?)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    (identity.is_alive() == Some(true)).then_some(pidfd)
+}
+
+struct Stat {
+    started: u64,
+    is_zombie: bool,
+}
+
+/// From `/proc/PID/stat`: `PID (name) state ppid ...`, where the name may contain anything.
+fn process_stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    // The 22nd field; the state is the third.
+    let started = fields.nth(22 - 3 - 1)?.parse().ok()?;
+    Some(Stat { started, is_zombie: matches!(state, "Z" | "X") })
+}
+
+fn boot() -> u64 {
+    static BOOT: OnceLock<u64> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        id.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+    })
+}
+
+fn namespace() -> u64 {
+    #[cfg(unix)]
+    return fs::metadata("/proc/self/ns/pid").map_or(0, |data| std::os::unix::fs::MetadataExt::ino(&data));
+    #[cfg(not(unix))]
+    return 0;
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    fn identity_of(pid: u32) -> Identity {
+        Identity { pid, started: process_stat(pid).unwrap().started, ..Identity::current() }
+    }
+
+    #[test]
+    fn we_are_alive_and_survive_being_stored() {
+        let us = Identity::current();
+        assert_eq!(us.is_alive(), Some(true));
+        assert_eq!(Watch::new(us).is_alive(), Some(true));
+        assert_eq!(Identity::from_words(us.words()), us);
+        assert_ne!(us.claim(), 0);
+    }
+
+    #[test]
+    fn a_zombie_and_a_reaped_process_are_dead() {
+        let mut child = Command::new("sleep").arg("60").stdout(Stdio::null()).spawn().unwrap();
+        let identity = identity_of(child.id());
+        let watch = Watch::new(identity);
+        assert_eq!((identity.is_alive(), watch.is_alive()), (Some(true), Some(true)));
+        child.kill().unwrap();
+        while watch.is_alive() == Some(true) {
+            std::thread::yield_now();
+        }
+        assert_eq!(identity.is_alive(), Some(false), "a zombie");
+        child.wait().unwrap();
+        assert_eq!((identity.is_alive(), watch.is_alive()), (Some(false), Some(false)));
+        assert_eq!(Watch::new(identity).is_alive(), Some(false));
+    }
+
+    #[test]
+    fn another_process_of_the_same_number_is_not_the_same() {
+        let us = Identity::current();
+        assert_eq!(Identity { started: us.started + 1, ..us }.is_alive(), Some(false));
+        assert_eq!(Identity { boot: us.boot + 1, ..us }.is_alive(), Some(false));
+        assert_eq!(Identity { namespace: us.namespace + 1, ..us }.is_alive(), None);
+        assert_ne!(Identity { started: us.started + 1, ..us }.claim(), us.claim());
+        assert_eq!(Identity::from_words([u64::MAX, 1, us.boot, us.namespace]).is_alive(), Some(false));
+    }
+}

@@ -323,13 +323,3 @@ macro_rules! operator {
 }
 
 operator!(Add::add => Add, Sub::sub => Subtract, Mul::mul => Multiply, Div::div => Divide, Rem::rem => Modulo);
-impl Expr {
-    /// The name of the column it becomes.
-    pub fn output_name(&self) -> String {
-        match &self.kind {
-            ExprKind::Alias(_, n) => n.clone(),
-            ExprKind::Column(p) => p.last().cloned().unwrap_or_default(),
-            _ => "x".into(),
-        }
-    }
-}

@@ -21,6 +21,7 @@ mod fold;
 pub mod function;
 pub(crate) mod kernel;
 mod lazy;
+mod name;
 pub mod operator;
 pub mod suggest;
 #[cfg(test)]

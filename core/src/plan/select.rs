@@ -178,7 +178,7 @@ impl Selected {
         for item in &self.select.projection {
             exprs.push(bind(item, &mut scope, &settings)?);
         }
-        let mut names: Vec<String> = self.select.projection.iter().map(Expr::output_name).collect();
+        let mut names = self.names(&schema, &settings);
         for key in &self.select.order_by {
             let bound = match self.selected_column(&key.expr)? {
                 Some(i) => i,
@@ -211,7 +211,7 @@ impl Selected {
         for item in &self.select.projection {
             exprs.push(above.bind(item, &group)?);
         }
-        let mut names: Vec<String> = self.select.projection.iter().map(Expr::output_name).collect();
+        let mut names = self.names(&schema, &settings);
         above.aliases = &self.select.projection;
         let having = match &self.select.having {
             Some(expr) => Some(boolean(above.bind(expr, &group)?, expr)?),
@@ -235,6 +235,11 @@ impl Selected {
         }
         self.builder = builder.project(exprs, names);
         Ok(self)
+    }
+
+    /// The names of the selected columns.
+    fn names(&self, schema: &Schema, settings: &Settings) -> Vec<String> {
+        self.select.projection.iter().map(|e| e.output_name_in(schema, settings)).collect()
     }
 
     /// GROUP BY as expressions over the input: ALL, ordinals and aliases resolved.

@@ -122,6 +122,13 @@ pub fn double(value: f64) -> String {
     text
 }
 
+/// A FLOAT, likewise.
+pub fn float(value: f32) -> String {
+    let mut text = String::new();
+    let _ = write_float(&mut text, value.into(), format_args!("{value:e}"));
+    text
+}
+
 /// `scientific` has the shortest digits that read back as the value: `1.5e-7`.
 fn write_float(out: &mut impl Write, value: f64, scientific: fmt::Arguments<'_>) -> fmt::Result {
     if value.is_nan() {

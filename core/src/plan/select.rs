@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    expr::{BoundExpr, Expr, ExprKind, SortKey, bind},
+    expr::{BoundExpr, Expr, ExprKind, Settings, SortKey, bind},
     schema::{Schema, same_name},
 };
 

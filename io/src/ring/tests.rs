@@ -100,7 +100,7 @@ fn ids(range: std::ops::Range<i64>) -> Vec<i64> {
 fn rows_of_all_lanes_arrive_in_their_order() {
     let folder = Folder::stream("lanes", &[("capacity", "1MB")]);
     let mut reader = folder.reader();
-    assert_eq!(read(&mut reader, NOW), []);
+    assert!(read(&mut reader, NOW).is_empty());
     let mut a = folder.producer("a");
     push(&mut a, 0..10_000);
     let mut b = folder.producer("b");
@@ -212,7 +212,7 @@ fn a_reader_that_comes_later_is_not_overrun() {
     let mut rest = read_all(&mut slow);
     assert_eq!((rest.last(), slow.rows_lost()), (Some(&(next - 1)), 0));
     rest.retain(|id| *id < first);
-    assert_eq!(rest, []);
+    assert!(rest.is_empty());
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn positions_are_read_sought_and_committed() {
     reader.seek(&[(end[0].0.clone(), 150)]).unwrap();
     assert_eq!(read_all(&mut reader), ids(150..200));
     reader.seek(&[("other#0000000000000001".into(), 5)]).unwrap();
-    assert_eq!(read_all(&mut reader), []);
+    assert!(read_all(&mut reader).is_empty());
 }
 
 #[test]
@@ -270,7 +270,7 @@ fn a_bounded_read_of_nothing_ends_at_once() {
     let end = reader.end_positions().unwrap();
     reader.set_limits(Some(end));
     let start = Instant::now();
-    assert_eq!(read(&mut reader, SOON), []);
+    assert!(read(&mut reader, SOON).is_empty());
     assert!(reader.is_at_limits() && start.elapsed() < SOON);
 }
 

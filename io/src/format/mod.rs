@@ -24,6 +24,8 @@ mod number;
 mod options;
 mod page;
 mod plain;
+#[cfg(test)]
+mod tests;
 pub mod write;
 
 pub use decoder::Decoder;

@@ -1,7 +1,7 @@
 //! Numbers as Java reads and prints them. Common numbers take an exact short cut; the rest goes through the standard
 //! library, whose results are exact too.
 
-use std::borrow::Cow;
+use firesteel_core::expr::decimal::{Reading, Shape};
 
 /// Powers of ten that a double holds exactly.
 const EXACT_POWERS: [f64; 23] = [
@@ -139,47 +139,12 @@ fn parse_slowly<T: std::str::FromStr + From<f32>>(text: &[u8]) -> Option<T> {
 /// `new BigDecimal(text)`, rounded half up to `scale`, as unscaled digits; `None` if it is no number or has more than
 /// `precision` digits. Commas are skipped, as Spark does.
 pub(super) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
-    let text = if memchr::memchr(b',', text).is_some() {
-        Cow::Owned(text.iter().copied().filter(|b| *b != b',').collect())
-    } else {
-        Cow::Borrowed(text)
-    };
-    let (negative, unsigned) = match &text[..] {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
-    let end = unsigned.iter().position(|b| matches!(b, b'e' | b'E'));
-    let (mantissa, power) = unsigned.split_at(end.unwrap_or(unsigned.len()));
-    let power = if end.is_some() { parse_integer(&power[1..]).filter(|p| p.abs() <= i32::MAX.into())? } else { 0 };
-    let value = round_half_up(mantissa, power + i64::from(scale))?;
-    let signed = if negative { -value } else { value };
-    (value < 10_i128.pow(precision.into())).then_some(signed)
-}
-
-/// Digits with a point, times ten to the power, rounded to a whole number.
-fn round_half_up(mantissa: &[u8], power: i64) -> Option<i128> {
-    let point = mantissa.iter().position(|b| *b == b'.').unwrap_or(mantissa.len());
-    let digits = || mantissa[..point].iter().chain(mantissa.get(point + 1..).unwrap_or_default());
-    if digits().next().is_none() || !digits().all(u8::is_ascii_digit) {
-        return None;
+    let shape = Shape::new(precision, scale);
+    if memchr::memchr(b',', text).is_none() {
+        return Reading::parse(text)?.to_shape(shape);
     }
-    let mut value = 0_i128;
-    // What the digit at hand is worth, as a power of ten.
-    let mut worth = point as i64 - 1 + power;
-    for digit in digits() {
-        match worth {
-            0.. => value = value.checked_mul(10)?.checked_add((digit - b'0').into())?,
-            -1 if *digit >= b'5' => return value.checked_add(1),
-            _ => return Some(value),
-        }
-        worth -= 1;
-    }
-    while worth >= 0 && value != 0 {
-        value = value.checked_mul(10)?;
-        worth -= 1;
-    }
-    Some(value)
+    let without: Vec<u8> = text.iter().copied().filter(|b| *b != b',').collect();
+    Reading::parse(&without)?.to_shape(shape)
 }
 
 /// Without Java's blanks around it.

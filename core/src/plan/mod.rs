@@ -335,7 +335,9 @@ impl Aggregate {
         let columns = self.group.iter().enumerate().filter_map(|(g, e)| Some((g, e.as_column()?)));
         for (position, column) in columns {
             match &*self.input {
-                LogicalPlan::Window { window, schema, .. } if column == schema.len() - 1 => {
+                LogicalPlan::Window { window, schema, .. }
+                    if column == schema.len() - 1 && !self.reads_beside(position, column) =>
+                {
                     return EventKey::Window { position, window: window.clone() };
                 }
                 LogicalPlan::Session { schema, .. } if column == schema.len() - 1 => {
@@ -344,8 +346,18 @@ impl Aggregate {
                 _ => {}
             }
         }
+        // A window that is also read elsewhere is a column of its own; then rows are expanded below.
         let marked = (0..self.group.len()).find(|&g| self.schema.field(g).event_time.is_some());
         marked.map_or(EventKey::None, |position| EventKey::Column { position })
+    }
+}
+
+impl Aggregate {
+    /// Whether anything but group expression `position` reads the input column.
+    fn reads_beside(&self, position: usize, column: usize) -> bool {
+        let others = self.group.iter().enumerate().filter(|(g, _)| *g != position).map(|(_, e)| e);
+        let args = self.aggregates.iter().flat_map(|a| a.call.args.iter().chain(&a.filter));
+        others.chain(args).any(|e| e.any(&|e| e.as_column() == Some(column)))
     }
 }
 

@@ -137,7 +137,8 @@ impl Operator for SessionOperator {
         let times = self.time.eval(&epoch.eval, block)?;
         let gaps = self.gap.eval(&epoch.eval, block)?;
         let keys = evaluate(&mut self.keys, block, epoch)?;
-        let late_us = (self.has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
+        // Unlike other aggregations, Spark's drops late rows from sessions in complete mode, too.
+        let late_us = (self.has_watermark && epoch.mode.is_some()).then_some(epoch.lateness.late_us);
         self.state.update(block, &times, &gaps, &keys.0, late_us, epoch)
     }
 

@@ -115,7 +115,9 @@ mod tests {
                 let mut seen = Vec::new();
                 batch.each_valid(n, |row, group| seen.push((row, group)));
                 let wanted = |row: &usize| {
-                    (n < 1 || row % 3 > 0) && (n < 2 || row % 4 > 0) && (selection.is_none() || row % 5 > 0)
+                    (n < 1 || !row.is_multiple_of(3))
+                        && (n < 2 || !row.is_multiple_of(4))
+                        && (selection.is_none() || !row.is_multiple_of(5))
                 };
                 assert_eq!(seen, (0..150).filter(wanted).map(|r| (r, r % 7)).collect::<Vec<_>>());
             }

@@ -33,6 +33,7 @@ mod moments;
 mod percentile;
 mod percentile_approx;
 mod quantiles;
+mod sketch;
 mod sum;
 mod tally;
 #[cfg(test)]
@@ -158,6 +159,7 @@ const FAMILIES: &[&[AggregateFunction]] = &[
     bits::FUNCTIONS,
     listagg::FUNCTIONS,
     hll::FUNCTIONS,
+    sketch::FUNCTIONS,
 ];
 
 /// The aggregate function of this name, ignoring case.

@@ -6,6 +6,21 @@
 //! Planning and reading are apart so that the rows of an epoch are fixed before the first is read (that is what a
 //! checkpoint remembers), and so that several workers can read parts of one epoch.
 
+mod dropped;
+mod file;
+mod file_reader;
+#[cfg(test)]
+mod file_tests;
+pub mod options;
+pub mod registry;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use dropped::Dropped;
+pub use file::FileSource;
+pub use file_reader::{Decoding, FileReader};
+pub use registry::{Provider, SourceContext, open, providers, schema_of};
+
 use std::{fmt, path::PathBuf, time::Duration};
 
 use firesteel_core::{Result, block::BlockRef};

@@ -1,0 +1,272 @@
+//! Files as a table: a file, a folder or a pattern, read once as a batch or, as files come, as a stream.
+//!
+//! As Spark's: files are taken by modification time, then path; each is read once, known by its path; an epoch takes
+//! all new files, or as many as the table's rate limit says. Files must appear whole (renamed into place).
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    fs,
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use firesteel_core::{Result, plan::Table};
+use serde_json::{Value as Json, json};
+
+use super::{
+    Decoding, Dropped, EpochPlan, FileReader, Part, Reader, Source,
+    options::{self, wrong},
+};
+use crate::format::files::{FileEntry, expand_nested};
+
+/// How long a path is remembered after newer files have come, unless `maxFileAge` says otherwise: Spark's week.
+const FILE_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// A folder that was changed less than this ago may change again without its time showing it.
+const FOLDER_TIME_STEP: Duration = Duration::from_secs(2);
+
+/// A table of files.
+#[derive(Debug)]
+pub struct FileSource {
+    // Fixed properties.
+    path: String,
+    decoding: Decoding,
+    is_stream: bool,
+    limit: Limit,
+    latest_first: bool,
+    is_recursive: bool,
+    ignores_missing: bool,
+    // State.
+    seen: Seen,
+    /// Listed and not planned yet, in the order in which they will be.
+    waiting: VecDeque<FileEntry>,
+    is_frozen: bool,
+    /// Spark's offset: epochs planned so far, less one.
+    log_offset: Option<u64>,
+    /// The folder's time when it was listed, if nothing can have come since while the time is the same.
+    listed_at: Option<SystemTime>,
+    // Metrics.
+    dropped: Dropped,
+}
+
+/// How much an epoch takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    None,
+    Files(u64),
+    Bytes(u64),
+}
+
+impl FileSource {
+    /// The table's files as a stream, or as a batch.
+    pub fn open(table: &Table, decoding: Decoding, is_stream: bool) -> Result<Self> {
+        let path = options::path(table)?.to_string();
+        let limit = Limit::of(table)?;
+        let latest_first = options::flag(table, "latestFirst", false)?;
+        let age = options::duration(table, "maxFileAge", Duration::from_millis(1))?.unwrap_or(FILE_AGE_MAX);
+        // Newest first under a limit, old files are still to come: then none is too old, as in Spark.
+        let age_max = (!latest_first || limit == Limit::None).then_some(age);
+        let is_recursive = options::flag(table, "recursiveFileLookup", false)?;
+        // The first listing fails now rather than in the first epoch if there is no such path.
+        expand_nested(&path, is_recursive)?;
+        decoding.decoder()?;
+        Ok(Self {
+            path,
+            decoding,
+            is_stream,
+            limit,
+            latest_first,
+            is_recursive,
+            ignores_missing: options::flag(table, "ignoreMissingFiles", false)?,
+            seen: Seen::new(age_max, options::flag(table, "fileNameOnly", false)?),
+            waiting: VecDeque::new(),
+            is_frozen: false,
+            log_offset: None,
+            listed_at: None,
+            dropped: Dropped::default(),
+        })
+    }
+
+    fn list(&self) -> Result<Vec<FileEntry>> {
+        expand_nested(&self.path, self.is_recursive)
+    }
+
+    /// Puts the files that have come since the last look into `waiting`.
+    fn look(&mut self) -> Result<()> {
+        let changed_at = self.folder_time();
+        if changed_at.is_some() && changed_at == self.listed_at {
+            return Ok(());
+        }
+        let mut files = self.list()?;
+        self.listed_at = changed_at.filter(|at| at.elapsed().is_ok_and(|ago| ago > FOLDER_TIME_STEP));
+        files.retain(|file| self.seen.is_new(file));
+        if self.latest_first {
+            files.reverse();
+        }
+        self.waiting = files.into();
+        Ok(())
+    }
+
+    /// When the folder last changed, if that says whether a file has come: it has no folders in it.
+    fn folder_time(&self) -> Option<SystemTime> {
+        let data = fs::metadata(&self.path).ok().filter(fs::Metadata::is_dir)?;
+        #[cfg(unix)]
+        let is_flat = std::os::unix::fs::MetadataExt::nlink(&data) == 2;
+        #[cfg(not(unix))]
+        let is_flat = false;
+        if is_flat { data.modified().ok() } else { None }
+    }
+
+    /// Takes the files of one epoch from those that wait.
+    fn take(&mut self) -> Vec<FileEntry> {
+        let count = if self.is_stream { self.limit.count(&self.waiting) } else { self.waiting.len() };
+        self.waiting.drain(..count).collect()
+    }
+}
+
+impl Source for FileSource {
+    fn description(&self) -> String {
+        let path = self.path.strip_prefix("file://").or_else(|| self.path.strip_prefix("file:"));
+        let path = PathBuf::from(path.unwrap_or(&self.path));
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let text = path.to_string_lossy();
+        let text = if text.len() > 1 { text.trim_end_matches('/') } else { &text };
+        format!("FileStreamSource[file:{text}]")
+    }
+
+    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+        // What an earlier look found goes first; newest first, newer ones may have come.
+        if self.is_stream && !self.is_frozen && (self.waiting.is_empty() || self.latest_first) {
+            self.look()?;
+        }
+        let files = self.take();
+        if files.is_empty() {
+            return Ok(None);
+        }
+        if self.is_stream {
+            files.iter().for_each(|file| self.seen.add(file));
+            self.seen.purge();
+        }
+        let offset = |n: Option<u64>| n.map_or(Json::Null, |n| json!({ "logOffset": n }));
+        let start = offset(self.log_offset);
+        self.log_offset = Some(self.log_offset.map_or(0, |n| n + 1));
+        let parts = files.into_iter().map(|file| Part::File { path: file.path, bytes: file.len }).collect();
+        Ok(Some(EpochPlan { parts, start, end: offset(self.log_offset) }))
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(FileReader::new(&self.decoding, self.dropped.clone(), self.ignores_missing)?))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// A stream is frozen once; a batch takes everything anew each time it is read.
+    fn freeze(&mut self) -> Result<()> {
+        if !self.is_stream {
+            self.waiting = self.list()?.into();
+        } else if !self.is_frozen {
+            self.look()?;
+        }
+        self.is_frozen = true;
+        Ok(())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.is_frozen && self.waiting.is_empty()
+    }
+
+    fn fingerprint(&mut self) -> Result<u64> {
+        let mut hasher = DefaultHasher::new();
+        for FileEntry { path, mtime_us, len } in self.list()? {
+            (path, mtime_us, len).hash(&mut hasher);
+        }
+        Ok(hasher.finish())
+    }
+
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.dropped.counts()
+    }
+}
+
+impl Limit {
+    fn of(table: &Table) -> Result<Self> {
+        let files = options::number(table, "maxFilesPerTrigger", 1)?;
+        let bytes = options::bytes(table, "maxBytesPerTrigger")?;
+        match (files, bytes) {
+            (None, None) => Ok(Self::None),
+            (Some(files), None) => Ok(Self::Files(files as u64)),
+            (None, Some(bytes)) => Ok(Self::Bytes(bytes)),
+            (Some(_), Some(_)) => {
+                let value = table.option("maxBytesPerTrigger").unwrap_or_default();
+                Err(wrong(table, "maxBytesPerTrigger", value, "cannot be used with maxFilesPerTrigger")
+                    .hint("keep one of the two"))
+            }
+        }
+    }
+
+    /// How many of these files an epoch takes: at least one.
+    fn count(self, files: &VecDeque<FileEntry>) -> usize {
+        match self {
+            Self::None => files.len(),
+            Self::Files(most) => files.len().min(usize::try_from(most).unwrap_or(usize::MAX)),
+            Self::Bytes(most) => {
+                let mut sum = 0;
+                let fit = files.iter().take_while(|file| {
+                    sum += file.len;
+                    sum <= most
+                });
+                fit.count().max(1).min(files.len())
+            }
+        }
+    }
+}
+
+/// The paths that a stream has taken.
+#[derive(Debug)]
+struct Seen {
+    by_name: bool,
+    age_max_us: Option<i64>,
+    /// Modification times by path.
+    files: HashMap<PathBuf, i64>,
+    newest_us: i64,
+    /// Files older than this are not new, whether they are remembered or not.
+    oldest_us: i64,
+    /// How many paths may be remembered before those that are too old are looked for.
+    patience: usize,
+}
+
+impl Seen {
+    fn new(age_max: Option<Duration>, by_name: bool) -> Self {
+        let age_max_us = age_max.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+        Self { by_name, age_max_us, files: HashMap::new(), newest_us: i64::MIN, oldest_us: i64::MIN, patience: 0 }
+    }
+
+    fn is_new(&self, file: &FileEntry) -> bool {
+        file.mtime_us >= self.oldest_us && !self.files.contains_key(self.key(&file.path))
+    }
+
+    fn add(&mut self, file: &FileEntry) {
+        let key = self.key(&file.path).to_path_buf();
+        self.files.insert(key, file.mtime_us);
+        self.newest_us = self.newest_us.max(file.mtime_us);
+    }
+
+    /// Forgets what is too old to be looked at again, so that the memory of a stream that runs for years is bounded.
+    fn purge(&mut self) {
+        let Some(age_us) = self.age_max_us else { return };
+        self.oldest_us = self.newest_us.saturating_sub(age_us);
+        if self.files.len() > self.patience {
+            let oldest_us = self.oldest_us;
+            self.files.retain(|_, mtime_us| *mtime_us >= oldest_us);
+            // Going through all paths is for now and then, not for every epoch.
+            self.patience = (2 * self.files.len()).max(1024);
+        }
+    }
+
+    fn key<'a>(&self, path: &'a Path) -> &'a Path {
+        if self.by_name { path.file_name().map_or(path, Path::new) } else { path }
+    }
+}

@@ -1,0 +1,160 @@
+//! Tests of the file source, on real files.
+
+use std::fs;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{Part, Source, testing::*};
+
+fn folder(files: &[(&str, &str, u64)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    files.iter().for_each(|(name, text, mtime)| write(&dir.path().join(name), text, *mtime));
+    dir
+}
+
+fn source(dir: &TempDir, options: &[(&str, &str)], is_stream: bool) -> Box<dyn Source> {
+    let path = dir.path().to_str().unwrap();
+    open(table("csv", "x INT", &[&[("path", path)], options].concat()), is_stream).unwrap()
+}
+
+const THREE: &[(&str, &str, u64)] =
+    &[("b.csv", "1\n2\n3\n4\n", 10), ("a.csv", "7\n", 30), ("c.csv", "5\n6", 20), ("_SUCCESS", "99", 0)];
+
+#[test]
+fn a_stream_takes_files_by_time_as_many_as_its_limit_says() {
+    let dir = folder(THREE);
+    let cases: [(&[(&str, &str)], &[&[i64]]); 6] = [
+        (&[], &[&[1, 2, 3, 4, 5, 6, 7]]),
+        (&[("maxFilesPerTrigger", "1")], &[&[1, 2, 3, 4], &[5, 6], &[7]]),
+        (&[("maxFilesPerTrigger", "2")], &[&[1, 2, 3, 4, 5, 6], &[7]]),
+        (&[("maxBytesPerTrigger", "11")], &[&[1, 2, 3, 4, 5, 6], &[7]]),
+        (&[("maxBytesPerTrigger", "1b")], &[&[1, 2, 3, 4], &[5, 6], &[7]]),
+        (&[("maxFilesPerTrigger", "1"), ("latestFirst", "true")], &[&[7], &[5, 6], &[1, 2, 3, 4]]),
+    ];
+    for (options, expected) in cases {
+        assert_eq!(epochs(&mut *source(&dir, options, true)), expected, "{options:?}");
+    }
+}
+
+#[test]
+fn offsets_and_description_are_spark_s() {
+    let dir = folder(THREE);
+    let mut source = source(&dir, &[("maxFilesPerTrigger", "2")], true);
+    assert_eq!(source.description(), format!("FileStreamSource[file:{}]", dir.path().display()));
+    let plan = source.plan().unwrap().unwrap();
+    assert_eq!((plan.start, plan.end, plan.parts.len()), (json!(null), json!({"logOffset": 0}), 2));
+    assert!(matches!(&plan.parts[1], Part::File { bytes: 3, .. }));
+    let plan = source.plan().unwrap().unwrap();
+    assert_eq!((plan.start, plan.end), (json!({"logOffset": 0}), json!({"logOffset": 1})));
+    assert!(source.plan().unwrap().is_none());
+}
+
+#[test]
+fn new_files_are_read_and_known_ones_are_not() {
+    let dir = folder(THREE);
+    let mut source = source(&dir, &[], true);
+    assert_eq!(epochs(&mut *source).len(), 1);
+    assert!(!source.is_exhausted());
+    write(&dir.path().join("d.csv"), "8\n", 5);
+    write(&dir.path().join("a.csv"), "77\n", 50);
+    assert_eq!(epochs(&mut *source), [[8]]);
+    source.freeze().unwrap();
+    write(&dir.path().join("e.csv"), "9\n", 60);
+    assert!(source.is_exhausted() && source.plan().unwrap().is_none());
+}
+
+#[test]
+fn a_frozen_stream_reads_what_was_there_in_its_epochs() {
+    let dir = folder(THREE);
+    let mut source = source(&dir, &[("maxFilesPerTrigger", "1")], true);
+    source.freeze().unwrap();
+    write(&dir.path().join("e.csv"), "9\n", 60);
+    assert_eq!(epochs(&mut *source), [&[1, 2, 3, 4][..], &[5, 6], &[7]]);
+    assert!(source.is_exhausted() && !source.has_ended());
+}
+
+#[test]
+fn a_batch_is_read_anew_when_its_files_have_changed() {
+    let dir = folder(THREE);
+    let mut source = source(&dir, &[("maxFilesPerTrigger", "1")], false);
+    let print = source.fingerprint().unwrap();
+    for _ in 0..2 {
+        source.freeze().unwrap();
+        assert_eq!(epochs(&mut *source), [[1, 2, 3, 4, 5, 6, 7]], "a batch has no rate limit");
+        assert_eq!(source.fingerprint().unwrap(), print);
+    }
+    write(&dir.path().join("a.csv"), "8\n", 31);
+    assert_ne!(source.fingerprint().unwrap(), print);
+    source.freeze().unwrap();
+    assert_eq!(epochs(&mut *source), [[1, 2, 3, 4, 5, 6, 8]]);
+}
+
+#[test]
+fn files_that_are_too_old_are_left_out_and_forgotten() {
+    let dir = folder(&[("new.csv", "1\n", 1000)]);
+    let mut stream = source(&dir, &[("maxFileAge", "100s")], true);
+    assert_eq!(epochs(&mut *stream), [[1]]);
+    write(&dir.path().join("old.csv"), "2\n", 899);
+    assert_eq!(epochs(&mut *stream), [[0; 0]; 0]);
+    write(&dir.path().join("older.csv"), "3\n", 900);
+    assert_eq!(epochs(&mut *stream), [[3]]);
+}
+
+#[test]
+fn names_alone_can_tell_files_apart() {
+    let dir = folder(&[]);
+    for (day, value) in [("day=1", "1\n"), ("day=2", "2\n")] {
+        fs::create_dir(dir.path().join(day)).unwrap();
+        write(&dir.path().join(day).join("x.csv"), value, 1);
+    }
+    assert_eq!(epochs(&mut *source(&dir, &[("maxFilesPerTrigger", "1")], true)), [[1], [2]]);
+    let options = [("maxFilesPerTrigger", "1"), ("fileNameOnly", "true"), ("latestFirst", "true")];
+    assert_eq!(epochs(&mut *source(&dir, &options, true)), [[2]]);
+}
+
+#[test]
+fn malformed_records_are_rows_or_not_as_the_mode_says_and_counted() {
+    let dir = folder(&[("a.json", "{\"x\":1}\nnot json\n{\"x\":\"a\"}\n", 1)]);
+    for (mode, rows) in [("PERMISSIVE", 3), ("DROPMALFORMED", 1)] {
+        let options = [("path", dir.path().to_str().unwrap()), ("mode", mode)];
+        let mut source = open(table("json", "x INT", &options), false).unwrap();
+        source.freeze().unwrap();
+        assert_eq!(epoch(&mut *source, 1).unwrap().len(), rows, "{mode}");
+        let total: u64 = source.dropped().iter().map(|(_, n)| n).sum();
+        assert_eq!(total, 2, "{mode}: {:?}", source.dropped());
+    }
+}
+
+#[test]
+fn a_file_that_vanishes_is_an_error_with_its_path_unless_it_may() {
+    let dir = folder(THREE);
+    for (option, fails) in [("false", true), ("true", false)] {
+        let mut source = source(&dir, &[("ignoreMissingFiles", option)], true);
+        write(&dir.path().join("gone.csv"), "1\n", 99);
+        let plan = source.plan().unwrap().unwrap();
+        fs::remove_file(dir.path().join("gone.csv")).unwrap();
+        let result = read(&mut *source.reader().unwrap(), &plan, 1);
+        match result {
+            Err(error) => assert!(fails && error.is_io() && error.message().contains("gone.csv"), "{error}"),
+            Ok(rows) => assert!(!fails && rows.len() == 7),
+        }
+    }
+}
+
+#[test]
+fn mistakes_are_told_when_the_table_is_opened() {
+    let dir = folder(THREE);
+    let path = dir.path().to_str().unwrap();
+    let cases: [(&[(&str, &str)], &str); 5] = [
+        (&[], "no option `path`"),
+        (&[("path", "/no/such/folder")], "/no/such/folder"),
+        (&[("path", path), ("maxFilesPerTrigger", "0")], "maxFilesPerTrigger"),
+        (&[("path", path), ("maxFilesPerTrigger", "1"), ("maxBytesPerTrigger", "1k")], "maxBytesPerTrigger"),
+        (&[("path", path), ("latestFirst", "perhaps")], "latestFirst"),
+    ];
+    for (options, expected) in cases {
+        let error = open(table("csv", "x INT", options), true).unwrap_err();
+        assert!(error.message().contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,165 @@
+//! The tables that can be read, by the name after `USING`: what each is, which options it knows, and how to open it.
+
+use firesteel_core::{
+    Error, Result,
+    expr::{Settings, suggest},
+    limits::BLOCK_ROWS,
+    plan::{Scan, Table},
+    schema::{DataType, Field, Schema},
+};
+
+use super::{Decoding, FileSource, Source, options};
+use crate::format::{Format, Options};
+
+/// A kind of table.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// The name after `USING`.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// Its options, each with a few words. Text formats have Spark's beside these.
+    pub options: &'static [(&'static str, &'static str)],
+    /// Whether a job can write it.
+    pub is_sink: bool,
+}
+
+const FILE_OPTIONS: &[(&str, &str)] = &[
+    ("path", "a file, a folder or a pattern; '-' is standard input"),
+    ("maxFilesPerTrigger", "files that an epoch takes at most"),
+    ("maxBytesPerTrigger", "bytes that an epoch takes at most, but at least one file"),
+    ("latestFirst", "newest files first: true or false"),
+    ("maxFileAge", "older files, compared with the newest, are not taken: 7d"),
+    ("fileNameOnly", "files of one name are the same wherever they are: true or false"),
+    ("recursiveFileLookup", "folders in the folder, too: true or false"),
+    ("ignoreMissingFiles", "a file that vanished is no error: true or false"),
+];
+
+const PROVIDERS: &[Provider] = &[
+    Provider { name: "csv", about: "files of comma-separated values", options: FILE_OPTIONS, is_sink: true },
+    Provider { name: "json", about: "files of one JSON object a line", options: FILE_OPTIONS, is_sink: true },
+    Provider { name: "text", about: "files of lines: one column `value`", options: FILE_OPTIONS, is_sink: true },
+];
+
+/// What opening a table needs beside the table.
+#[derive(Clone, Debug)]
+pub struct SourceContext {
+    /// Rows of a block.
+    pub block_rows: usize,
+}
+
+impl Default for SourceContext {
+    fn default() -> Self {
+        Self { block_rows: BLOCK_ROWS }
+    }
+}
+
+/// Every kind of table that can be read.
+pub fn providers() -> &'static [Provider] {
+    PROVIDERS
+}
+
+/// Opens the table of a scan: as a stream or as a batch, as the scan says.
+pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result<Box<dyn Source>> {
+    let table = &*scan.table;
+    let provider = find(&table.provider)?;
+    let opened: Result<Box<dyn Source>> = match provider.name {
+        "csv" | "json" | "text" => open_files(Format::parse(provider.name)?, scan, settings, context),
+        other => Err(Error::internal(format!("{other} is listed and cannot be opened"))),
+    };
+    opened.map_err(|error| error.context(format!("table {}", table.name)))
+}
+
+/// The columns of tables whose columns are not written in the job; `None` where they must be.
+pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<Schema>> {
+    let provider = find(provider)?;
+    let _table = Table { provider: provider.name.into(), options: options.to_vec(), ..Table::default() };
+    Ok(match provider.name {
+        "text" => Some(text_schema()),
+        _ => None,
+    })
+}
+
+/// Whether a table ends: then it is a batch unless the query says STREAM.
+pub fn is_bounded(table: &Table) -> bool {
+    match find(&table.provider) {
+        Ok(provider) => matches!(provider.name, "csv" | "json" | "text"),
+        Err(_) => true,
+    }
+}
+
+/// Options that nobody knows, each with the known one that was probably meant. Spark ignores such options, and so do we.
+pub fn warnings(table: &Table) -> Vec<String> {
+    let Ok(provider) = find(&table.provider) else { return Vec::new() };
+    if let Ok(format) = Format::parse(provider.name) {
+        return table.options.iter().cloned().collect::<Options>().warnings(format);
+    }
+    let known = || provider.options.iter().map(|(name, _)| *name);
+    let unknown = table.options.iter().filter(|(key, _)| !known().any(|name| name.eq_ignore_ascii_case(key)));
+    unknown
+        .map(|(key, _)| {
+            let hint = match suggest::nearest(key, known()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("the options of {} are {}", provider.name, known().collect::<Vec<_>>().join(", ")),
+            };
+            format!("table {}: the option {key:?} is not known and is ignored; {hint}", table.name)
+        })
+        .collect()
+}
+
+/// The provider of this name, in any case.
+pub fn find(name: &str) -> Result<&'static Provider> {
+    PROVIDERS.iter().find(|provider| provider.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+        let known = format!("there are {}", names.join(", "));
+        let hint = suggest::hint(name, names.iter().copied()).map_or(known.clone(), |near| format!("{near} {known}"));
+        Error::unsupported("DATA_SOURCE_NOT_FOUND", format!("there is no data source {name:?}")).hint(hint)
+    })
+}
+
+fn open_files(format: Format, scan: &Scan, settings: &Settings, context: &SourceContext) -> Result<Box<dyn Source>> {
+    let table = &*scan.table;
+    let decoding = Decoding {
+        format,
+        schema: scan.schema.clone(),
+        options: table.options.iter().cloned().collect(),
+        needed: scan.needed.clone(),
+        zone: settings.time_zone.clone(),
+        block_rows: context.block_rows,
+    };
+    options::path(table)?;
+    Ok(Box::new(FileSource::open(table, decoding, scan.is_stream)?))
+}
+
+fn text_schema() -> Schema {
+    Schema::new(vec![Field::new("value", DataType::String)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::testing::{self, table};
+
+    #[test]
+    fn an_unknown_provider_is_told_the_nearest() {
+        let error = testing::open(table("jsn", "x INT", &[]), true).unwrap_err();
+        assert_eq!(error.error_class(), Some("DATA_SOURCE_NOT_FOUND"));
+        let hint = error.hint_text().unwrap();
+        assert!(hint.contains("did you mean `json`?") && hint.contains("csv, json, text"), "{hint}");
+        assert!(testing::open(table("parquet", "x INT", &[]), true).is_err());
+        assert_eq!(find("JSON").unwrap().name, "json");
+    }
+
+    #[test]
+    fn options_that_nobody_knows_are_told() {
+        let warnings = warnings(&table("csv", "x INT", &[("headr", "true"), ("path", "x")]));
+        assert!(warnings.len() == 1 && warnings[0].contains("header"), "{warnings:?}");
+    }
+
+    #[test]
+    fn text_brings_its_column() {
+        assert_eq!(schema_of("TEXT", &[]).unwrap().unwrap().to_ddl(), "value STRING");
+        assert_eq!(schema_of("csv", &[]).unwrap(), None);
+        assert!(is_bounded(&table("json", "x INT", &[("path", "/x")])));
+    }
+}

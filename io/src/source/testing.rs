@@ -1,0 +1,81 @@
+//! What tests of sources and sinks share: tables from a few words, and everything that a source gives.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use firesteel_core::{
+    Result,
+    block::{BlockRef, Value},
+    expr::Settings,
+    plan::{Scan, Table},
+    schema::Schema,
+};
+
+use super::{EpochPlan, Reader, Source, SourceContext, registry};
+
+/// A table of this provider, named `t`.
+pub fn table(provider: &str, ddl: &str, options: &[(&str, &str)]) -> Table {
+    Table {
+        name: "t".into(),
+        provider: provider.into(),
+        options: options.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+        schema: Schema::parse_ddl(ddl).unwrap(),
+    }
+}
+
+/// Opens a table with all its columns needed.
+pub fn open(table: Table, is_stream: bool) -> Result<Box<dyn Source>> {
+    open_with(table, is_stream, &SourceContext { block_rows: 3, ..SourceContext::default() })
+}
+
+/// The same in a context.
+pub fn open_with(table: Table, is_stream: bool, context: &SourceContext) -> Result<Box<dyn Source>> {
+    let schema = table.schema.clone();
+    let needed = vec![true; schema.len()];
+    let scan = Scan { table: Arc::new(table), is_stream, schema, needed };
+    registry::open(&scan, &Settings::default(), context)
+}
+
+/// Rows as values.
+pub fn rows_of(block: &BlockRef<'_>, columns: usize, rows: &mut Vec<Vec<Value>>) {
+    block.rows().for_each(|row| rows.push((0..columns).map(|c| block.column(c).value(row)).collect()));
+}
+
+/// Reads what was planned.
+pub fn read(reader: &mut dyn Reader, plan: &EpochPlan, columns: usize) -> Result<Vec<Vec<Value>>> {
+    let mut rows = Vec::new();
+    let mut count = 0;
+    for part in &plan.parts {
+        count += reader.read(part, &mut |block| {
+            rows_of(block, columns, &mut rows);
+            Ok(())
+        })?;
+    }
+    assert_eq!(count, rows.len() as u64, "a reader tells how many rows it gave");
+    Ok(rows)
+}
+
+/// Plans, reads and commits one epoch; `None` if nothing is there.
+pub fn epoch(source: &mut dyn Source, columns: usize) -> Option<Vec<Vec<Value>>> {
+    let plan = source.plan().unwrap()?;
+    let mut reader = source.reader().unwrap();
+    let rows = read(&mut *reader, &plan, columns).unwrap();
+    source.commit().unwrap();
+    Some(rows)
+}
+
+/// The integers of the first column, epoch by epoch, until nothing is there.
+pub fn epochs(source: &mut dyn Source) -> Vec<Vec<i64>> {
+    let epochs = std::iter::from_fn(|| epoch(source, 1));
+    epochs.map(|rows| rows.iter().map(|row| row[0].as_i64().unwrap()).collect()).collect()
+}
+
+/// Writes a file that was modified so many seconds after 2025.
+pub fn write(path: &Path, text: &str, mtime_s: u64) {
+    std::fs::write(path, text).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600 + mtime_s)).unwrap();
+}

@@ -1,1 +1,5 @@
-//! What the whole-house tests share: see the files in `tests/tests/`.
+//! What the whole-house tests share: a naive evaluator to compare the engine with, and ways to run the engine.
+
+pub mod naive;
+pub mod query;
+pub mod stream;

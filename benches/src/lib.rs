@@ -1,1 +1,3 @@
 //! What the benches share: see the files in `benches/benches/`.
+
+pub mod text;

@@ -14,7 +14,7 @@
 //! historical inverse probability (`hip`); merging loses that history (`is_out_of_order`), and the estimate is made
 //! of the registers alone.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{borrow::Cow, boxed::Box, vec, vec::Vec};
 
 use super::{Item, Reader, hll_tables as tables};
 
@@ -74,6 +74,9 @@ struct Dense {
     /// Registers of the least value.
     at_least: u32,
     is_out_of_order: bool,
+    /// The sums and the least register are those of before a merge. They are rebuilt when asked for, as the Java
+    /// library does: coupons that come in between add to `hip` by the old sums.
+    is_stale: bool,
 }
 
 impl Hll {
@@ -113,7 +116,7 @@ impl Hll {
         match &self.form {
             Form::List(coupons) => coupon_estimate(coupons.len()),
             Form::Set(set) => coupon_estimate(set.count),
-            Form::Dense(dense) if dense.is_out_of_order => dense.composite_estimate(self.lg_k),
+            Form::Dense(dense) if dense.is_out_of_order => dense.fresh().composite_estimate(self.lg_k),
             Form::Dense(dense) => dense.hip,
         }
     }
@@ -151,6 +154,7 @@ impl Hll {
                 set.slots.iter().for_each(|c| out.extend(c.to_le_bytes()));
             }
             Form::Dense(dense) => {
+                let dense = dense.fresh();
                 let flags = if dense.is_out_of_order { FLAG_OUT_OF_ORDER } else { 0 };
                 out = header(10, 0, flags, dense.least, MODE_DENSE);
                 [dense.hip, dense.kxq0, dense.kxq1].iter().for_each(|x| out.extend(x.to_le_bytes()));
@@ -318,7 +322,16 @@ impl Dense {
     fn new(lg_k: u8) -> Self {
         let k = 1_u32 << lg_k;
         let registers = vec![0; k as usize].into();
-        Self { registers, hip: 0.0, kxq0: k.into(), kxq1: 0.0, least: 0, at_least: k, is_out_of_order: false }
+        Self {
+            registers,
+            hip: 0.0,
+            kxq0: k.into(),
+            kxq1: 0.0,
+            least: 0,
+            at_least: k,
+            is_out_of_order: false,
+            is_stale: false,
+        }
     }
 
     fn add(&mut self, coupon: u32) {
@@ -328,9 +341,7 @@ impl Dense {
             return;
         }
         self.registers[slot] = new;
-        if !self.is_out_of_order {
-            self.hip += self.registers.len() as f64 / (self.kxq0 + self.kxq1);
-        }
+        self.hip += self.registers.len() as f64 / (self.kxq0 + self.kxq1);
         *self.kxq(old) -= inverse_power(old);
         *self.kxq(new) += inverse_power(new);
         if old == 0 {
@@ -351,11 +362,23 @@ impl Dense {
         }
         self.is_out_of_order = true;
         self.hip = 0.0;
-        self.recount();
+        self.is_stale = true;
     }
 
-    /// Rebuilds what is derived from the registers.
+    /// This, with what is derived from the registers rebuilt after a merge.
+    fn fresh(&self) -> Cow<'_, Self> {
+        match self.is_stale {
+            true => {
+                let mut copy = self.clone();
+                copy.recount();
+                Cow::Owned(copy)
+            }
+            false => Cow::Borrowed(self),
+        }
+    }
+
     fn recount(&mut self) {
+        self.is_stale = false;
         (self.kxq0, self.kxq1) = (self.registers.len() as f64, 0.0);
         for i in 0..self.registers.len() {
             let rank = self.registers[i];
@@ -382,7 +405,8 @@ impl Dense {
         let registers = reader.bytes(1 << lg_k)?;
         let is_sane = registers.iter().all(|&r| r <= 63) && at_least <= 1 << lg_k && hip >= 0.0;
         let is_out_of_order = flags & FLAG_OUT_OF_ORDER != 0;
-        let dense = Self { registers: registers.into(), hip, kxq0, kxq1, least, at_least, is_out_of_order };
+        let registers = registers.into();
+        let dense = Self { registers, hip, kxq0, kxq1, least, at_least, is_out_of_order, is_stale: false };
         is_sane.then_some(dense)
     }
 
@@ -567,6 +591,16 @@ mod tests {
             union.union(&b, lg_k);
             assert_eq!((union.to_bytes(), rounded(&union)), (unhex(hex), estimate));
         }
+    }
+
+    #[test]
+    fn coupons_after_a_merge_count_by_the_old_sums() {
+        let mut union = Hll::new(4);
+        for part in [range(0, 30, 4), range(100, 130, 4), range(200, 203, 4)] {
+            union.union(&part, 4);
+        }
+        let hex = "0A0107040010010A44278724487B034000000000005002400000000000000000010000000000000004010204030203030303050204030704";
+        assert_eq!(union.to_bytes(), unhex(hex));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod define;
 mod hash;
 mod math;
 pub(super) mod order;
+mod sketch;
 mod string;
 
 use alloc::{format, string::String, vec::Vec};
@@ -54,6 +55,7 @@ const FAMILIES: &[&[Function]] = &[
     math::elementary::FUNCTIONS,
     math::integer::FUNCTIONS,
     math::rounding::FUNCTIONS,
+    sketch::FUNCTIONS,
     string::case::FUNCTIONS,
     string::search::FUNCTIONS,
     string::slice::FUNCTIONS,

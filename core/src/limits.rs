@@ -34,6 +34,9 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// memory.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
+/// Most elements in an array that `sequence`, `array_repeat` and `array_insert` make, for the same reason.
+pub const ARRAY_LENGTH_MAX: usize = 1 << 24;
+
 /// Windows that one row may belong to (`size / slide`, rounded up): Spark has no bound, but a slide of 1 us over
 /// a window of a year is a typing error that would fill any memory.
 pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;

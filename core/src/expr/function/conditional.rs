@@ -191,7 +191,7 @@ fn type_of(call: Call<'_>) -> Result<BoundExpr> {
 }
 
 /// Spark's short spelling of a type: lower case, no blanks, names of fields as they are.
-fn catalog_name(t: &DataType) -> String {
+pub(super) fn catalog_name(t: &DataType) -> String {
     match t {
         DataType::Array(element) => format!("array<{}>", catalog_name(element)),
         DataType::Struct(fields) => {

@@ -1,6 +1,7 @@
 //! Scalar functions: one file a family, each file a table of [`Function`]s. Adding a function is one entry.
 
 mod array;
+mod casts;
 mod conditional;
 mod datetime;
 mod define;
@@ -9,6 +10,8 @@ mod math;
 pub(super) mod order;
 mod sketch;
 mod string;
+#[cfg(test)]
+mod tests;
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -42,7 +45,12 @@ pub struct Call<'a> {
 }
 
 const FAMILIES: &[&[Function]] = &[
-    array::FUNCTIONS,
+    array::access::FUNCTIONS,
+    array::build::FUNCTIONS,
+    array::change::FUNCTIONS,
+    array::set::FUNCTIONS,
+    array::sort::FUNCTIONS,
+    casts::FUNCTIONS,
     conditional::FUNCTIONS,
     datetime::epoch::FUNCTIONS,
     datetime::field::FUNCTIONS,
@@ -57,6 +65,8 @@ const FAMILIES: &[&[Function]] = &[
     math::rounding::FUNCTIONS,
     sketch::FUNCTIONS,
     string::case::FUNCTIONS,
+    string::join::FUNCTIONS,
+    string::regex::FUNCTIONS,
     string::search::FUNCTIONS,
     string::slice::FUNCTIONS,
 ];

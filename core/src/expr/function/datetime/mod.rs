@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The zone whose clock tells what a value of this type shows: the session's for instants, UTC for readings.
-fn zone_of(data_type: &DataType, session: &TimeZone) -> TimeZone {
+pub(super) fn zone_of(data_type: &DataType, session: &TimeZone) -> TimeZone {
     if *data_type == DataType::TimestampNtz { TimeZone::UTC } else { session.clone() }
 }
 

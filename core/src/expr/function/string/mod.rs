@@ -5,6 +5,9 @@
 //! Positions count characters from 1, as SQL does; the helpers here turn them into byte offsets.
 
 pub(super) mod case;
+pub(crate) mod java;
+pub(super) mod join;
+pub(super) mod regex;
 pub(super) mod search;
 pub(super) mod slice;
 

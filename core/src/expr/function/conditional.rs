@@ -1,13 +1,17 @@
 //! Functions about NULL and choice: coalesce, nvl, nullif, if, greatest, least, assert_true, typeof.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::cmp::Ordering;
 
 use super::{Call, Function, define::define, order::compare};
 use crate::{
     block::{Value, Values},
     error::{Error, Result},
-    expr::{BoundExpr, BoundKind},
+    expr::{
+        BinaryOp, BoundExpr, BoundKind,
+        bind::choose,
+        operator::{self, Site, logic},
+    },
     schema::DataType,
 };
 
@@ -17,8 +21,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function { names: &["nvl2"], bind: nvl2 },
     Function { names: &["nullif"], bind: nullif },
     Function { names: &["if"], bind: if_else },
-    Function { names: &["isnull"], bind: |call| null_test(call, true) },
-    Function { names: &["isnotnull"], bind: |call| null_test(call, false) },
+    Function { names: &["isnull"], bind: |call| null_test(call, logic::Test::Null) },
+    Function { names: &["isnotnull"], bind: |call| null_test(call, logic::Test::NotNull) },
     Function { names: &["nullifzero"], bind: nullifzero },
     Function { names: &["zeroifnull"], bind: zeroifnull },
     Function { names: &["equal_null"], bind: equal_null },
@@ -41,54 +45,35 @@ fn nvl(call: Call<'_>) -> Result<BoundExpr> {
     coalesce(call)
 }
 
-fn nvl2(mut call: Call<'_>) -> Result<BoundExpr> {
+fn nvl2(call: Call<'_>) -> Result<BoundExpr> {
     call.arity(3..=3)?;
-    call.coerce_to_common(1..3)?;
+    let site = Site::new(call.settings, call.span);
     let [tested, some, none] = call.take_args();
-    Ok(choose(is_not_null(tested), some, none))
+    choose(alloc::vec![(logic::test(tested, logic::Test::NotNull), some)], none, site)
 }
 
 /// The first argument keeps its type; only the comparison is coerced.
-fn nullif(mut call: Call<'_>) -> Result<BoundExpr> {
+fn nullif(call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=2)?;
-    let kept = call.args[0].clone();
+    let site = Site::new(call.settings, call.span);
+    let [kept, other] = call.take_args();
     let null = BoundExpr::literal(Value::Null, kept.data_type.clone());
-    let equal = equality(&mut call, false)?;
-    Ok(choose(equal, null, kept))
+    let equal = operator::binary(kept.clone(), BinaryOp::Eq, other, site)?;
+    choose(alloc::vec![(equal, null)], kept, site)
 }
 
 fn if_else(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(3..=3)?;
     call.coerce(0, &DataType::Boolean)?;
-    call.coerce_to_common(1..3)?;
+    let site = Site::new(call.settings, call.span);
     let [condition, then, otherwise] = call.take_args();
-    Ok(choose(condition, then, otherwise))
+    choose(alloc::vec![(condition, then)], otherwise, site)
 }
 
-/// `CASE WHEN condition THEN then ELSE otherwise END`, the two of one type.
-fn choose(condition: BoundExpr, then: BoundExpr, otherwise: BoundExpr) -> BoundExpr {
-    let (data_type, nullable) = (then.data_type.clone(), then.nullable || otherwise.nullable);
-    let kind = BoundKind::Case { branches: alloc::vec![(condition, then)], otherwise: Box::new(otherwise) };
-    BoundExpr { data_type, nullable, kind }
-}
-
-fn null_test(call: Call<'_>, wanted: bool) -> Result<BoundExpr> {
+fn null_test(call: Call<'_>, test: logic::Test) -> Result<BoundExpr> {
     call.arity(1..=1)?;
-    let name = call.name;
-    Ok(call.finish(null_test_function(name, wanted), DataType::Boolean)?.nullable(false))
-}
-
-fn is_not_null(arg: BoundExpr) -> BoundExpr {
-    BoundExpr::call(null_test_function("isnotnull", false), alloc::vec![arg], DataType::Boolean).nullable(false)
-}
-
-fn null_test_function(name: &'static str, wanted: bool) -> impl crate::expr::ScalarFunction + 'static {
-    define(name, move |_, args, rows, out| {
-        let is_void = matches!(args[0].values, Values::Null);
-        let bits = out.bools_mut(rows.len());
-        (0..rows.len()).for_each(|row| bits.set(row, (is_void || !args[0].is_valid(row)) == wanted));
-        Ok(())
-    })
+    let [tested] = call.take_args();
+    Ok(logic::test(tested, test))
 }
 
 fn nullifzero(mut call: Call<'_>) -> Result<BoundExpr> {
@@ -103,28 +88,11 @@ fn zeroifnull(mut call: Call<'_>) -> Result<BoundExpr> {
     coalesce(call)
 }
 
-fn equal_null(mut call: Call<'_>) -> Result<BoundExpr> {
+fn equal_null(call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=2)?;
-    equality(&mut call, true)
-}
-
-/// Whether the two arguments are equal; NULLs are equal to each other if `null_safe`, else the answer is NULL.
-fn equality(call: &mut Call<'_>, null_safe: bool) -> Result<BoundExpr> {
-    call.coerce_to_common(0..2)?;
-    let nullable = !null_safe && call.args.iter().any(|a| a.nullable);
-    let name = if null_safe { "equal_null" } else { "=" };
-    let run = define(name, move |_, args, rows, out| {
-        let (a, b) = (&args[0], &args[1]);
-        for row in 0..rows.len() {
-            match (is_value(a, row), is_value(b, row)) {
-                (true, true) => out.push_bool(compare(a, row, b, row) == Ordering::Equal),
-                (valid_a, valid_b) if null_safe => out.push_bool(valid_a == valid_b),
-                _ => out.push_null(),
-            }
-        }
-        Ok(())
-    });
-    Ok(BoundExpr::call(run, core::mem::take(&mut call.args), DataType::Boolean).nullable(nullable).at(call.span))
+    let site = Site::new(call.settings, call.span);
+    let [a, b] = call.take_args();
+    operator::binary(a, BinaryOp::NullSafeEq, b, site)
 }
 
 /// Not NULL, nor of the type that has nothing but NULL.

@@ -158,11 +158,6 @@ impl Call<'_> {
         self.constant(index)?.ok_or_else(|| self.not_a_literal(index))
     }
 
-    /// Whether argument `index` is a bare NULL.
-    pub(super) fn is_null_literal(&self, index: usize) -> bool {
-        self.args.get(index).and_then(BoundExpr::as_literal).is_some_and(Value::is_null)
-    }
-
     /// The error for arguments that have no type in common.
     pub(super) fn different_types(&self) -> Error {
         let types: Vec<_> = self.args.iter().map(|a| a.data_type.to_string()).collect();
@@ -174,11 +169,6 @@ impl Call<'_> {
     pub(super) fn not_a_literal(&self, index: usize) -> Error {
         let text = alloc::format!("argument {} of {}() must be a constant", index + 1, self.name);
         Error::invalid(text).class("DATATYPE_MISMATCH.NON_FOLDABLE_INPUT").at(self.span)
-    }
-
-    /// The error for a value that the function does not know.
-    pub(super) fn invalid_parameter(&self, text: impl fmt::Display) -> Error {
-        Error::invalid(alloc::format!("{}(): {text}", self.name)).class("INVALID_PARAMETER_VALUE").at(self.span)
     }
 }
 
@@ -243,17 +233,17 @@ impl Scratch for Vec<u8> {
 /// Whether a row's writer made a value: `()` always, `Some(())` yes, `None` NULL.
 pub(super) trait Wrote {
     /// False for NULL.
-    fn is_value(self) -> bool;
+    fn wrote_value(self) -> bool;
 }
 
 impl Wrote for () {
-    fn is_value(self) -> bool {
+    fn wrote_value(self) -> bool {
         true
     }
 }
 
 impl Wrote for Option<()> {
-    fn is_value(self) -> bool {
+    fn wrote_value(self) -> bool {
         self.is_some()
     }
 }
@@ -273,7 +263,7 @@ pub(super) fn fill<'a, A: Args<'a>, B: Scratch, W: Wrote>(
             continue;
         }
         scratch.reset();
-        if f(A::at(args, row), &mut scratch)?.is_value() {
+        if f(A::at(args, row), &mut scratch)?.wrote_value() {
             out.push_bytes(scratch.written());
         } else {
             out.push_null();

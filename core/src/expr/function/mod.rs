@@ -15,6 +15,8 @@ mod tests;
 
 use alloc::{format, string::String, vec::Vec};
 
+pub(crate) use string::java;
+
 use super::{BoundExpr, Settings, cast};
 use crate::{
     block::Value,
@@ -60,15 +62,21 @@ const FAMILIES: &[&[Function]] = &[
     datetime::trunc::FUNCTIONS,
     datetime::zoned::FUNCTIONS,
     hash::FUNCTIONS,
+    math::arithmetic::FUNCTIONS,
     math::elementary::FUNCTIONS,
     math::integer::FUNCTIONS,
     math::rounding::FUNCTIONS,
     sketch::FUNCTIONS,
     string::case::FUNCTIONS,
+    string::encode::FUNCTIONS,
+    string::format::FUNCTIONS,
     string::join::FUNCTIONS,
+    string::json::FUNCTIONS,
+    string::printf::FUNCTIONS,
     string::regex::FUNCTIONS,
     string::search::FUNCTIONS,
     string::slice::FUNCTIONS,
+    string::web::FUNCTIONS,
 ];
 
 /// The scalar function of this name, ignoring case.

@@ -8,7 +8,7 @@ use super::{Site, arithmetic::finish, symbol};
 use crate::{
     block::{Column, ColumnRef, Rows},
     error::{Error, Result},
-    expr::{BinaryOp, BoundExpr, EvalContext, ScalarFunction, kernel},
+    expr::{BinaryOp, BoundExpr, EvalContext, ScalarFunction, function::java, kernel},
     schema::DataType,
 };
 
@@ -86,7 +86,7 @@ enum Token {
 impl Matcher {
     fn new(op: BinaryOp, pattern: &str) -> Result<Self> {
         match op {
-            BinaryOp::RLike => regex(pattern).map(Self::Regex),
+            BinaryOp::RLike => java::compile(pattern, java::Use::Test).map(Self::Regex),
             BinaryOp::ILike => tokens(&pattern.to_lowercase()).map(Self::ILike),
             _ => tokens(pattern).map(Self::of_tokens),
         }
@@ -187,33 +187,6 @@ fn like(text: &str, tokens: &[Token]) -> bool {
     }
 }
 
-/// A Java pattern; what the engine here does not have (look-around, back references) is refused with its reason.
-fn regex(pattern: &str) -> Result<Regex> {
-    Regex::new(&translated(pattern)).map_err(|e| {
-        let reason = e.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Error::data("INVALID_PARAMETER_VALUE.PATTERN", format!("the pattern '{pattern}' cannot be used: {reason}"))
-    })
-}
-
-/// Classes that Java spells in its own way.
-fn translated(pattern: &str) -> Cow<'_, str> {
-    const NAMES: [(&str, &str); 8] = [
-        ("\\h", "[ \\t\\x{A0}\\x{1680}\\x{180e}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]"),
-        ("\\Z", "(?:\\n?\\z)"),
-        ("\\p{Alpha}", "[a-zA-Z]"),
-        ("\\p{Digit}", "[0-9]"),
-        ("\\p{Alnum}", "[a-zA-Z0-9]"),
-        ("\\p{Upper}", "[A-Z]"),
-        ("\\p{Lower}", "[a-z]"),
-        ("\\p{Punct}", "[!-/:-@\\[-`{-~]"),
-    ];
-    if !NAMES.iter().any(|(java, _)| pattern.contains(java)) {
-        return pattern.into();
-    }
-    NAMES.iter().fold(String::from(pattern), |text, (java, ours)| text.replace(java, ours)).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,6 +228,7 @@ mod tests {
     #[test]
     fn ilike_ignores_case_and_rlike_searches() {
         assert!(Matcher::new(BinaryOp::ILike, "ÀBC%").expect("valid").matches("àbcd"));
+        let regex = |pattern| java::compile(pattern, java::Use::Test);
         let matches = |text, pattern| regex(pattern).expect("valid").is_match(text);
         assert!(matches("b12", "^[a-c]+[0-9]*$") && !matches("a\nb", "^[a-c]+[0-9]*$"));
         assert!(matches("xyz", "y") && matches("x7", "\\p{Digit}"));

@@ -169,7 +169,7 @@ fn times(mut call: Call<'_>, of: DataType) -> Result<BoundExpr> {
             };
             let (start, stop) = (at(0), at(1));
             let step = match args.get(2) {
-                Some(step) => step_at(step, row, is_date),
+                Some(step) => step_at(step, row),
                 None => Interval { months: 0, days: default_sign(start, stop) as i32, micros: 0 },
             };
             if is_date { push_dates(start, stop, step, out) } else { push_times(start, stop, step, &mut clock, out) }
@@ -177,28 +177,26 @@ fn times(mut call: Call<'_>, of: DataType) -> Result<BoundExpr> {
     })
 }
 
-/// The step of a row. Microseconds that make whole days are days to a date, but exact to a timestamp.
-fn step_at(column: &ColumnRef<'_>, row: usize, is_date: bool) -> Interval {
+/// The step of a row. The whole days in a day-time interval are calendar days.
+fn step_at(column: &ColumnRef<'_>, row: usize) -> Interval {
     let i = column.index(row);
     match column.values {
         Values::Interval(v) => v[i],
         Values::Int32(v) => Interval { months: v[i], days: 0, micros: 0 },
-        Values::Int64(v) if is_date => {
-            Interval { months: 0, days: (v[i] / MICROS_PER_DAY) as i32, micros: v[i] % MICROS_PER_DAY }
-        }
-        Values::Int64(v) => Interval::from_micros(v[i]),
+        Values::Int64(v) => Interval { months: 0, days: (v[i] / MICROS_PER_DAY) as i32, micros: v[i] % MICROS_PER_DAY },
         _ => Interval::default(),
     }
 }
 
 fn push_dates(start: i64, stop: i64, step: Interval, out: &mut Column) -> Result<()> {
-    if step.micros != 0 {
-        let text = "the step of a sequence of dates must be whole days or months";
+    if step.micros != 0 && step.days == 0 && step.months == 0 {
+        let text = "the step of a sequence of dates must be days or months";
         return Err(Error::data("INVALID_PARAMETER_VALUE", text));
     }
     let item = |i: i32| {
         let months = date_add_months(start as i32, step.months.checked_mul(i)?)?;
-        months.checked_add(step.days.checked_mul(i)?).map(i64::from)
+        let hours = step.micros.checked_mul(i.into())?.div_euclid(MICROS_PER_DAY);
+        i64::from(months.checked_add(step.days.checked_mul(i)?)?).checked_add(hours)
     };
     push_steps(start, stop, is_forward(step)?, item, |x, elements| elements.push(x as i32), out)
 }

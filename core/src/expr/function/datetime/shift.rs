@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::{
     super::{Call, Function},
-    fits, zone_of,
+    fits, midnight, zone_of,
 };
 use crate::{
     error::{Error, Result},
@@ -14,7 +14,7 @@ use crate::{
         Clock, Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND,
         Micros,
         calendar::{civil_from_days, days_in_month, iso_weekday},
-        date_add_months, timestamp_add, timestamp_add_day_time,
+        date_add_months, timestamp_add,
     },
 };
 
@@ -61,10 +61,11 @@ fn datediff(mut call: Call<'_>) -> Result<BoundExpr> {
     })
 }
 
-/// A unit of `timestampadd` and `timestampdiff`: so many microseconds or so many months.
+/// A unit of `timestampadd` and `timestampdiff`: exact time, calendar days or months.
 #[derive(Clone, Copy, Debug)]
 enum Unit {
     Micros(Micros),
+    Days(i64),
     Months(i64),
 }
 
@@ -76,8 +77,8 @@ impl Unit {
             "SECOND" => Self::Micros(MICROS_PER_SECOND),
             "MINUTE" => Self::Micros(MICROS_PER_MINUTE),
             "HOUR" => Self::Micros(MICROS_PER_HOUR),
-            "DAY" | "DAYOFYEAR" => Self::Micros(MICROS_PER_DAY),
-            "WEEK" => Self::Micros(7 * MICROS_PER_DAY),
+            "DAY" | "DAYOFYEAR" => Self::Days(1),
+            "WEEK" => Self::Days(7),
             "MONTH" => Self::Months(1),
             "QUARTER" => Self::Months(3),
             "YEAR" => Self::Months(12),
@@ -100,7 +101,11 @@ impl Unit {
 
     fn add(self, instant: Micros, count: i64, clock: &mut Clock<'_>) -> Option<Micros> {
         match self {
-            Self::Micros(unit) => timestamp_add_day_time(instant, count.checked_mul(unit)?, clock),
+            Self::Micros(unit) => instant.checked_add(count.checked_mul(unit)?),
+            Self::Days(unit) => {
+                let days = i32::try_from(count.checked_mul(unit)?).ok()?;
+                timestamp_add(instant, Interval { months: 0, days, micros: 0 }, clock)
+            }
             Self::Months(unit) => {
                 let months = i32::try_from(count.checked_mul(unit)?).ok()?;
                 timestamp_add(instant, Interval { months, days: 0, micros: 0 }, clock)
@@ -112,6 +117,7 @@ impl Unit {
     fn between(self, start: Micros, end: Micros) -> Option<i64> {
         match self {
             Self::Micros(unit) => Some(end.checked_sub(start)? / unit),
+            Self::Days(unit) => Some(end.checked_sub(start)? / (unit * MICROS_PER_DAY)),
             Self::Months(unit) => Some(months_until(start, end) / unit),
         }
     }
@@ -181,9 +187,10 @@ fn months_between(mut call: Call<'_>) -> Result<BoundExpr> {
 /// Months of 31 days, but whole ones between equal days and between ends of months. Rounded to 8 digits if asked.
 fn months_apart(a: Micros, b: Micros, rounded: bool, clock: &mut Clock<'_>) -> f64 {
     let mut split = |instant: Micros| {
-        let local = clock.local(instant);
-        let date = civil_from_days(local.div_euclid(MICROS_PER_DAY));
-        let seconds = local.rem_euclid(MICROS_PER_DAY) / MICROS_PER_SECOND;
+        let days = clock.local(instant).div_euclid(MICROS_PER_DAY);
+        let date = civil_from_days(days);
+        // Seconds that have passed since midnight, which on the day of a change are not those on the clock.
+        let seconds = midnight(days, clock).map_or(0, |midnight| (instant - midnight) / MICROS_PER_SECOND);
         (date, date.day == days_in_month(date.year, date.month), seconds)
     };
     let ((a, a_is_last, a_seconds), (b, b_is_last, b_seconds)) = (split(a), split(b));

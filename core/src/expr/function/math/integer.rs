@@ -69,10 +69,17 @@ fn convert(s: &str, from: i32, to: i32, ansi: bool, text: &mut String) -> Result
             None => u64::MAX,
         };
     }
-    let mut value = if negative { (value as i64).wrapping_neg() as u64 } else { value };
+    let mut negative = negative;
+    if negative && to > 0 {
+        // Too large to negate, it is all ones.
+        value = if (value as i64) < 0 { u64::MAX } else { value.wrapping_neg() };
+    }
     if to < 0 && (value as i64) < 0 {
-        text.push('-');
         value = value.wrapping_neg();
+        negative = true;
+    }
+    if negative && to < 0 {
+        text.push('-');
     }
     push_in_base(value, base.into(), text);
     Ok(Some(()))
@@ -121,7 +128,7 @@ fn unhex(mut call: Call<'_>) -> Result<BoundExpr> {
 }
 
 /// An odd first digit is a byte of its own.
-fn push_unhexed(s: &str, bytes: &mut Vec<u8>) -> Option<()> {
+pub(in super::super) fn push_unhexed(s: &str, bytes: &mut Vec<u8>) -> Option<()> {
     let digit = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
     let (first, pairs) = s.as_bytes().split_at(s.len() % 2);
     for &b in first {

@@ -1,6 +1,7 @@
-//! Numbers, one file a topic: `elementary` (powers, logarithms, trigonometry), `rounding`, `integer` (bits, bases,
-//! counting).
+//! Numbers, one file a topic: `arithmetic` (operators as functions, try_ forms, pmod), `elementary` (powers, logarithms,
+//! trigonometry), `rounding`, `integer` (bits, bases, counting), `random`.
 
+pub(super) mod arithmetic;
 pub(super) mod elementary;
 pub(super) mod integer;
 pub(super) mod rounding;

@@ -26,7 +26,7 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
 
 /// Java's rounding modes of these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+pub(in super::super) enum Mode {
     HalfUp,
     HalfEven,
     Floor,
@@ -49,7 +49,7 @@ impl Mode {
     }
 
     /// `x / 10^digits`, rounded.
-    fn divide(self, x: i128, digits: u32) -> i128 {
+    pub(in super::super) fn divide(self, x: i128, digits: u32) -> i128 {
         let magnitude = x.unsigned_abs();
         // 10^39 is larger than twice any magnitude, so more digits change nothing.
         let (quotient, remainder, divisor) = match 10_u128.checked_pow(digits) {
@@ -123,7 +123,7 @@ fn round_f64(x: f64, scale: i32, mode: Mode) -> f64 {
 }
 
 /// `digits * 10^exponent`, the shortest that reads back as `x`.
-fn shortest_digits(x: f64) -> (u64, i32) {
+pub(in super::super) fn shortest_digits(x: f64) -> (u64, i32) {
     let mut text = heapless::String::<32>::new();
     // 17 digits, a point, an exponent of three digits: it always fits.
     let _ = write!(text, "{x:e}");
@@ -174,7 +174,7 @@ fn wrap<T: Native>(x: i128) -> T {
 fn round_decimals(call: Call<'_>, mode: Mode, (p, s): (u8, i8), scale: i32) -> Result<BoundExpr> {
     let to = rounded_type(p, s, scale);
     let DataType::Decimal(precision, new_scale) = to else { unreachable!("a rounded decimal is a decimal") };
-    let (ansi, digits) = (call.settings.ansi, i32::from(s) - scale.min(s.into()));
+    let digits = i32::from(s) - scale.min(s.into());
     let bound = 10_i128.pow(u32::from(precision));
     let run = define(call.name, move |_, args, rows, out| {
         apply1(args, rows, out, |x: i128| {
@@ -184,9 +184,8 @@ fn round_decimals(call: Call<'_>, mode: Mode, (p, s): (u8, i8), scale: i32) -> R
                 None => (quotient == 0).then_some(0),
             };
             match rounded.filter(|r| r.abs() < bound) {
-                Some(rounded) => Ok(Some(rounded)),
-                None if ansi => Err(out_of_range(precision, new_scale)),
-                None => Ok(None),
+                Some(rounded) => Ok(rounded),
+                None => Err(out_of_range(precision, new_scale)),
             }
         })
     });
@@ -195,7 +194,7 @@ fn round_decimals(call: Call<'_>, mode: Mode, (p, s): (u8, i8), scale: i32) -> R
 
 fn out_of_range(precision: u8, scale: i8) -> Error {
     let text = alloc::format!("the rounded number does not fit DECIMAL({precision},{scale})");
-    Error::data("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", text)
+    Error::data("NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION", text)
 }
 
 /// Rounding may carry into one more digit before the point.

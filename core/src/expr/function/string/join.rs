@@ -26,7 +26,8 @@ fn concat(mut call: Call<'_>) -> Result<BoundExpr> {
         return Ok(BoundExpr::literal(Value::from(""), DataType::String));
     }
     if call.args.iter().any(|a| matches!(a.data_type, DataType::Array(_))) {
-        return array::concat(call);
+        let only = call.args.iter().all(|a| matches!(a.data_type, DataType::Array(_)));
+        return if only { array::concat(call) } else { Err(call.different_types()) };
     }
     let is_binary = call.args.iter().all(|a| a.data_type == DataType::Binary);
     let to = if is_binary { DataType::Binary } else { DataType::String };

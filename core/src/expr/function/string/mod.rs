@@ -1,15 +1,20 @@
 //! Strings, one file a topic: `case` (letters and lengths), `slice` (parts, padding, trimming), `search` (finding and
 //! replacing plain text), `regex` (patterns; `java` translates Java's syntax), `join` (concatenation), `encode`
-//! (bytes as text), `format` (numbers as text), `web` (URLs and JSON).
+//! (bytes as text), `format` and `printf` (numbers as text), `web` (URLs), `json`.
 //!
 //! Positions count characters from 1, as SQL does; the helpers here turn them into byte offsets.
 
 pub(super) mod case;
+pub(super) mod encode;
+pub(super) mod format;
 pub(crate) mod java;
 pub(super) mod join;
+pub(super) mod json;
+pub(super) mod printf;
 pub(super) mod regex;
 pub(super) mod search;
 pub(super) mod slice;
+pub(super) mod web;
 
 use crate::schema::DataType;
 

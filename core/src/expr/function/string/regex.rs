@@ -18,12 +18,17 @@ use super::{
 use crate::{
     block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
-    expr::{BoundExpr, apply2},
+    expr::{
+        BinaryOp, BoundExpr, apply2,
+        operator::{self, Site},
+    },
     schema::DataType,
 };
 
 pub(in super::super) const FUNCTIONS: &[Function] = &[
-    Function { names: &["rlike", "regexp", "regexp_like"], bind: regexp_like },
+    Function { names: &["rlike", "regexp", "regexp_like"], bind: |call| matching(call, BinaryOp::RLike) },
+    Function { names: &["like"], bind: |call| like(call, BinaryOp::Like) },
+    Function { names: &["ilike"], bind: |call| like(call, BinaryOp::ILike) },
     Function { names: &["regexp_extract"], bind: |call| regexp_extract(call, false) },
     Function { names: &["regexp_extract_all"], bind: |call| regexp_extract(call, true) },
     Function { names: &["regexp_replace"], bind: regexp_replace },
@@ -37,17 +42,17 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
 enum Patterns {
     /// Known when bound; `None` if it is NULL, and then no row will ask.
     Constant(Option<Regex>),
-    PerRow(Use),
+    PerRow,
 }
 
 impl Patterns {
-    fn of(call: &Call<'_>, index: usize, purpose: Use) -> Result<Self> {
+    fn of(call: &Call<'_>, index: usize) -> Result<Self> {
         match call.constant(index)? {
             Some(Value::String(pattern)) => {
-                compile(&pattern, purpose).map(|regex| Self::Constant(Some(regex))).map_err(|e| e.at(call.span))
+                compile(&pattern, Use::Find).map(|regex| Self::Constant(Some(regex))).map_err(|e| e.at(call.span))
             }
             Some(_) => Ok(Self::Constant(None)),
-            None => Ok(Self::PerRow(purpose)),
+            None => Ok(Self::PerRow),
         }
     }
 
@@ -64,13 +69,11 @@ struct BlockPatterns<'p> {
 
 impl BlockPatterns<'_> {
     fn find(&mut self, pattern: &str) -> Result<&Regex> {
-        let purpose = match self.patterns {
-            Patterns::Constant(Some(regex)) => return Ok(regex),
-            Patterns::Constant(None) => Use::Find,
-            Patterns::PerRow(purpose) => *purpose,
-        };
+        if let Patterns::Constant(Some(regex)) = self.patterns {
+            return Ok(regex);
+        }
         if !self.seen.contains_key(pattern) {
-            let regex = compile(pattern, purpose)?;
+            let regex = compile(pattern, Use::Find)?;
             self.seen.insert(pattern.into(), regex);
         }
         self.seen.get(pattern).ok_or_else(|| Error::internal("a pattern was just compiled"))
@@ -95,13 +98,33 @@ fn next_start(text: &str, start: usize, end: usize) -> Option<usize> {
     text[end..].chars().next().map(|c| end + c.len_utf8())
 }
 
-fn regexp_like(mut call: Call<'_>) -> Result<BoundExpr> {
-    call.typed(&[DataType::String, DataType::String])?;
-    let patterns = Patterns::of(&call, 1, Use::Test)?;
-    call.run(DataType::Boolean, move |_, args, rows, out| {
-        let mut patterns = patterns.block();
-        apply2(args, rows, out, |s: &str, pattern: &str| Ok(patterns.find(pattern)?.is_match(s)))
-    })
+/// The operators as functions.
+fn matching(call: Call<'_>, op: BinaryOp) -> Result<BoundExpr> {
+    call.arity(2..=2)?;
+    let site = Site::new(call.settings, call.span);
+    let [text, pattern] = call.take_args();
+    operator::binary(text, op, pattern, site)
+}
+
+/// `like(text, pattern [, escape])`: the operator escapes with a backslash, so another escape becomes one.
+fn like(mut call: Call<'_>, op: BinaryOp) -> Result<BoundExpr> {
+    call.arity(2..=3)?;
+    if call.args.len() == 3 {
+        let (pattern, escape) = (call.required_constant(1)?, call.required_constant(2)?);
+        if let (Some(pattern), Some(escape)) = (pattern.as_str(), escape.as_str()) {
+            let pattern = Value::String(with_backslashes(pattern, escape));
+            call.args[1] = BoundExpr::literal(pattern, DataType::String);
+        }
+        call.args.truncate(2);
+    }
+    matching(call, op)
+}
+
+fn with_backslashes(pattern: &str, escape: &str) -> String {
+    if escape == "\\" {
+        return pattern.into();
+    }
+    pattern.replace('\\', "\\\\").replace(escape, "\\")
 }
 
 /// A group of the first match, or of all. What did not match, or took no part in the match, is the empty string.
@@ -109,7 +132,7 @@ fn regexp_extract(mut call: Call<'_>, all: bool) -> Result<BoundExpr> {
     call.arity(2..=3)?;
     call.default_arg(2, 1, DataType::Int32);
     call.typed(&[DataType::String, DataType::String, DataType::Int32])?;
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     let to = if all { DataType::Array(DataType::String.into()) } else { DataType::String };
     call.run(to, move |_, args, rows, out| {
         let mut patterns = patterns.block();
@@ -164,7 +187,7 @@ fn regexp_replace(mut call: Call<'_>) -> Result<BoundExpr> {
         let text = alloc::format!("{}(): the position must be 1 or more", call.name);
         return Err(Error::invalid(text).class("DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE").at(call.span));
     }
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     call.run(DataType::String, move |_, args, rows, out| {
         let mut patterns = patterns.block();
         let mut replacement = Replacement::default();
@@ -282,7 +305,7 @@ fn bad_replacement(source: &str) -> Error {
 
 fn regexp_count(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::String, DataType::String])?;
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     call.run(DataType::Int32, move |_, args, rows, out| {
         let mut patterns = patterns.block();
         apply2(args, rows, out, |s: &str, pattern: &str| Ok(matches(patterns.find(pattern)?, s).count() as i32))
@@ -291,7 +314,7 @@ fn regexp_count(mut call: Call<'_>) -> Result<BoundExpr> {
 
 fn regexp_substr(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::String, DataType::String])?;
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     call.run_nullable(DataType::String, move |_, args, rows, out| {
         let mut patterns = patterns.block();
         apply2(args, rows, out, |s: &str, pattern: &str| Ok(patterns.find(pattern)?.find(s).map(|m| m.as_str())))
@@ -303,7 +326,7 @@ fn regexp_instr(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=3)?;
     call.default_arg(2, 0, DataType::Int32);
     call.typed(&[DataType::String, DataType::String, DataType::Int32])?;
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     call.run(DataType::Int32, move |_, args, rows, out| {
         let mut patterns = patterns.block();
         each_row(args, rows, out, |row, out| {
@@ -319,7 +342,7 @@ fn split(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=3)?;
     call.default_arg(2, -1, DataType::Int32);
     call.typed(&[DataType::String, DataType::String, DataType::Int32])?;
-    let patterns = Patterns::of(&call, 1, Use::Find)?;
+    let patterns = Patterns::of(&call, 1)?;
     call.run(DataType::Array(DataType::String.into()), move |_, args, rows, out| {
         let mut patterns = patterns.block();
         split_rows(&mut patterns, args, rows, out)

@@ -79,6 +79,14 @@ impl<T: Pod> Buffer<T> {
         self.len = len;
     }
 
+    /// Cuts or grows to `len` items; new items are whatever was there before, or zero.
+    pub fn resize_dirty(&mut self, len: usize) {
+        if len > self.len {
+            self.reserve(len - self.len);
+        }
+        self.len = len;
+    }
+
     /// Forgets the items, keeps the memory.
     pub fn clear(&mut self) {
         self.len = 0;

@@ -293,6 +293,15 @@ impl Column {
         buffer
     }
 
+    /// As [`Column::native_mut`], but the values are whatever lay there: for loops that write every one of them.
+    pub fn native_dirty<T: Native>(&mut self, len: usize) -> &mut [T] {
+        self.clear();
+        self.len = len;
+        let buffer = self.buffer::<T>();
+        buffer.resize_dirty(len);
+        buffer
+    }
+
     /// Starts a block of `len` booleans, all false and not NULL, and lends the bits to be written.
     pub fn bools_mut(&mut self, len: usize) -> &mut Bitmap {
         self.clear();

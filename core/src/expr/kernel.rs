@@ -16,7 +16,7 @@ pub(crate) fn unary<A: Native, R: Native>(a: &ColumnRef<'_>, rows: &Rows<'_>, ou
     if all_null(&[a], rows, out) {
         return;
     }
-    map(a.as_slice(), a.is_constant, out.native_mut(rows.len()), f);
+    map(a.as_slice(), a.is_constant, out.native_dirty(rows.len()), f);
     nulls_of(&[a], out);
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn unary_checked<A: Native, R: Native>(
     }
     let values = a.as_slice::<A>();
     let mut failed = false;
-    map(values, a.is_constant, out.native_mut(rows.len()), |x| {
+    map(values, a.is_constant, out.native_dirty(rows.len()), |x| {
         let (result, bad) = f(x);
         failed |= bad;
         result
@@ -57,7 +57,7 @@ pub(crate) fn binary<A: Native, B: Native, R: Native>(
     if all_null(&[a, b], rows, out) {
         return;
     }
-    zip((a.as_slice(), a.is_constant), (b.as_slice(), b.is_constant), out.native_mut(rows.len()), f);
+    zip((a.as_slice(), a.is_constant), (b.as_slice(), b.is_constant), out.native_dirty(rows.len()), f);
     nulls_of(&[a, b], out);
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn binary_checked<A: Native, B: Native, R: Native>(
     }
     let (x, y) = (a.as_slice::<A>(), b.as_slice::<B>());
     let mut failed = false;
-    zip((x, a.is_constant), (y, b.is_constant), out.native_mut(rows.len()), |x, y| {
+    zip((x, a.is_constant), (y, b.is_constant), out.native_dirty(rows.len()), |x, y| {
         let (result, bad) = f(x, y);
         failed |= bad;
         result
@@ -103,11 +103,12 @@ pub(crate) fn compare<A: Native>(
     }
     let (len, words) = (rows.len(), out.bools_mut(rows.len()).words_mut());
     let (x, y) = (a.as_slice::<A>(), b.as_slice::<A>());
-    match (a.is_constant, b.is_constant) {
-        (true, true) => fill(words, len, f(x[0], y[0])),
-        (false, true) => bits_of(&x[..len], words, |x| f(x, y[0])),
-        (true, false) => bits_of(&y[..len], words, |y| f(x[0], y)),
-        (false, false) => bits_of_two(&x[..len], &y[..len], words, f),
+    // Constants are taken out of their slices before the loop: a bounds check in it would keep it scalar.
+    match (a.is_constant, b.is_constant, x.first(), y.first()) {
+        (true, true, Some(&x), Some(&y)) => fill(words, len, f(x, y)),
+        (false, true, _, Some(&y)) => bits_of(&x[..len], words, |x| f(x, y)),
+        (true, false, Some(&x), _) => bits_of(&y[..len], words, |y| f(x, y)),
+        _ => bits_of_two(&x[..len], &y[..len], words, f),
     }
     nulls_of(&[a, b], out);
 }
@@ -177,10 +178,10 @@ fn zip<A: Copy, B: Copy, R: Copy>(
     out: &mut [R],
     mut f: impl FnMut(A, B) -> R,
 ) {
-    match (a_constant, b_constant) {
-        (true, _) => map(b, b_constant, out, |b| f(a[0], b)),
-        (false, true) => map(a, false, out, |a| f(a, b[0])),
-        (false, false) => {
+    match (a_constant, b_constant, a.first(), b.first()) {
+        (true, _, Some(&a), _) => map(b, b_constant, out, |b| f(a, b)),
+        (false, true, _, Some(&b)) => map(a, false, out, |a| f(a, b)),
+        _ => {
             let (a, b) = (&a[..out.len()], &b[..out.len()]);
             out.iter_mut().zip(a.iter().zip(b)).for_each(|(out, (&a, &b))| *out = f(a, b));
         }
@@ -196,19 +197,31 @@ fn fill(words: &mut [u64], len: usize, bit: bool) {
 
 #[inline(always)]
 fn bits_of<A: Copy>(a: &[A], words: &mut [u64], f: impl Fn(A) -> bool) {
-    for (word, chunk) in words.iter_mut().zip(a.chunks(64)) {
-        let mut bytes = [0_u8; 64];
-        bytes.iter_mut().zip(chunk).for_each(|(byte, &a)| *byte = u8::from(f(a)));
-        *word = pack(&bytes);
+    let (whole, rest) = a.as_chunks::<64>();
+    let mut words = words.iter_mut();
+    // Chunks of a length known to the compiler become vector compares.
+    for (chunk, word) in whole.iter().zip(&mut words) {
+        *word = pack(&chunk.map(|a| u8::from(f(a))));
+    }
+    if let Some(word) = words.next() {
+        *word = rest.iter().rev().fold(0, |w, &a| w << 1 | u64::from(f(a)));
     }
 }
 
 #[inline(always)]
 fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], f: impl Fn(A, A) -> bool) {
-    for (word, (a, b)) in words.iter_mut().zip(a.chunks(64).zip(b.chunks(64))) {
+    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<64>(), b.as_chunks::<64>());
+    let mut words = words.iter_mut();
+    for ((a, b), word) in whole_a.iter().zip(whole_b).zip(&mut words) {
         let mut bytes = [0_u8; 64];
-        bytes.iter_mut().zip(a.iter().zip(b)).for_each(|(byte, (&a, &b))| *byte = u8::from(f(a, b)));
+        for i in 0..64 {
+            bytes[i] = u8::from(f(a[i], b[i]));
+        }
         *word = pack(&bytes);
+    }
+    if let Some(word) = words.next() {
+        let pairs = rest_a.iter().zip(rest_b).rev();
+        *word = pairs.fold(0, |w, (&a, &b)| w << 1 | u64::from(f(a, b)));
     }
 }
 
@@ -216,9 +229,8 @@ fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], f: impl Fn(A, A) ->
 #[inline(always)]
 fn pack(bytes: &[u8; 64]) -> u64 {
     let mut word = 0;
-    for (i, eight) in bytes.chunks_exact(8).enumerate() {
-        let eight = eight.iter().rev().fold(0_u64, |w, &b| w << 8 | u64::from(b));
-        word |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    for (i, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
+        word |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
     }
     word
 }

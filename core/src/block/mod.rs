@@ -8,6 +8,7 @@
 //! Operators see a [`BlockRef`]: columns by index, borrowed from wherever they lie, and an optional selection (the
 //! rows that earlier filters let through). Nobody below a `BlockRef` knows whether the bytes are ours or mapped.
 
+mod append;
 mod bitmap;
 mod buffer;
 mod column;

@@ -1,5 +1,13 @@
 //! Where rows go. A [`Sink`] takes the blocks of one epoch between `begin` and `commit`.
 
+mod file;
+mod memory;
+pub mod registry;
+
+pub use file::FileSink;
+pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
+pub use registry::{SinkContext, open};
+
 use std::fmt;
 
 use firesteel_core::{Result, block::BlockRef};

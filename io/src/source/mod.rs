@@ -11,7 +11,9 @@ mod file;
 mod file_reader;
 #[cfg(test)]
 mod file_tests;
+mod memory;
 pub mod options;
+mod rate;
 pub mod registry;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -19,6 +21,8 @@ pub(crate) mod testing;
 pub use dropped::Dropped;
 pub use file::FileSource;
 pub use file_reader::{Decoding, FileReader};
+pub use memory::{MemorySource, MemoryTable, MemoryTables};
+pub use rate::{RateMicroBatchSource, RateSource};
 pub use registry::{Provider, SourceContext, open, providers, schema_of};
 
 use std::{fmt, path::PathBuf, time::Duration};

@@ -5,10 +5,12 @@ use firesteel_core::{
     expr::{Settings, suggest},
     limits::BLOCK_ROWS,
     plan::{Scan, Table},
-    schema::{DataType, Field, Schema},
+    schema::{DataType, Field, Schema, same_name},
 };
 
-use super::{Decoding, FileSource, Source, options};
+use super::{
+    Decoding, FileSource, MemorySource, MemoryTables, RateMicroBatchSource, RateSource, Source, options, rate,
+};
 use crate::format::{Format, Options};
 
 /// A kind of table.
@@ -35,10 +37,31 @@ const FILE_OPTIONS: &[(&str, &str)] = &[
     ("ignoreMissingFiles", "a file that vanished is no error: true or false"),
 ];
 
+const RATE_OPTIONS: &[(&str, &str)] = &[
+    ("rowsPerSecond", "rows a second; 1 unless said otherwise"),
+    ("rampUpTime", "how long it takes to reach that rate: 5s"),
+    ("numPartitions", "accepted and of no effect"),
+];
+
+const MICRO_BATCH_OPTIONS: &[(&str, &str)] = &[
+    ("rowsPerBatch", "rows of an epoch"),
+    ("startTimestamp", "time of the first epoch's rows, in milliseconds since 1970; 0 unless said otherwise"),
+    ("advanceMillisPerBatch", "how much later the next epoch's rows are; 1000 unless said otherwise"),
+    ("numPartitions", "accepted and of no effect"),
+];
+
 const PROVIDERS: &[Provider] = &[
     Provider { name: "csv", about: "files of comma-separated values", options: FILE_OPTIONS, is_sink: true },
     Provider { name: "json", about: "files of one JSON object a line", options: FILE_OPTIONS, is_sink: true },
     Provider { name: "text", about: "files of lines: one column `value`", options: FILE_OPTIONS, is_sink: true },
+    Provider { name: "rate", about: "rows made up by the clock", options: RATE_OPTIONS, is_sink: false },
+    Provider {
+        name: "rate-micro-batch",
+        about: "rows made up epoch by epoch, the same in every run",
+        options: MICRO_BATCH_OPTIONS,
+        is_sink: false,
+    },
+    Provider { name: "memory", about: "rows in memory, by the table's name", options: &[], is_sink: true },
 ];
 
 /// What opening a table needs beside the table.
@@ -46,11 +69,13 @@ const PROVIDERS: &[Provider] = &[
 pub struct SourceContext {
     /// Rows of a block.
     pub block_rows: usize,
+    /// The session's tables in memory.
+    pub memory: MemoryTables,
 }
 
 impl Default for SourceContext {
     fn default() -> Self {
-        Self { block_rows: BLOCK_ROWS }
+        Self { block_rows: BLOCK_ROWS, memory: MemoryTables::default() }
     }
 }
 
@@ -65,6 +90,17 @@ pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result
     let provider = find(&table.provider)?;
     let opened: Result<Box<dyn Source>> = match provider.name {
         "csv" | "json" | "text" => open_files(Format::parse(provider.name)?, scan, settings, context),
+        "rate" => only_stream(scan, &rate::schema())
+            .and_then(|()| RateSource::open(table, context.block_rows))
+            .map(|source| Box::new(source) as _),
+        "rate-micro-batch" => only_stream(scan, &rate::schema())
+            .and_then(|()| RateMicroBatchSource::open(table, context.block_rows))
+            .map(|source| Box::new(source) as _),
+        "memory" => {
+            let found = context.memory.find_or_create(&table.name, &scan.schema);
+            check_schema(scan, found.schema())?;
+            Ok(Box::new(MemorySource::new(found, scan.is_stream)))
+        }
         other => Err(Error::internal(format!("{other} is listed and cannot be opened"))),
     };
     opened.map_err(|error| error.context(format!("table {}", table.name)))
@@ -76,6 +112,7 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
     let _table = Table { provider: provider.name.into(), options: options.to_vec(), ..Table::default() };
     Ok(match provider.name {
         "text" => Some(text_schema()),
+        "rate" | "rate-micro-batch" => Some(rate::schema()),
         _ => None,
     })
 }
@@ -83,7 +120,7 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
 /// Whether a table ends: then it is a batch unless the query says STREAM.
 pub fn is_bounded(table: &Table) -> bool {
     match find(&table.provider) {
-        Ok(provider) => matches!(provider.name, "csv" | "json" | "text"),
+        Ok(provider) => matches!(provider.name, "csv" | "json" | "text" | "memory"),
         Err(_) => true,
     }
 }
@@ -131,6 +168,29 @@ fn open_files(format: Format, scan: &Scan, settings: &Settings, context: &Source
     Ok(Box::new(FileSource::open(table, decoding, scan.is_stream)?))
 }
 
+/// A table that brings its own columns, and never ends.
+fn only_stream(scan: &Scan, schema: &Schema) -> Result<()> {
+    check_schema(scan, schema)?;
+    if scan.is_stream {
+        return Ok(());
+    }
+    let Table { name, provider, .. } = &*scan.table;
+    let message = format!("{provider} never ends, so it cannot be read as a batch");
+    Err(Error::unsupported("UNSUPPORTED_FEATURE.TABLE_OPERATION", message)
+        .hint(format!("read it as a stream: SELECT ... FROM STREAM {name}")))
+}
+
+/// The columns that the job declares must be those that the table has.
+fn check_schema(scan: &Scan, schema: &Schema) -> Result<()> {
+    let fields = scan.schema.fields().iter().zip(schema.fields());
+    let same = |(a, b): (&Field, &Field)| same_name(&a.name, &b.name) && a.data_type == b.data_type;
+    if scan.schema.len() == schema.len() && fields.clone().all(same) {
+        return Ok(());
+    }
+    let message = format!("{} has other columns than those declared", scan.table.provider);
+    Err(Error::invalid(message).hint(format!("its columns are ({})", schema.to_ddl())))
+}
+
 fn text_schema() -> Schema {
     Schema::new(vec![Field::new("value", DataType::String)])
 }
@@ -154,6 +214,16 @@ mod tests {
     fn options_that_nobody_knows_are_told() {
         let warnings = warnings(&table("csv", "x INT", &[("headr", "true"), ("path", "x")]));
         assert!(warnings.len() == 1 && warnings[0].contains("header"), "{warnings:?}");
+    }
+
+    #[test]
+    fn what_never_ends_is_no_batch() {
+        let rate = || table("rate", "timestamp TIMESTAMP, value BIGINT", &[]);
+        let error = testing::open(rate(), false).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("FROM STREAM t"), "{error}");
+        assert!(!is_bounded(&rate()) && testing::open(rate(), true).is_ok());
+        let other = testing::open(table("rate", "ts TIMESTAMP, value BIGINT", &[]), true).unwrap_err();
+        assert!(other.hint_text().unwrap().contains("timestamp TIMESTAMP, value BIGINT"), "{other}");
     }
 
     #[test]

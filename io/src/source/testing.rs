@@ -22,7 +22,7 @@ pub fn table(provider: &str, ddl: &str, options: &[(&str, &str)]) -> Table {
         name: "t".into(),
         provider: provider.into(),
         options: options.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
-        schema: Schema::parse_ddl(ddl).unwrap(),
+        schema: if ddl.is_empty() { Schema::default() } else { Schema::parse_ddl(ddl).unwrap() },
     }
 }
 

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::any::Any;
 
-use super::{project::evaluate, sort::append};
+use super::project::evaluate;
 use crate::{
     block::{Bitmap, Block, BlockRef, Column},
     error::Result,
@@ -98,7 +98,7 @@ impl JoinOperator {
             position += 1;
         });
         drop(keys);
-        append(&mut self.built, block);
+        self.built.append(block);
         self.matched.resize(self.built.len(), false);
         self.ids = ids;
         Ok(())

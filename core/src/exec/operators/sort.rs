@@ -51,9 +51,9 @@ impl SortOperator {
 
 impl Operator for SortOperator {
     fn process(&mut self, _port: usize, block: &BlockRef<'_>, epoch: &Epoch, _: &mut dyn Output) -> Result<()> {
-        append(&mut self.rows, block);
+        self.rows.append(block);
         let keys = evaluate(&mut self.keys, block, epoch)?;
-        append(&mut self.row_keys, &BlockRef::new(&keys, block.len()).select(block.rows().selection()));
+        self.row_keys.append(&BlockRef::new(&keys, block.len()).select(block.rows().selection()));
         Ok(())
     }
 
@@ -84,15 +84,4 @@ fn compare_keys(column: &ColumnRef<'_>, a: usize, b: usize, (descending, nulls_f
         (valid_a, valid_b) if nulls_first => valid_a.cmp(&valid_b),
         (valid_a, valid_b) => valid_b.cmp(&valid_a),
     }
-}
-
-/// Copies the counting rows of a block to the end of another.
-pub(in crate::exec) fn append(to: &mut Block, block: &BlockRef<'_>) {
-    let rows = block.rows();
-    for (c, column) in to.columns_mut().iter_mut().enumerate() {
-        let source = block.column(c);
-        rows.for_each(|row| column.push_from(&source, row));
-    }
-    let len = to.len() + rows.count();
-    to.set_len(len);
 }

@@ -1,0 +1,351 @@
+//! Numbered rows made up at a rate: Spark's `rate`, by the clock, and `rate-micro-batch`, by the epoch, whose rows are
+//! the same in every run.
+
+use std::{
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use firesteel_core::{
+    Error, Result,
+    block::{Block, BlockRef},
+    plan::Table,
+    schema::{DataType, Field, Schema},
+    time::{MICROS_PER_MILLI, MICROS_PER_SECOND},
+};
+use serde_json::{Value as Json, json};
+
+use super::{EpochPlan, Part, Reader, Source, options};
+
+/// Rows of one part: an epoch of more is shared by the workers.
+const PART_ROWS: i64 = 1 << 16;
+
+/// `timestamp TIMESTAMP, value BIGINT`
+pub(super) fn schema() -> Schema {
+    Schema::new(vec![Field::new("timestamp", DataType::Timestamp), Field::new("value", DataType::Int64)])
+}
+
+/// So many rows a second, in whole seconds, with times spaced evenly.
+#[derive(Debug)]
+pub struct RateSource {
+    // Fixed properties.
+    rate: Rate,
+    partitions: Option<i64>,
+    block_rows: usize,
+    created_us: i64,
+    created: Instant,
+    // State.
+    /// Seconds planned.
+    second: i64,
+    has_planned: bool,
+    frozen_at: Option<i64>,
+}
+
+/// How many rows there are after so many seconds.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    rows_per_second: i64,
+    ramp_up_s: i64,
+}
+
+impl Rate {
+    /// The value of the first row of a second. While ramping up, each second has some rows more than the one before.
+    fn value_at(self, second: i64) -> i64 {
+        let Self { rows_per_second, ramp_up_s } = self;
+        let slope = (rows_per_second / (ramp_up_s + 1)).max(1);
+        let ramp = second.min(ramp_up_s);
+        // One of two neighbours is even; dividing that one first keeps the product small.
+        let triangle =
+            if ramp % 2 == 1 { ((ramp + 1) / 2).saturating_mul(ramp) } else { (ramp / 2).saturating_mul(ramp + 1) };
+        let flat = (second - ramp).saturating_mul(rows_per_second);
+        triangle.saturating_mul(slope).saturating_add(flat)
+    }
+}
+
+impl RateSource {
+    /// Starts counting now.
+    pub fn open(table: &Table, block_rows: usize) -> Result<Self> {
+        let ramp_up = options::duration(table, "rampUpTime", Duration::from_secs(1))?.unwrap_or_default();
+        let rate = Rate {
+            rows_per_second: options::number(table, "rowsPerSecond", 1)?.unwrap_or(1),
+            ramp_up_s: i64::try_from(ramp_up.as_secs()).unwrap_or(i64::MAX - 1),
+        };
+        Ok(Self {
+            rate,
+            partitions: options::number(table, "numPartitions", 1)?,
+            block_rows,
+            created_us: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as i64)
+                * MICROS_PER_MILLI,
+            created: Instant::now(),
+            second: 0,
+            has_planned: false,
+            frozen_at: None,
+        })
+    }
+
+    /// Seconds that are over.
+    fn now_s(&self) -> i64 {
+        self.frozen_at.unwrap_or_else(|| i64::try_from(self.created.elapsed().as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Everything up to a second. A part never reaches over a second, so that its rows alone say how they are spaced.
+    fn plan_until(&mut self, second: i64) -> Option<EpochPlan> {
+        let first = self.second;
+        let start = if self.has_planned { json!(first) } else { Json::Null };
+        let parts = (first..second).map(|s| Part::Rows {
+            start: self.rate.value_at(s),
+            end: self.rate.value_at(s + 1),
+            at_us: self.created_us.saturating_add(s.saturating_mul(MICROS_PER_SECOND)),
+        });
+        let parts: Vec<Part> =
+            parts.filter(|part| matches!(part, Part::Rows { start, end, .. } if start < end)).collect();
+        self.second = self.second.max(second);
+        if parts.is_empty() {
+            return None;
+        }
+        self.has_planned = true;
+        Some(EpochPlan { parts, start, end: json!(second) })
+    }
+}
+
+impl Source for RateSource {
+    fn description(&self) -> String {
+        let Rate { rows_per_second, ramp_up_s } = self.rate;
+        let partitions = self.partitions.map_or("default".into(), |n| n.to_string());
+        format!(
+            "RateStreamV2[rowsPerSecond={rows_per_second}, rampUpTimeSeconds={ramp_up_s}, numPartitions={partitions}]"
+        )
+    }
+
+    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+        let now_s = self.now_s();
+        Ok(self.plan_until(now_s))
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(RateReader::new(MICROS_PER_SECOND, self.block_rows)))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<()> {
+        let next = Duration::from_secs(self.second as u64 + 1).saturating_sub(self.created.elapsed());
+        thread::sleep(next.min(timeout));
+        Ok(())
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        self.frozen_at = Some(self.now_s());
+        Ok(())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.frozen_at.is_some_and(|end| self.second >= end)
+    }
+}
+
+/// So many rows an epoch, all of one time, which advances from epoch to epoch.
+#[derive(Debug)]
+pub struct RateMicroBatchSource {
+    // Fixed properties.
+    rows_per_batch: i64,
+    partitions: i64,
+    start_ms: i64,
+    advance_ms: i64,
+    block_rows: usize,
+    // State.
+    /// Value and time of the next row.
+    next: (i64, i64),
+    /// Epochs that a frozen source still has.
+    epochs_left: Option<u64>,
+}
+
+impl RateMicroBatchSource {
+    /// Starts at value 0.
+    pub fn open(table: &Table, block_rows: usize) -> Result<Self> {
+        let rows_per_batch = options::number(table, "rowsPerBatch", 1)?.ok_or_else(|| {
+            Error::invalid(format!("table {} has no option `rowsPerBatch`", table.name))
+                .hint("say how many rows an epoch has: OPTIONS (rowsPerBatch '100')")
+        })?;
+        let start_ms = options::number(table, "startTimestamp", 0)?.unwrap_or(0);
+        Ok(Self {
+            rows_per_batch,
+            partitions: options::number(table, "numPartitions", 1)?.unwrap_or(1),
+            start_ms,
+            advance_ms: options::number(table, "advanceMillisPerBatch", 0)?.unwrap_or(1000),
+            block_rows,
+            next: (0, start_ms),
+            epochs_left: None,
+        })
+    }
+}
+
+impl Source for RateMicroBatchSource {
+    fn description(&self) -> String {
+        format!(
+            "RatePerMicroBatchStream[rowsPerBatch={}, numPartitions={}, startTimestamp={}, advanceMsPerBatch={}]",
+            self.rows_per_batch, self.partitions, self.start_ms, self.advance_ms
+        )
+    }
+
+    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+        match &mut self.epochs_left {
+            Some(0) => return Ok(None),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        let offset = |(value, ms): (i64, i64)| json!({ "offset": value, "timestamp": ms });
+        let (value, ms) = self.next;
+        let start = if value == 0 { Json::Null } else { offset(self.next) };
+        self.next = (value.saturating_add(self.rows_per_batch), ms.saturating_add(self.advance_ms));
+        let end = self.next.0;
+        let at_us = ms.saturating_mul(MICROS_PER_MILLI);
+        let starts = (0..(end - value).div_euclid(PART_ROWS) + 1).map(|n| value + n * PART_ROWS);
+        let part = |start: i64| Part::Rows { start, end: end.min(start.saturating_add(PART_ROWS)), at_us };
+        let parts = starts.filter(|start| *start < end).map(part).collect();
+        Ok(Some(EpochPlan { parts, start, end: offset(self.next) }))
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(RateReader::new(0, self.block_rows)))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// One epoch, as Spark's available-now has it.
+    fn freeze(&mut self) -> Result<()> {
+        self.epochs_left.get_or_insert(1);
+        Ok(())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.epochs_left == Some(0)
+    }
+}
+
+/// Counts.
+#[derive(Debug)]
+struct RateReader {
+    /// What the rows of a part are spread over; 0: they have one time.
+    span_us: i64,
+    block_rows: usize,
+    block: Block,
+}
+
+impl RateReader {
+    fn new(span_us: i64, block_rows: usize) -> Self {
+        Self { span_us, block_rows, block: Block::new(&schema()) }
+    }
+
+    fn fill(&mut self, first: i64, len: usize, time: impl Fn(i64) -> i64) {
+        let [times, values] = self.block.columns_mut() else { unreachable!("the schema has two columns") };
+        times.native_mut::<i64>(len).iter_mut().zip(first..).for_each(|(to, value)| *to = time(value));
+        values.native_mut::<i64>(len).iter_mut().zip(first..).for_each(|(to, value)| *to = value);
+        self.block.set_len(len);
+    }
+}
+
+impl Reader for RateReader {
+    fn read(&mut self, part: &Part, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        let &Part::Rows { start, end, at_us } = part else {
+            return Err(Error::internal(format!("a rate was asked to read {part:?}")));
+        };
+        // Spark's times have milliseconds, rounded half up.
+        let ms_per_value = (self.span_us / MICROS_PER_MILLI) as f64 / (end - start) as f64;
+        let time = |value: i64| {
+            let ms = ((value - start) as f64 * ms_per_value + 0.5).floor() as i64;
+            at_us.saturating_add(ms * MICROS_PER_MILLI)
+        };
+        let mut first = start;
+        while first < end {
+            let len = usize::try_from(end - first).unwrap_or(usize::MAX).min(self.block_rows);
+            self.fill(first, len, time);
+            sink(&self.block.view())?;
+            first += len as i64;
+        }
+        Ok((end - start) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::testing::{epoch, open, read, table};
+
+    #[test]
+    fn rows_ramp_up_as_spark_s_do() {
+        let values = |rows, ramp_up_s, seconds: std::ops::Range<i64>| {
+            let rate = Rate { rows_per_second: rows, ramp_up_s };
+            seconds.map(|s| rate.value_at(s)).collect::<Vec<_>>()
+        };
+        assert_eq!(values(10, 4, 0..7), [0, 2, 6, 12, 20, 30, 40]);
+        assert_eq!(values(10, 0, 0..3), [0, 10, 20]);
+        assert_eq!(values(1, 3, 0..5), [0, 1, 3, 6, 7], "at least one row more each second");
+        assert_eq!(Rate { rows_per_second: i64::MAX, ramp_up_s: 0 }.value_at(9), i64::MAX);
+    }
+
+    #[test]
+    fn a_second_s_rows_are_spaced_evenly() {
+        let options = [("rowsPerSecond", "3"), ("numPartitions", "2")];
+        let mut source = RateSource::open(&table("rate", "", &options), 2).unwrap();
+        assert_eq!(source.description(), "RateStreamV2[rowsPerSecond=3, rampUpTimeSeconds=0, numPartitions=2]");
+        source.created_us = 0;
+        let plan = source.plan_until(2).unwrap();
+        assert_eq!((&plan.start, &plan.end, plan.parts.len()), (&Json::Null, &json!(2), 2));
+        let rows = read(&mut *source.reader().unwrap(), &plan, 2).unwrap();
+        let rows: Vec<(i64, i64)> =
+            rows.iter().map(|r| (r[0].as_i64().unwrap() / 1000, r[1].as_i64().unwrap())).collect();
+        assert_eq!(rows, [(0, 0), (333, 1), (667, 2), (1000, 3), (1333, 4), (1667, 5)]);
+        assert!(source.plan_until(2).is_none());
+        assert_eq!(source.plan_until(3).unwrap().start, json!(2));
+    }
+
+    #[test]
+    fn a_rate_keeps_time() {
+        let mut source = RateSource::open(&table("rate", "", &[("rowsPerSecond", "5")]), 4).unwrap();
+        assert!(source.plan().unwrap().is_none(), "no second is over");
+        let before = source.now_s();
+        while source.now_s() == before {
+            source.wait(Duration::from_secs(1)).unwrap();
+        }
+        source.freeze().unwrap();
+        assert_eq!(epoch(&mut source, 2).unwrap().len(), 5);
+        assert!(source.is_exhausted());
+    }
+
+    #[test]
+    fn micro_batches_are_the_same_in_every_run() {
+        let options = [("rowsPerBatch", "4"), ("startTimestamp", "1000"), ("advanceMillisPerBatch", "50")];
+        for _ in 0..2 {
+            let mut source =
+                open(table("rate-micro-batch", "timestamp TIMESTAMP, value BIGINT", &options), true).unwrap();
+            for batch in 0..3_i64 {
+                let plan = source.plan().unwrap().unwrap();
+                let before = json!({"offset": batch * 4, "timestamp": 1000 + batch * 50});
+                assert_eq!(plan.start, if batch == 0 { Json::Null } else { before });
+                assert_eq!(plan.end, json!({"offset": batch * 4 + 4, "timestamp": 1050 + batch * 50}));
+                let rows = read(&mut *source.reader().unwrap(), &plan, 2).unwrap();
+                let at_us = (1000 + batch * 50) * 1000;
+                let expected: Vec<_> = (0..4).map(|i| vec![at_us.into(), (batch * 4 + i).into()]).collect();
+                assert_eq!(rows, expected);
+            }
+            source.freeze().unwrap();
+            assert!(source.plan().unwrap().is_some() && source.plan().unwrap().is_none() && source.is_exhausted());
+        }
+    }
+
+    #[test]
+    fn big_batches_have_parts_for_the_workers() {
+        let rows = (PART_ROWS * 2 + 1).to_string();
+        let mut source =
+            RateMicroBatchSource::open(&table("rate-micro-batch", "", &[("rowsPerBatch", &rows)]), 8).unwrap();
+        let plan = source.plan().unwrap().unwrap();
+        assert_eq!(plan.parts.len(), 3);
+        let ends = plan.parts.iter().map(|part| if let Part::Rows { end, .. } = part { *end } else { 0 });
+        assert_eq!(ends.collect::<Vec<_>>(), [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 1]);
+    }
+}

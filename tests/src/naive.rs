@@ -33,7 +33,8 @@ pub fn stream(query: &Query, mode: OutputMode, epochs: &[Vec<Row>]) -> Vec<Vec<O
             return results;
         }
         let rows = rows.map_or(&[][..], |rows| rows);
-        let drops = query.delay.is_some() && (mode != OutputMode::Complete || matches!(query.window, Window::Session(_)));
+        let drops =
+            query.delay.is_some() && (mode != OutputMode::Complete || matches!(query.window, Window::Session(_)));
         let touched = state.add(query, rows, drops.then_some(late * 1000));
         let is_closed = |key: &Key| query.delay.is_some() && query.window != Window::None && key.1 <= evict * 1000;
         results.push(match mode {
@@ -88,7 +89,9 @@ impl State {
             return key;
         }
         let mut merged = Vec::new();
-        while let Some(other) = self.groups.keys().find(|o| (&o.2, o.3) == (&key.2, key.3) && o.0 <= key.1 && key.0 <= o.1) {
+        while let Some(other) =
+            self.groups.keys().find(|o| (&o.2, o.3) == (&key.2, key.3) && o.0 <= key.1 && key.0 <= o.1)
+        {
             let other = other.clone();
             merged.extend(self.groups.remove(&other).unwrap_or_default());
             key = (key.0.min(other.0), key.1.max(other.1), key.2, key.3);

@@ -72,7 +72,9 @@ impl<'a> Engine<'a> {
         let ScanPort { port, scan } = &self.stage.scans[0];
         for (turn, block) in blocks(rows, &self.split.pushes, &scan.schema).iter().enumerate() {
             match turn.checked_rem(self.workers.len() + 1) {
-                Some(hand) if hand > 0 => self.workers[hand - 1].push(*port, &block.view(), &mut |_: &BlockRef<'_>| Ok(())),
+                Some(hand) if hand > 0 => {
+                    self.workers[hand - 1].push(*port, &block.view(), &mut |_: &BlockRef<'_>| Ok(()))
+                }
                 _ => self.driver.push(*port, &block.view(), &mut sink),
             }
             .expect("rows of the family do not fail");

@@ -147,9 +147,11 @@ macro_rules! ordered_integer {
 macro_rules! ordered_float {
     ($($t:ty),*) => {$(
         impl Ordered for $t {
+            /// The first comparison settles almost every row that does not win, NaN or not.
+            #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN must pass on to the second comparison")]
             #[inline]
             fn less(self, other: Self) -> bool {
-                self < other || (other.is_nan() && !self.is_nan())
+                !(self >= other) && !self.is_nan()
             }
 
             #[inline]

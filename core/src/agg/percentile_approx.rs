@@ -158,20 +158,32 @@ mod tests {
         assert_eq!(answer(&call.unwrap(), &table), expected);
     }
 
-    #[test]
-    fn many_rows_give_the_answers_of_spark() {
-        let mut aggregate = {
-            let args = [BoundExpr::column(0, DataType::Int64, true), list(&[0.5, 0.95, 0.99])];
-            (bind("percentile_approx", args.into(), |_| ()).unwrap().make)()
-        };
+    /// `percentile_approx(value, percentages, accuracy)` over `rows` rows in one partition.
+    fn over(rows: i64, value: fn(i64) -> i64, percentages: &[f64], accuracy: i32) -> Value {
+        let accuracy = lit(accuracy, DataType::Int32);
+        let args = [BoundExpr::column(0, DataType::Int64, true), list(percentages), accuracy];
+        let mut aggregate = (bind("percentile_approx", args.into(), |_| ()).unwrap().make)();
         aggregate.grow(1);
-        let values: Vec<Value> = (1..=10_000_i64).map(Value::from).collect();
+        let values: Vec<Value> = (0..rows).map(|i| value(i).into()).collect();
         let column = Column::from_values(DataType::Int64, &values);
-        let rows = crate::block::Rows::new(values.len(), None);
-        aggregate.update(&[column.view()], &alloc::vec![0; values.len()], &rows).unwrap();
+        let all = crate::block::Rows::new(values.len(), None);
+        aggregate.update(&[column.view()], &alloc::vec![0; values.len()], &all).unwrap();
         let mut out = Column::new(DataType::Array(DataType::Int64.into()));
         aggregate.emit(&[0], &mut out).unwrap();
-        assert_eq!(out.view().value(0), Value::Array([4999_i64, 9499, 9899].map(Value::from).into()));
+        out.view().value(0)
+    }
+
+    #[test]
+    fn many_rows_give_the_answers_of_spark() {
+        let array = |v: &[i64]| Value::Array(v.iter().map(|&x| x.into()).collect());
+        assert_eq!(over(10_000, |i| i + 1, &[0.5, 0.95, 0.99], 10_000), array(&[4999, 9499, 9899]));
+        let shuffled = |i: i64| i * 7919 % 200_003;
+        let seven = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99];
+        let rough = [0, 18_543, 48_132, 99_770, 148_793, 178_951, 200_002];
+        assert_eq!(over(200_000, shuffled, &seven, 100), array(&rough));
+        let fine = [1993, 20_004, 49_982, 99_984, 149_983, 179_988, 197_990];
+        assert_eq!(over(200_000, shuffled, &seven, 10_000), array(&fine));
+        assert_eq!(over(60_000, shuffled, &[0.9, 0.1, 0.5], 1000), array(&[179_887, 20_037, 99_919]));
     }
 
     #[test]

@@ -243,8 +243,8 @@ fn checksum(fixed: &Fixed, schema: &[u8]) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-#[cfg(test)]
 #[cfg(not(loom))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::ring::region::HeapMemory;

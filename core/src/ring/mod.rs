@@ -35,10 +35,10 @@ mod header;
 mod layout;
 #[cfg(test)]
 #[cfg(loom)]
-mod loom;
+mod loom_tests;
 #[cfg(test)]
 #[cfg(not(loom))]
-mod model;
+mod model_tests;
 mod producer;
 pub mod region;
 pub mod sync;

@@ -68,6 +68,9 @@ fn quoted(name: &str) -> String {
     if plain { name.into() } else { format!("`{}`", name.replace('`', "``")) }
 }
 
+const TYPES: &str = "BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p,s), STRING, BINARY, DATE, \
+                     TIMESTAMP, TIMESTAMP_NTZ, ARRAY<...> and STRUCT<...>";
+
 struct Parser<'a> {
     text: &'a str,
     /// Byte position of the next character.
@@ -139,8 +142,8 @@ impl<'a> Parser<'a> {
             }
             "STRUCT" => self.structure()?,
             other => {
-                return Err(Error::unsupported("UNSUPPORTED_DATATYPE", format!("Unsupported data type \"{other}\"."))
-                    .hint("types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p,s), STRING, BINARY, DATE, TIMESTAMP, TIMESTAMP_NTZ, ARRAY<...>, STRUCT<...>"));
+                let message = format!("Unsupported data type \"{other}\".");
+                return Err(Error::unsupported("UNSUPPORTED_DATATYPE", message).hint(format!("types are {TYPES}")));
             }
         })
     }

@@ -132,8 +132,8 @@ fn namespace() -> u64 {
     return 0;
 }
 
-#[cfg(test)]
 #[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
 

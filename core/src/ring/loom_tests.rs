@@ -5,7 +5,7 @@
 
 use alloc::{sync::Arc, vec::Vec};
 
-use ::loom::{model::Builder, thread};
+use loom::{model::Builder, thread};
 
 use super::{
     Cell, Consumer, Geometry, LaneHeader, Layout, OnFull, Producer, Pushed, ReadMode,

@@ -114,6 +114,7 @@ impl Consumer {
             let prepared = self.prepare(rows);
             // An error of bytes that were overwritten while being read says nothing.
             if self.holds(self.at.block) {
+                self.check_intact()?;
                 prepared.map_err(|what| self.broken(&what))?;
                 self.lent = rows;
                 break;
@@ -132,6 +133,7 @@ impl Consumer {
         self.row = self.row.wrapping_add(rows as u64);
         self.rows_read += rows as u64;
         self.lent = 0;
+        self.check_intact()?;
         if intact { Ok(()) } else { Err(self.broken("rows were overwritten while they were read in place")) }
     }
 
@@ -390,8 +392,14 @@ impl Consumer {
         self.layout.geometry().slot_count as u64
     }
 
+    #[inline]
+    fn check_intact(&self) -> Result<()> {
+        if self.region.is_intact() { Ok(()) } else { Err(self.broken("the file was cut off while it was read")) }
+    }
+
     #[cold]
     fn broken(&self, what: &str) -> Error {
+        let what = if self.region.is_intact() { what } else { "the file was cut off while it was read" };
         Error::corrupt(format!("the lane broke the ring's rules at row {}: {what}", self.row))
             .hint("its producer is at fault, or another program wrote into the file; `firesteel ring check` tells more")
     }

@@ -94,6 +94,7 @@ impl Producer {
         let total = block.rows().count();
         let mut done = skip;
         loop {
+            self.check_intact()?;
             let pushed = self.ring.append(block, done)?;
             self.bell.rows().ring();
             match pushed {
@@ -165,6 +166,7 @@ impl Producer {
 
     #[cold]
     fn push_when_full(&mut self, row: &[Cell<'_>]) -> Result<bool> {
+        self.check_intact()?;
         self.bell.rows().ring();
         let mut has_room = self.ask_readers(false) || self.ask_readers(true);
         if !has_room && self.ring.on_full() == OnFull::DropNewest {
@@ -178,6 +180,15 @@ impl Producer {
             Pushed::All => Ok(true),
             Pushed::Full(_) => Err(Error::internal(format!("lane '{}' is full after it was not", self.name))),
         }
+    }
+
+    /// What is stored behind the end of a file is stored nowhere.
+    fn check_intact(&self) -> Result<()> {
+        if self.ring.region().is_intact() {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!("{}: the file was cut off while it was written", self.lane.path.display()))
+            .hint("remove it and start the producer again; find out which program truncates it"))
     }
 
     /// Tells the ring if the readers have given back the block it wants to reuse.

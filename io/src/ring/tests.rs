@@ -474,6 +474,25 @@ fn a_lane_that_turns_bad_is_reported_once_and_the_others_go_on() {
     assert_eq!(reader.broken_lanes().len(), 1);
 }
 
+/// Cut off while mapped: without care, the next load is a bus error and the end of the process.
+#[test]
+fn a_lane_that_is_cut_off_under_us_is_an_error_for_both_sides() {
+    let folder = Folder::stream("cut", &[("capacity", "200k")]);
+    let mut producer = folder.producer("b");
+    push(&mut producer, 0..1000);
+    let mut reader = folder.reader();
+    let file = fs::File::options().write(true).open(folder.0.join("b.lane")).unwrap();
+    file.set_len(4096).unwrap();
+    let error = reader.poll(NOW, |_, _| Ok(())).unwrap_err();
+    assert!(
+        error.is_corrupt() && error.message().contains("b.lane: ") && error.message().contains("cut off"),
+        "{error}"
+    );
+    assert_eq!(reader.poll(NOW, |_, _| Ok(())).unwrap(), 0);
+    let error = (0..100_000).find_map(|id| producer.append_now(&one_row(id).view(), 0).err()).unwrap();
+    assert!(error.is_corrupt() && error.message().contains("cut off"), "{error}");
+}
+
 #[test]
 fn missing_and_foreign_folders_say_what_to_do() {
     let folder = Folder::new("missing");

@@ -7,8 +7,12 @@ use std::{fmt, fs::File, io, ptr::NonNull, sync::Arc};
 use firesteel_core::ring::region::{Memory, Region, RegionMut};
 use memmap2::{MmapOptions, MmapRaw};
 
+use super::guard::Guard;
+
 /// A file mapped shared, whole.
 pub struct Mapping {
+    /// Before `map`, so that it goes first.
+    guard: Guard,
     map: MmapRaw,
     writable: bool,
 }
@@ -18,14 +22,18 @@ impl Mapping {
     /// hot path.
     pub fn read_only(file: &File, len: usize, populate: bool) -> io::Result<Region> {
         let map = options(len, populate).map_raw_read_only(file)?;
-        Ok(Region::new(Arc::new(Self { map, writable: false })))
+        Ok(Region::new(Arc::new(Self::guarded(map, false))))
     }
 
     /// Maps the first `len` bytes of a file to be read and written; if told to `populate`, faults them in now rather
     /// than on the hot path.
     pub fn writable(file: &File, len: usize, populate: bool) -> io::Result<RegionMut> {
         let map = options(len, populate).map_raw(file)?;
-        Ok(RegionMut::new(Arc::new(Self { map, writable: true })))
+        Ok(RegionMut::new(Arc::new(Self::guarded(map, true))))
+    }
+
+    fn guarded(map: MmapRaw, writable: bool) -> Self {
+        Self { guard: Guard::new(map.as_mut_ptr(), map.len()), map, writable }
     }
 }
 
@@ -52,6 +60,10 @@ unsafe impl Memory for Mapping {
     fn is_writable(&self) -> bool {
         self.writable
     }
+
+    fn is_intact(&self) -> bool {
+        !self.guard.is_damaged()
+    }
 }
 
 impl fmt::Debug for Mapping {
@@ -75,6 +87,25 @@ mod tests {
             (Mapping::writable(&file, 4096, true).unwrap(), Mapping::read_only(&file, 4096, false).unwrap());
         writer.store_u64(64, 42, Ordering::Release);
         assert_eq!(reader.load_u64(64, Ordering::Acquire), 42);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    /// Without the guard this ends the test program.
+    #[test]
+    fn a_file_that_is_cut_off_reads_as_zeroes_and_is_known_to_be_damaged() {
+        let path = std::env::temp_dir().join(format!("firesteel-cut-{}", std::process::id()));
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let (writer, reader) =
+            (Mapping::writable(&file, 1 << 20, true).unwrap(), Mapping::read_only(&file, 1 << 20, true).unwrap());
+        (0..1 << 20).step_by(8).for_each(|at| writer.store_u64(at, 7, Ordering::Relaxed));
+        file.set_len(4096).unwrap();
+        assert_eq!((reader.load_u64(0, Ordering::Relaxed), reader.is_intact()), (7, true));
+        assert_eq!((reader.load_u64(8192, Ordering::Relaxed), reader.is_intact()), (0, false));
+        assert!(writer.is_intact());
+        writer.store_u64(1 << 19, 8, Ordering::Relaxed);
+        assert!(!writer.is_intact());
+        drop((reader, writer));
         std::fs::remove_file(path).unwrap();
     }
 }

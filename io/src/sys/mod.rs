@@ -4,6 +4,7 @@
 mod affinity;
 pub mod file;
 pub mod futex;
+pub mod guard;
 pub mod mapping;
 pub mod process;
 

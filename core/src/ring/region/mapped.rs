@@ -28,6 +28,10 @@ pub unsafe trait Memory: Send + Sync + fmt::Debug {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// False if bytes turned out to be gone (their file was cut off) and were read as zeroes.
+    fn is_intact(&self) -> bool {
+        true
+    }
 }
 
 /// A region to load from.
@@ -66,6 +70,13 @@ impl Region {
     /// True if there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// False if bytes turned out to be gone (their file was cut off) and were read as zeroes: nothing that was read is
+    /// to be believed.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        self.memory.is_intact()
     }
 
     /// Loads the word at `offset`.

@@ -116,8 +116,8 @@ mod unix {
         // SAFETY: sysconf has no preconditions.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
         PAGE_BYTES.store(usize::try_from(page).unwrap_or(4096), Ordering::Relaxed);
-        // SAFETY: all zeroes are a valid sigaction; its fields are then set to what sigaction(2) asks for. `handle` does
-        // only what a signal handler may: atomics, mmap, and the handler before it.
+        // SAFETY: all zeroes are a valid sigaction; its fields are then set to what sigaction(2) asks for. `handle`
+        // does only what a signal handler may: atomics, mmap, and the handler before it.
         unsafe {
             let mut ours: libc::sigaction = MaybeUninit::zeroed().assume_init();
             ours.sa_sigaction = handle as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize;

@@ -175,7 +175,7 @@ impl Namer<'_> {
             keys => format!(" WITHIN GROUP (ORDER BY {})", self.order(&name, keys)),
         };
         let distinct = if distinct { "DISTINCT " } else { "" };
-        format!("{}({distinct}{}){order}", pretty(&name), texts.join(", "))
+        format!("{}({distinct}{}){order}", pretty(&name, texts.len()), texts.join(", "))
     }
 
     /// Percentiles write the key and its direction, lists write all that a sort key has.
@@ -255,7 +255,11 @@ fn as_operator(name: &str, args: &[String]) -> Option<String> {
         ("isnull", [x]) => format!("({x} IS NULL)"),
         ("isnotnull", [x]) => format!("({x} IS NOT NULL)"),
         ("like", [a, b]) => format!("{a} LIKE {b}"),
-        ("mod", [a, b]) => format!("({a} % {b})"),
+        ("like", [a, b, escape]) => format!("{a} LIKE {b} ESCAPE '{escape}'"),
+        ("ilike", [a, b, escape]) => format!("ilike({a}, {b}) ESCAPE '{escape}'"),
+        ("trim", [set, text]) => format!("TRIM(BOTH {set} FROM {text})"),
+        ("ltrim", [set, text]) => format!("TRIM(LEADING {set} FROM {text})"),
+        ("rtrim", [set, text]) => format!("TRIM(TRAILING {set} FROM {text})"),
         ("positive", [x]) => format!("(+ {x})"),
         ("extract" | "datepart", [field, x]) => format!("{name}({field} FROM {x})"),
         (
@@ -268,8 +272,9 @@ fn as_operator(name: &str, args: &[String]) -> Option<String> {
 }
 
 /// How Spark spells a function whatever the user typed; most are the typed name in lower case.
-fn pretty(name: &str) -> String {
+fn pretty(name: &str, count: usize) -> String {
     match name {
+        "ceil" | "floor" if count > 1 => name.into(),
         "array_agg" => "collect_list".into(),
         "curdate" => "current_date".into(),
         "dateadd" => "date_add".into(),
@@ -282,6 +287,12 @@ fn pretty(name: &str) -> String {
         _ => name.into(),
     }
 }
+
+/// What Spark says an array is sorted by if nothing else is said.
+const NATURAL_ORDER: &str = "lambdafunction((IF(((namedlambdavariable() IS NULL) AND (namedlambdavariable() IS NULL)), 0, \
+     (IF((namedlambdavariable() IS NULL), 1, (IF((namedlambdavariable() IS NULL), -1, \
+     (IF((namedlambdavariable() < namedlambdavariable()), -1, \
+     (IF((namedlambdavariable() > namedlambdavariable()), 1, 0)))))))))), namedlambdavariable(), namedlambdavariable())";
 
 /// Arguments that Spark adds when they are left out, and the few that it does not show.
 fn fill_in(name: &str, args: &mut Vec<String>) {
@@ -298,7 +309,14 @@ fn fill_in(name: &str, args: &mut Vec<String>) {
         ("unix_timestamp", 0) => &["current_timestamp()", STAMP],
         ("months_between", 2) => &["true"],
         ("sort_array", 1) => &["true"],
-        ("mask", 1) => &["X", "x", "n", "NULL"],
+        ("array_sort", 1) => &[NATURAL_ORDER],
+        ("replace", 2) => &[""],
+        ("overlay", 3) => &["-1"],
+        ("make_interval", count) => missing(&["0", "0", "0", "0", "0", "0", "0.000000"], count),
+        ("make_dt_interval", count) => missing(&["0", "0", "0", "0.000000"], count),
+        ("make_ym_interval", count) => missing(&["0", "0"], count),
+        ("time_bucket", 2) => &["TIMESTAMP '1970-01-01 00:00:00'"],
+        ("mask", count) => missing(&["", "X", "x", "n", "NULL"], count),
         ("percentile", 2) => &["1"],
         ("percentile_approx" | "approx_percentile", 2) => &["10000"],
         ("hll_sketch_agg" | "theta_sketch_agg" | "theta_union_agg", 1) | ("theta_union", 2) => &["12"],
@@ -308,10 +326,21 @@ fn fill_in(name: &str, args: &mut Vec<String>) {
         _ => &[],
     };
     args.extend(defaults.iter().map(|text| String::from(*text)));
+    match (name, &args[..]) {
+        ("log", [_]) => args.insert(0, "E()".into()),
+        ("convert_timezone", [_, _]) => args.insert(0, "current_timezone()".into()),
+        ("assert_true", [condition]) => args.push(format!("'{condition}' is not true!")),
+        _ => {}
+    }
     // IGNORE NULLS as an argument and the error of a sketch are no operands to Spark.
     if matches!(name, "first" | "first_value" | "last" | "last_value" | "any_value" | "approx_count_distinct") {
         args.truncate(1);
     }
+}
+
+/// The defaults from the first argument that was left out.
+fn missing(defaults: &'static [&'static str], count: usize) -> &'static [&'static str] {
+    defaults.get(count..).unwrap_or_default()
 }
 
 /// The literal does not say in which units it was written: the widest single unit is the likeliest.

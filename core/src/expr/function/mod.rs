@@ -10,8 +10,6 @@ mod math;
 pub(super) mod order;
 mod sketch;
 mod string;
-#[cfg(test)]
-mod tests;
 
 use alloc::{format, string::String, vec::Vec};
 
@@ -156,5 +154,19 @@ impl Call<'_> {
         data_type: DataType,
     ) -> Result<BoundExpr> {
         Ok(self.finish(function, data_type)?.nullable(true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_lower_case() {
+        let mut known: Vec<_> = names().collect();
+        assert!(known.iter().all(|name| lookup(name).is_some() && *name == name.to_lowercase()));
+        known.sort_unstable();
+        let twice: Vec<_> = known.windows(2).filter(|pair| pair[0] == pair[1]).collect();
+        assert!(twice.is_empty(), "{twice:?}");
     }
 }

@@ -19,6 +19,7 @@ mod cursors;
 mod folder;
 mod inspect;
 mod lane;
+mod lane_reader;
 mod options;
 mod producer;
 mod reader;
@@ -29,9 +30,10 @@ mod wait;
 pub use firesteel_core::ring::{Cell, OnFull, Pushed};
 pub use folder::StreamFolder;
 pub use inspect::{Checked, LaneInfo, LaneState, Problem, ReaderInfo, StreamInfo, check, info};
+pub use lane_reader::{LaneReader, LaneStatus};
 pub use options::{CAPACITY_DEFAULT, RingOptions};
 pub use producer::Producer;
-pub use reader::{LaneStatus, Reader, ReaderOptions, Start};
+pub use reader::{Reader, ReaderOptions, Start};
 
 use std::{fmt::Display, io, path::Path};
 

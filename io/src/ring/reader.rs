@@ -6,27 +6,18 @@
 //!
 //! Positions are named `LANE#ID`: a lane that was removed and made anew has another id, and starts from its beginning.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
-use firesteel_core::{
-    Error, Result,
-    block::BlockRef,
-    ring::{Consumer, rows_since},
-    schema::Schema,
-};
+use firesteel_core::{Error, Result, block::BlockRef, ring::rows_since, schema::Schema};
 
 use super::{
     StreamFolder, about,
     bell::Bell,
-    claim,
     cursors::{self, CursorFile},
     lane,
+    lane_reader::{Failure, LaneReader, LaneStatus},
     wait::Waiting,
 };
-use crate::sys::file;
 
 /// Rows that one `poll` lends at most, roughly: a poll is to end even if producers are as fast as we are.
 const ROWS_PER_POLL: u64 = 1 << 18;
@@ -67,7 +58,7 @@ pub struct Reader {
     // State.
     bell: Option<Bell>,
     cursor: Option<CursorFile>,
-    lanes: Vec<Lane>,
+    lanes: Vec<LaneReader>,
     /// Lanes that cannot be read, with the reason; `poll` reports each once.
     broken: Vec<(String, Error)>,
     reported: usize,
@@ -77,47 +68,6 @@ pub struct Reader {
     pending: Vec<(String, u64)>,
     /// Positions that are not to be passed; lanes that are not mentioned are not read.
     limits: Option<Vec<(String, u64)>>,
-}
-
-/// One lane being read.
-#[derive(Debug)]
-struct Lane {
-    name: String,
-    key: String,
-    lane_id: u64,
-    path: PathBuf,
-    file: std::fs::File,
-    consumer: Consumer,
-    /// The published word when there was nothing to read.
-    seen: Option<u64>,
-    last_row_at: Instant,
-    /// Reported as unreadable; left alone since.
-    is_broken: bool,
-}
-
-/// What is known of a lane.
-#[derive(Clone, Debug)]
-pub struct LaneStatus {
-    /// The lane's name.
-    pub name: String,
-    /// Name of its position.
-    pub key: String,
-    /// Rows before the next one to be read.
-    pub position: u64,
-    /// Rows published.
-    pub end: u64,
-    /// Its producer said that no more rows will come.
-    pub is_finished: bool,
-    /// Its producer lives.
-    pub has_producer: bool,
-    /// How long ago the last row was read, or the lane was found.
-    pub idle: Duration,
-    /// Rows read by this reader.
-    pub rows_read: u64,
-    /// Rows that were overwritten before this reader came to them.
-    pub rows_lost: u64,
-    /// Rows that producers dropped because the lane was full.
-    pub rows_dropped: u64,
 }
 
 impl Reader {
@@ -237,7 +187,7 @@ impl Reader {
 
     /// What is known of each lane, in the order of the indices that `poll` gives.
     pub fn lanes(&self) -> Vec<LaneStatus> {
-        self.lanes.iter().map(Lane::status).collect()
+        self.lanes.iter().map(LaneReader::status).collect()
     }
 
     /// Lanes that cannot be read, with the reason.
@@ -289,7 +239,7 @@ impl Reader {
         let open = lane::open(path)?;
         let mut reader = Self::new(open.header.layout.schema().clone(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let lane = reader.new_lane(name, open)?;
+        let lane = LaneReader::new(name, open, reader.options.columns.as_deref())?;
         reader.lanes.push(lane);
         Ok(reader)
     }
@@ -334,11 +284,11 @@ impl Reader {
         Ok(())
     }
 
-    fn find_lane(&mut self, folder: &StreamFolder, name: &str, start: Start) -> Result<Lane> {
+    fn find_lane(&mut self, folder: &StreamFolder, name: &str, start: Start) -> Result<LaneReader> {
         let path = folder.lane_path(name)?;
         let open = lane::open(&path)?;
         lane::check_schema(folder, &open.header, &path)?;
-        let mut lane = self.new_lane(name.into(), open)?;
+        let mut lane = LaneReader::new(name.into(), open, self.options.columns.as_deref())?;
         let committed = self.cursor.as_ref().and_then(|cursor| cursor.committed(lane.lane_id));
         match committed {
             Some(row) if lane.consumer.seek(row).map_err(about(&path))? => {}
@@ -353,26 +303,6 @@ impl Reader {
             cursor.commit(lane.lane_id, lane.consumer.position())?;
         }
         Ok(lane)
-    }
-
-    fn new_lane(&self, name: String, open: lane::OpenLane) -> Result<Lane> {
-        let mode = open.read_mode();
-        let mut consumer = Consumer::new(open.region, &open.header, mode).map_err(about(&open.path))?;
-        if let Some(columns) = &self.options.columns {
-            consumer.project(columns);
-        }
-        let lane_id = open.header.lane_id;
-        Ok(Lane {
-            key: format!("{name}#{lane_id:016x}"),
-            name,
-            lane_id,
-            path: open.path,
-            file: open.file,
-            consumer,
-            seen: None,
-            last_row_at: Instant::now(),
-            is_broken: false,
-        })
     }
 
     /// Lends block after block, one of each lane in turn, until no lane has any or it is enough for one poll.
@@ -402,7 +332,7 @@ impl Reader {
 
     fn wait(&self, waiting: &mut Waiting) {
         let is_ready = || {
-            let has_rows = self.lanes.iter().any(Lane::has_news);
+            let has_rows = self.lanes.iter().any(LaneReader::has_news);
             has_rows || self.bell.as_ref().is_some_and(|bell| bell.changes() != self.changes)
         };
         while !is_ready() {
@@ -430,66 +360,8 @@ impl Drop for Reader {
     }
 }
 
-/// Who failed while a block was lent.
-enum Failure {
-    Lane(Error),
-    Taker(Error),
-}
-
-impl Lane {
-    /// Lends one block.
-    fn read_block(&mut self, take: impl FnOnce(&BlockRef<'_>) -> Result<()>) -> Result<u64, Failure> {
-        let word = self.consumer.published_word();
-        let Some(block) = self.consumer.next(usize::MAX).map_err(Failure::Lane)? else {
-            self.seen = Some(word);
-            return Ok(0);
-        };
-        let rows = block.len();
-        take(&block.view()).map_err(Failure::Taker)?;
-        self.consumer.advance(rows).map_err(Failure::Lane)?;
-        self.last_row_at = Instant::now();
-        Ok(rows as u64)
-    }
-
-    /// Whether anything was published since there was nothing to read.
-    fn has_news(&self) -> bool {
-        !self.is_broken && self.seen != Some(self.consumer.published_word())
-    }
-
-    fn set_limit(&mut self, limits: Option<&[(String, u64)]>) {
-        let limit = limits.map(|limits| {
-            let own = limits.iter().find(|(key, _)| *key == self.key);
-            own.map_or(self.consumer.position(), |&(_, row)| row)
-        });
-        self.consumer.set_limit(limit);
-        self.seen = None;
-    }
-
-    /// Whether the lane's name still leads to this lane.
-    fn is_current(&self) -> bool {
-        file::is_same(&self.file, &self.path)
-    }
-
-    fn status(&self) -> LaneStatus {
-        let consumer = &self.consumer;
-        let holder = claim::holder(consumer.region(), claim::LANE);
-        LaneStatus {
-            name: self.name.clone(),
-            key: self.key.clone(),
-            position: consumer.position(),
-            end: consumer.end().unwrap_or(consumer.position()),
-            is_finished: consumer.is_finished(),
-            has_producer: holder.is_alive(|| claim::is_locked(&self.file)),
-            idle: self.last_row_at.elapsed(),
-            rows_read: consumer.rows_read(),
-            rows_lost: consumer.rows_lost(),
-            rows_dropped: consumer.rows_dropped(),
-        }
-    }
-}
-
 /// Goes to the lane's position, if one waits for it.
-fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut Lane) -> Result<()> {
+fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Result<()> {
     if let Some(i) = pending.iter().position(|(key, _)| *key == lane.key) {
         let (_, row) = pending.swap_remove(i);
         lane.consumer.seek(row).map_err(about(&lane.path))?;

@@ -264,6 +264,26 @@ fn positions_are_read_sought_and_committed() {
 }
 
 #[test]
+fn workers_read_shares_of_what_one_reader_found() {
+    let folder = Folder::stream("shares", &[]);
+    let mut producer = folder.producer("a");
+    push(&mut producer, 0..9_000);
+    let mut reader = folder.reader();
+    let key = reader.end_positions().unwrap()[0].0.clone();
+    let mut worker = LaneReader::open(&folder.0, &key, Some(&[0])).unwrap();
+    for (start, end) in [(0, 10), (10, 8_000), (500, 500), (700, 9_000)] {
+        let mut found = Vec::new();
+        let take = &mut |block: &firesteel_core::block::BlockRef<'_>| {
+            found.extend_from_slice(block.column(0).as_slice::<i64>());
+            Ok(())
+        };
+        assert_eq!(worker.read(start, end, take).unwrap(), end - start);
+        assert_eq!(found, ids(start as i64..end as i64));
+    }
+    assert!(LaneReader::open(&folder.0, "a#0000000000000001", None).unwrap_err().message().contains("anew"));
+}
+
+#[test]
 fn a_bounded_read_of_nothing_ends_at_once() {
     let folder = Folder::stream("empty", &[]);
     let mut reader = folder.reader();

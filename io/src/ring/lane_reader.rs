@@ -1,0 +1,173 @@
+//! One lane, read: what a [`super::Reader`] has several of, and what a worker reads its share with.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
+
+use super::{
+    StreamFolder, about, claim,
+    lane::{self, OpenLane},
+};
+use crate::sys::file;
+
+/// One lane being read.
+///
+/// On its own it reads given rows of a lane, for workers that share out what one [`super::Reader`] has found: the reader's
+/// cursor keeps the rows in the lane until they are committed there.
+#[derive(Debug)]
+pub struct LaneReader {
+    pub(super) name: String,
+    pub(super) key: String,
+    pub(super) lane_id: u64,
+    pub(super) path: PathBuf,
+    file: File,
+    pub(super) consumer: Consumer,
+    /// The published word when there was nothing to read.
+    pub(super) seen: Option<u64>,
+    last_row_at: Instant,
+    /// Reported as unreadable; left alone since.
+    pub(super) is_broken: bool,
+}
+
+/// What is known of a lane.
+#[derive(Clone, Debug)]
+pub struct LaneStatus {
+    /// The lane's name.
+    pub name: String,
+    /// Name of its position.
+    pub key: String,
+    /// Rows before the next one to be read.
+    pub position: u64,
+    /// Rows published.
+    pub end: u64,
+    /// Its producer said that no more rows will come.
+    pub is_finished: bool,
+    /// Its producer lives.
+    pub has_producer: bool,
+    /// How long ago the last row was read, or the lane was found.
+    pub idle: Duration,
+    /// Rows read by this reader.
+    pub rows_read: u64,
+    /// Rows that were overwritten before this reader came to them.
+    pub rows_lost: u64,
+    /// Rows that producers dropped because the lane was full.
+    pub rows_dropped: u64,
+}
+
+/// Who failed while a block was lent.
+pub(super) enum Failure {
+    Lane(Error),
+    Taker(Error),
+}
+
+impl LaneReader {
+    /// Opens the lane with this key (`NAME#ID`, as [`super::Reader::positions`] has them) of the stream at `path`; only
+    /// the given columns are needed.
+    pub fn open(path: &Path, key: &str, columns: Option<&[usize]>) -> Result<Self> {
+        let (name, _) = key.split_once('#').unwrap_or((key, ""));
+        let path = StreamFolder::open(path)?.lane_path(name)?;
+        let lane = Self::new(name.into(), lane::open(&path)?, columns)?;
+        if lane.key != key {
+            return Err(Error::corrupt(format!("{}: the lane was removed and made anew", path.display()))
+                .hint("start the query again: it takes the new lane from its beginning"));
+        }
+        Ok(lane)
+    }
+
+    /// Lends the rows from `start` up to `end`, and returns how many. Fewer only if some were overwritten meanwhile,
+    /// which counts as lost. If `take` fails, its block counts as not read.
+    pub fn read(&mut self, start: u64, end: u64, take: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        if self.consumer.position() != start && !self.consumer.seek(start).map_err(about(&self.path))? {
+            return Err(Error::internal(format!("row {start} of lane '{}' is not published", self.name)));
+        }
+        self.consumer.set_limit(Some(end));
+        let mut total = 0;
+        loop {
+            match self.read_block(&mut *take) {
+                Ok(0) => return Ok(total),
+                Ok(rows) => total += rows,
+                Err(Failure::Taker(error)) => return Err(error),
+                Err(Failure::Lane(error)) => return Err(about(&self.path)(error)),
+            }
+        }
+    }
+
+    /// Rows that were overwritten before they were read.
+    pub fn rows_lost(&self) -> u64 {
+        self.consumer.rows_lost()
+    }
+
+    pub(super) fn new(name: String, open: OpenLane, columns: Option<&[usize]>) -> Result<Self> {
+        let mode = open.read_mode();
+        let mut consumer = Consumer::new(open.region, &open.header, mode).map_err(about(&open.path))?;
+        if let Some(columns) = columns {
+            consumer.project(columns);
+        }
+        let lane_id = open.header.lane_id;
+        Ok(Self {
+            key: format!("{name}#{lane_id:016x}"),
+            name,
+            lane_id,
+            path: open.path,
+            file: open.file,
+            consumer,
+            seen: None,
+            last_row_at: Instant::now(),
+            is_broken: false,
+        })
+    }
+
+    /// Lends one block.
+    pub(super) fn read_block(&mut self, take: impl FnOnce(&BlockRef<'_>) -> Result<()>) -> Result<u64, Failure> {
+        let word = self.consumer.published_word();
+        let Some(block) = self.consumer.next(usize::MAX).map_err(Failure::Lane)? else {
+            self.seen = Some(word);
+            return Ok(0);
+        };
+        let rows = block.len();
+        take(&block.view()).map_err(Failure::Taker)?;
+        self.consumer.advance(rows).map_err(Failure::Lane)?;
+        self.last_row_at = Instant::now();
+        Ok(rows as u64)
+    }
+
+    /// Whether anything was published since there was nothing to read.
+    pub(super) fn has_news(&self) -> bool {
+        !self.is_broken && self.seen != Some(self.consumer.published_word())
+    }
+
+    pub(super) fn set_limit(&mut self, limits: Option<&[(String, u64)]>) {
+        let limit = limits.map(|limits| {
+            let own = limits.iter().find(|(key, _)| *key == self.key);
+            own.map_or(self.consumer.position(), |&(_, row)| row)
+        });
+        self.consumer.set_limit(limit);
+        self.seen = None;
+    }
+
+    /// Whether the lane's name still leads to this lane.
+    pub(super) fn is_current(&self) -> bool {
+        file::is_same(&self.file, &self.path)
+    }
+
+    pub(super) fn status(&self) -> LaneStatus {
+        let consumer = &self.consumer;
+        let holder = claim::holder(consumer.region(), claim::LANE);
+        LaneStatus {
+            name: self.name.clone(),
+            key: self.key.clone(),
+            position: consumer.position(),
+            end: consumer.end().unwrap_or(consumer.position()),
+            is_finished: consumer.is_finished(),
+            has_producer: holder.is_alive(|| claim::is_locked(&self.file)),
+            idle: self.last_row_at.elapsed(),
+            rows_read: consumer.rows_read(),
+            rows_lost: consumer.rows_lost(),
+            rows_dropped: consumer.rows_dropped(),
+        }
+    }
+}

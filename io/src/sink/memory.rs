@@ -179,7 +179,7 @@ mod tests {
             sink.begin(1).unwrap();
             sink.write(&block(8..9).1.view()).unwrap();
             assert_eq!(table.row_count(), 3, "not committed");
-            run(&mut sink, 1, &[5..6]);
+            run(&mut sink, 1, &[5..5, 5..6]);
             let expected: Vec<_> = expected.into_iter().map(|x| vec![Value::Int64(x)]).collect();
             assert_eq!(table.rows(), expected);
         }

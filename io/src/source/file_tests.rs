@@ -24,7 +24,8 @@ const THREE: &[(&str, &str, u64)] =
 #[test]
 fn a_stream_takes_files_by_time_as_many_as_its_limit_says() {
     let dir = folder(THREE);
-    let cases: [(&[(&str, &str)], &[&[i64]]); 6] = [
+    type Options = &'static [(&'static str, &'static str)];
+    let cases: [(Options, &[&[i64]]); 6] = [
         (&[], &[&[1, 2, 3, 4, 5, 6, 7]]),
         (&[("maxFilesPerTrigger", "1")], &[&[1, 2, 3, 4], &[5, 6], &[7]]),
         (&[("maxFilesPerTrigger", "2")], &[&[1, 2, 3, 4, 5, 6], &[7]]),

@@ -13,6 +13,7 @@ mod file_reader;
 mod file_tests;
 mod memory;
 pub mod options;
+mod pipe;
 mod rate;
 pub mod registry;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use dropped::Dropped;
 pub use file::FileSource;
 pub use file_reader::{Decoding, FileReader};
 pub use memory::{MemorySource, MemoryTable, MemoryTables};
+pub use pipe::{PipeInput, PipeSource};
 pub use rate::{RateMicroBatchSource, RateSource};
 pub use registry::{Provider, SourceContext, open, providers, schema_of};
 

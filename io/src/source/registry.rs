@@ -9,7 +9,8 @@ use firesteel_core::{
 };
 
 use super::{
-    Decoding, FileSource, MemorySource, MemoryTables, RateMicroBatchSource, RateSource, Source, options, rate,
+    Decoding, FileSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource, RateSource, Source,
+    options, rate,
 };
 use crate::format::{Format, Options};
 
@@ -54,6 +55,12 @@ const PROVIDERS: &[Provider] = &[
     Provider { name: "csv", about: "files of comma-separated values", options: FILE_OPTIONS, is_sink: true },
     Provider { name: "json", about: "files of one JSON object a line", options: FILE_OPTIONS, is_sink: true },
     Provider { name: "text", about: "files of lines: one column `value`", options: FILE_OPTIONS, is_sink: true },
+    Provider {
+        name: "stdin",
+        about: "standard input, until it ends",
+        options: &[("format", "csv, json or text (unless said otherwise), with the options of that format")],
+        is_sink: false,
+    },
     Provider { name: "rate", about: "rows made up by the clock", options: RATE_OPTIONS, is_sink: false },
     Provider {
         name: "rate-micro-batch",
@@ -90,6 +97,7 @@ pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result
     let provider = find(&table.provider)?;
     let opened: Result<Box<dyn Source>> = match provider.name {
         "csv" | "json" | "text" => open_files(Format::parse(provider.name)?, scan, settings, context),
+        "stdin" => open_pipe(PipeInput::Standard, &decoding(stdin_format(table)?, scan, settings, context), scan),
         "rate" => only_stream(scan, &rate::schema())
             .and_then(|()| RateSource::open(table, context.block_rows))
             .map(|source| Box::new(source) as _),
@@ -109,9 +117,10 @@ pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result
 /// The columns of tables whose columns are not written in the job; `None` where they must be.
 pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<Schema>> {
     let provider = find(provider)?;
-    let _table = Table { provider: provider.name.into(), options: options.to_vec(), ..Table::default() };
+    let table = Table { provider: provider.name.into(), options: options.to_vec(), ..Table::default() };
     Ok(match provider.name {
         "text" => Some(text_schema()),
+        "stdin" if stdin_format(&table)? == Format::Text => Some(text_schema()),
         "rate" | "rate-micro-batch" => Some(rate::schema()),
         _ => None,
     })
@@ -119,8 +128,9 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
 
 /// Whether a table ends: then it is a batch unless the query says STREAM.
 pub fn is_bounded(table: &Table) -> bool {
-    match find(&table.provider) {
-        Ok(provider) => matches!(provider.name, "csv" | "json" | "text" | "memory"),
+    match find(&table.provider).map(|provider| provider.name) {
+        Ok("csv" | "json" | "text") => table.option("path").is_none_or(|path| PipeInput::of(path).is_none()),
+        Ok(name) => name == "memory",
         Err(_) => true,
     }
 }
@@ -128,7 +138,8 @@ pub fn is_bounded(table: &Table) -> bool {
 /// Options that nobody knows, each with the known one that was probably meant. Spark ignores such options, and so do we.
 pub fn warnings(table: &Table) -> Vec<String> {
     let Ok(provider) = find(&table.provider) else { return Vec::new() };
-    if let Ok(format) = Format::parse(provider.name) {
+    let format = if provider.name == "stdin" { stdin_format(table) } else { Format::parse(provider.name) };
+    if let Ok(format) = format {
         return table.options.iter().cloned().collect::<Options>().warnings(format);
     }
     let known = || provider.options.iter().map(|(name, _)| *name);
@@ -155,17 +166,30 @@ pub fn find(name: &str) -> Result<&'static Provider> {
 }
 
 fn open_files(format: Format, scan: &Scan, settings: &Settings, context: &SourceContext) -> Result<Box<dyn Source>> {
-    let table = &*scan.table;
-    let decoding = Decoding {
+    let decoding = decoding(format, scan, settings, context);
+    match PipeInput::of(options::path(&scan.table)?) {
+        Some(input) => open_pipe(input, &decoding, scan),
+        None => Ok(Box::new(FileSource::open(&scan.table, decoding, scan.is_stream)?)),
+    }
+}
+
+fn open_pipe(input: PipeInput, decoding: &Decoding, scan: &Scan) -> Result<Box<dyn Source>> {
+    Ok(Box::new(PipeSource::open(input, decoding, scan.is_stream)?))
+}
+
+fn decoding(format: Format, scan: &Scan, settings: &Settings, context: &SourceContext) -> Decoding {
+    Decoding {
         format,
         schema: scan.schema.clone(),
-        options: table.options.iter().cloned().collect(),
+        options: scan.table.options.iter().cloned().collect(),
         needed: scan.needed.clone(),
         zone: settings.time_zone.clone(),
         block_rows: context.block_rows,
-    };
-    options::path(table)?;
-    Ok(Box::new(FileSource::open(table, decoding, scan.is_stream)?))
+    }
+}
+
+fn stdin_format(table: &Table) -> Result<Format> {
+    table.option("format").map_or(Ok(Format::Text), Format::parse)
 }
 
 /// A table that brings its own columns, and never ends.

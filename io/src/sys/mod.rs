@@ -6,6 +6,7 @@ pub mod file;
 pub mod futex;
 pub mod guard;
 pub mod mapping;
+pub mod poll;
 pub mod process;
 
 pub use affinity::{cores, pin_to_core};

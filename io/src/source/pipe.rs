@@ -1,0 +1,509 @@
+//! Standard input, named pipes and terminals as a stream that ends where the input ends.
+//!
+//! ```text
+//!   bytes ─► thread of its own: decode ─► bounded queue of blocks ─► plan, read
+//! ```
+//! Rows are handed on as soon as no more bytes are there: a row never waits for its block to fill. While the query is
+//! busy, rows gather in blocks; when the queue is full the thread stops reading, and so the writer waits.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File},
+    io::{self, Read},
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use firesteel_core::{
+    Error, Result,
+    block::{Block, BlockRef},
+    schema::Schema,
+};
+use serde_json::{Value as Json, json};
+
+use super::{Decoding, Dropped, EpochPlan, Part, Reader, Source};
+use crate::{format::Decoder, sys};
+
+/// Bytes asked of the system at a time: what a pipe holds.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Blocks that wait to be read at most: enough to keep both threads busy, little enough to stay in the cache.
+const BLOCKS_MAX: usize = 8;
+
+/// Standard input is read by one table: two would each get a part of its rows.
+static STANDARD_INPUT_IS_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Where the bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PipeInput {
+    /// Standard input.
+    Standard,
+    /// A named pipe or a device.
+    Path(PathBuf),
+}
+
+impl PipeInput {
+    /// The input that a table's path means, if it is one: `-`, or the path of something that is no file.
+    pub fn of(path: &str) -> Option<Self> {
+        if path == "-" {
+            return Some(Self::Standard);
+        }
+        let is_pipe = fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
+        is_pipe.then(|| Self::Path(path.into()))
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Standard => sys::poll::standard_input(),
+            // Waits for somebody to open the other end.
+            Self::Path(path) => File::open(path),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Standard => "standard input".into(),
+            Self::Path(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// A stream of bytes being read.
+#[derive(Debug)]
+pub struct PipeSource {
+    // Fixed properties.
+    name: String,
+    is_stream: bool,
+    queue: Arc<Queue>,
+    // State.
+    rows_planned: u64,
+    is_planned: bool,
+    // Metrics.
+    dropped: Dropped,
+}
+
+impl PipeSource {
+    /// Starts to read. A batch is everything up to the end of the input.
+    pub fn open(input: PipeInput, decoding: &Decoding, is_stream: bool) -> Result<Self> {
+        if input == PipeInput::Standard && STANDARD_INPUT_IS_TAKEN.swap(true, Ordering::Relaxed) {
+            return Err(Error::invalid("standard input is read by another table already")
+                .hint("read it once; to use its rows twice, write them to a ring or a file first"));
+        }
+        Self::start(input.name(), move || input.open(), decoding, is_stream)
+    }
+
+    fn start(
+        name: String,
+        open: impl FnOnce() -> io::Result<File> + Send + 'static,
+        decoding: &Decoding,
+        is_stream: bool,
+    ) -> Result<Self> {
+        let queue = Arc::new(Queue::new(decoding));
+        let dropped = Dropped::default();
+        let mut pump =
+            Pump { name: name.clone(), decoder: decoding.decoder()?, queue: queue.clone(), dropped: dropped.clone() };
+        let work = move || {
+            let result = open().map_err(|e| failed(&pump.name, &e)).and_then(|file| pump.run(file));
+            pump.queue.end(result);
+        };
+        let thread = thread::Builder::new().name("firesteel-input".into()).spawn(work);
+        // Not joined: it may sit in a read that never returns.
+        thread.map_err(|e| Error::io(format!("cannot start a thread to read {name}: {e}")))?;
+        Ok(Self { name, is_stream, queue, rows_planned: 0, is_planned: false, dropped })
+    }
+}
+
+impl Source for PipeSource {
+    fn description(&self) -> String {
+        format!("PipeSource[{}]", self.name)
+    }
+
+    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+        if !self.is_stream {
+            let is_first = !core::mem::replace(&mut self.is_planned, true);
+            return Ok(is_first.then(|| EpochPlan { parts: vec![Part::Live], ..EpochPlan::default() }));
+        }
+        let rows = self.queue.plan()?;
+        if rows == 0 {
+            return Ok(None);
+        }
+        let start = if self.rows_planned == 0 { Json::Null } else { json!({ "rows": self.rows_planned }) };
+        self.rows_planned += rows;
+        Ok(Some(EpochPlan { parts: vec![Part::Live], start, end: json!({ "rows": self.rows_planned }) }))
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(PipeReader { queue: self.queue.clone(), to_the_end: !self.is_stream }))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<()> {
+        self.queue.wait(timeout);
+        Ok(())
+    }
+
+    /// All there will ever be is what comes until the input ends.
+    fn freeze(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.has_ended()
+    }
+
+    fn has_ended(&self) -> bool {
+        let state = self.queue.lock();
+        // An error is still to be told, by `plan`.
+        matches!(state.end, Some(Ok(()))) && state.ready.is_empty() && state.planned.is_empty()
+    }
+
+    fn dropped(&self) -> Vec<(String, u64)> {
+        self.dropped.counts()
+    }
+}
+
+impl Drop for PipeSource {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}
+
+/// The thread that reads and decodes.
+#[derive(Debug)]
+struct Pump {
+    name: String,
+    decoder: Decoder,
+    queue: Arc<Queue>,
+    dropped: Dropped,
+}
+
+impl Pump {
+    fn run(&mut self, mut file: File) -> Result<()> {
+        let Self { name, decoder, queue, dropped } = self;
+        let mut push = |block: &BlockRef<'_>| queue.push(block);
+        let mut chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
+        let mut malformed = decoder.malformed().clone();
+        decoder.begin_file(name);
+        loop {
+            if !sys::poll::is_readable(&file, Duration::ZERO) {
+                decoder.flush(&mut push)?;
+            }
+            match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(len) => decoder.push(&chunk[..len], &mut push)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whoever shares our input has made it non-blocking.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    sys::poll::is_readable(&file, Duration::from_millis(100));
+                }
+                Err(error) => return Err(failed(name, &error)),
+            }
+            if decoder.malformed().total() > malformed.total() {
+                dropped.add(&malformed, decoder.malformed());
+                malformed = decoder.malformed().clone();
+            }
+        }
+        decoder.end_file(&mut push)?;
+        dropped.add(&malformed, decoder.malformed());
+        decoder.flush(&mut push)
+    }
+}
+
+/// Blocks on their way from the thread that decodes to the query.
+#[derive(Debug)]
+struct Queue {
+    schema: Schema,
+    block_rows: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Decoded and not planned: the last one may still grow.
+    ready: VecDeque<Block>,
+    /// Planned and not read.
+    planned: VecDeque<Block>,
+    /// Empty ones, to be filled again.
+    spare: Vec<Block>,
+    /// How the input ended, if it has.
+    end: Option<Result<()>>,
+    /// Nobody wants more.
+    is_closed: bool,
+}
+
+impl Queue {
+    fn new(decoding: &Decoding) -> Self {
+        let Decoding { schema, block_rows, .. } = decoding;
+        Self { schema: schema.clone(), block_rows: *block_rows, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Copies the rows into the queue; waits while it is full.
+    fn push(&self, block: &BlockRef<'_>) -> Result<()> {
+        let mut state = self.lock();
+        let fits = |state: &State| state.ready.back().is_some_and(|last| last.len() + block.len() <= self.block_rows);
+        while !state.is_closed && state.ready.len() >= BLOCKS_MAX && !fits(&state) {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.is_closed {
+            return Err(Error::stopped());
+        }
+        if !fits(&state) {
+            let empty = state.spare.pop().unwrap_or_else(|| Block::new(&self.schema));
+            state.ready.push_back(empty);
+        }
+        if let Some(last) = state.ready.back_mut() {
+            last.append(block);
+        }
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// What is ready is the next epoch; gives its rows. The error with which the input ended comes after its rows.
+    fn plan(&self) -> Result<u64> {
+        let mut state = self.lock();
+        let State { ready, planned, end, .. } = &mut *state;
+        if ready.is_empty()
+            && let Some(Err(error)) = end
+        {
+            return Err(error.clone());
+        }
+        let rows = ready.iter().map(|block| block.len() as u64).sum();
+        planned.append(ready);
+        drop(state);
+        self.changed.notify_all();
+        Ok(rows)
+    }
+
+    /// The next planned block; if all are wanted, waits for more until the input ends.
+    fn next(&self, to_the_end: bool) -> Result<Option<Block>> {
+        let mut state = self.lock();
+        loop {
+            if let Some(block) = state.planned.pop_front() {
+                return Ok(Some(block));
+            }
+            if !to_the_end {
+                return Ok(None);
+            }
+            if let Some(block) = state.ready.pop_front() {
+                self.changed.notify_all();
+                return Ok(Some(block));
+            }
+            if let Some(end) = &state.end {
+                return end.clone().map(|()| None);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, mut block: Block) {
+        block.clear();
+        self.lock().spare.push(block);
+    }
+
+    fn wait(&self, timeout: Duration) {
+        let is_idle = |state: &mut State| state.ready.is_empty() && state.end.is_none();
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, is_idle);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn end(&self, result: Result<()>) {
+        self.lock().end = Some(result);
+        self.changed.notify_all();
+    }
+
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct PipeReader {
+    queue: Arc<Queue>,
+    to_the_end: bool,
+}
+
+impl Reader for PipeReader {
+    fn read(&mut self, part: &Part, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        if !matches!(part, Part::Live) {
+            return Err(Error::internal(format!("a pipe was asked to read {part:?}")));
+        }
+        let mut rows = 0;
+        while let Some(block) = self.queue.next(self.to_the_end)? {
+            sink(&block.view())?;
+            rows += block.len() as u64;
+            self.queue.give_back(block);
+        }
+        Ok(rows)
+    }
+}
+
+fn failed(name: &str, error: &io::Error) -> Error {
+    Error::io(format!("cannot read {name}: {error}"))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::{
+        io::{PipeWriter, Write},
+        os::fd::OwnedFd,
+        time::Instant,
+    };
+
+    use firesteel_core::time::TimeZone;
+
+    use super::*;
+    use crate::{
+        format::Format,
+        source::testing::{epoch, epochs, open as open_table, table},
+    };
+
+    fn decoding(mode: &str) -> Decoding {
+        Decoding {
+            format: Format::Json,
+            schema: Schema::parse_ddl("x BIGINT").unwrap(),
+            options: [("mode", mode)].into_iter().collect(),
+            needed: vec![true],
+            zone: TimeZone::UTC,
+            block_rows: 4,
+        }
+    }
+
+    fn open(is_stream: bool, mode: &str) -> (PipeSource, PipeWriter) {
+        let (reader, writer) = io::pipe().unwrap();
+        let file = File::from(OwnedFd::from(reader));
+        (PipeSource::start("a pipe".into(), || Ok(file), &decoding(mode), is_stream).unwrap(), writer)
+    }
+
+    fn lines(values: std::ops::Range<i64>) -> String {
+        values.map(|x| format!("{{\"x\":{x}}}\n")).collect()
+    }
+
+    /// Epochs until so many rows have come.
+    fn take(source: &mut PipeSource, count: usize) -> Vec<i64> {
+        let mut rows = Vec::new();
+        let started = Instant::now();
+        while rows.len() < count {
+            assert!(started.elapsed() < Duration::from_secs(60), "{rows:?}");
+            source.wait(Duration::from_secs(1)).unwrap();
+            rows.extend(epochs(source).concat());
+        }
+        rows
+    }
+
+    #[test]
+    fn rows_come_while_the_pipe_is_open_and_the_last_line_at_its_end() {
+        let (mut source, mut writer) = open(true, "PERMISSIVE");
+        for x in 0..3 {
+            writer.write_all(lines(x..x + 1).as_bytes()).unwrap();
+            assert_eq!(take(&mut source, 1), [x], "a row does not wait for others");
+        }
+        writer.write_all(b"{\"x\":7}\n{\"x\"").unwrap();
+        assert_eq!(take(&mut source, 1), [7]);
+        assert!(!source.is_exhausted());
+        writer.write_all(b":8}").unwrap();
+        drop(writer);
+        assert_eq!(take(&mut source, 1), [8]);
+        source.wait(Duration::from_secs(60)).unwrap();
+        assert!(source.is_exhausted() && source.has_ended());
+    }
+
+    #[test]
+    fn a_writer_waits_while_the_queue_is_full_and_nothing_is_lost() {
+        let (mut source, mut writer) = open(true, "PERMISSIVE");
+        let thread = thread::spawn(move || writer.write_all(lines(0..20_000).as_bytes()).unwrap());
+        thread::sleep(Duration::from_millis(50));
+        assert!(!thread.is_finished(), "more than the queue and the pipe can hold");
+        assert_eq!(take(&mut source, 20_000), (0..20_000).collect::<Vec<_>>());
+        thread.join().unwrap();
+        let state = source.queue.lock();
+        assert!(state.spare.len() <= 2 * BLOCKS_MAX, "{} blocks", state.spare.len());
+    }
+
+    #[test]
+    fn a_batch_is_everything_up_to_the_end() {
+        let (mut source, mut writer) = open(false, "PERMISSIVE");
+        let thread = thread::spawn(move || {
+            for x in 0..10 {
+                writer.write_all(lines(x..x + 1).as_bytes()).unwrap();
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        source.freeze().unwrap();
+        assert_eq!(epochs(&mut source), [(0..10).collect::<Vec<_>>()]);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn an_error_comes_after_the_rows_before_it() {
+        let (mut source, mut writer) = open(true, "FAILFAST");
+        writer.write_all(b"{\"x\":1}\n{\"x\":2}\n{\"x\":3}\n{\"x\":4}\nno\n").unwrap();
+        source.wait(Duration::from_secs(60)).unwrap();
+        assert_eq!(epoch(&mut source, 1).unwrap().len(), 4);
+        let error = loop {
+            match source.plan() {
+                Ok(plan) => assert!(plan.is_none()),
+                Err(error) => break error,
+            }
+            source.wait(Duration::from_secs(1)).unwrap();
+        };
+        assert!(error.is_data() && error.message().contains("a pipe, line 5"), "{error}");
+        assert!(!source.is_exhausted());
+    }
+
+    #[test]
+    fn a_source_that_is_dropped_stops_its_thread() {
+        let (source, mut writer) = open(true, "PERMISSIVE");
+        let queue = Arc::downgrade(&source.queue);
+        let thread = thread::spawn(move || while writer.write_all(lines(0..100).as_bytes()).is_ok() {});
+        thread::sleep(Duration::from_millis(20));
+        drop(source);
+        thread.join().unwrap();
+        while queue.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_named_pipe_is_a_stream_of_its_format() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let table = table("csv", "x BIGINT", &[("path", path.to_str().unwrap())]);
+        assert!(!crate::source::registry::is_bounded(&table));
+        let mut source = open_table(table, true).unwrap();
+        assert_eq!(source.description(), format!("PipeSource[{}]", path.display()));
+        let mut writer = File::options().write(true).open(&path).unwrap();
+        writer.write_all(b"5\n6\n").unwrap();
+        drop(writer);
+        let mut rows = Vec::new();
+        while !source.has_ended() {
+            rows.extend(epochs(&mut *source).concat());
+            source.wait(Duration::from_millis(10)).unwrap();
+        }
+        assert_eq!(rows, [5, 6]);
+    }
+
+    #[test]
+    fn standard_input_is_read_by_one_table() {
+        assert_eq!(PipeInput::of("-"), Some(PipeInput::Standard));
+        STANDARD_INPUT_IS_TAKEN.store(true, Ordering::Relaxed);
+        let error = PipeSource::open(PipeInput::Standard, &decoding("PERMISSIVE"), true).unwrap_err();
+        assert!(error.is_invalid_job(), "{error}");
+    }
+}

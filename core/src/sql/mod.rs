@@ -35,7 +35,7 @@ use alloc::{string::String, vec::Vec};
 use sqlparser::{parser::Parser, tokenizer::TokenWithSpan};
 
 pub use diagnostic::render;
-pub use query::{Query, plan_query};
+pub use query::{Query, parse_expressions, plan_query};
 pub use statement::{Statement, StatementKind};
 
 use crate::error::Result;

@@ -16,12 +16,12 @@ use super::{
     depth,
     dialect::{Found, Spark},
     expr::{Exprs, ident, name_part},
-    parser,
+    lexer, parser, source,
     syntax::{self, advised, place, too_deep, unexpected},
 };
 use crate::{
     error::{Error, Result, Span},
-    expr::{Expr, SortKey},
+    expr::{Expr, Settings, SortKey},
     limits::{QUERY_DEPTH_MAX, RELATIONS_MAX},
     plan::{Catalog, PlanBuilder},
     schema::same_name,
@@ -94,6 +94,55 @@ pub fn plan_query(query: &Query, catalog: &dyn Catalog) -> Result<PlanBuilder> {
     let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings() };
     let planner = Planner { clauses: &query.clauses, exprs, catalog, relations: Cell::new(0), depth: Cell::new(0) };
     planner.query(&query.ast, None)
+}
+
+/// Reads expressions as a select list has them: `a + 1 AS b, count(*)`.
+///
+/// ```
+/// use firesteel_core::{expr::Settings, sql::parse_expressions};
+///
+/// let exprs = parse_expressions("v * 2 AS twice, upper(name)", &Settings::default())?;
+/// assert_eq!(exprs.len(), 2);
+/// assert_eq!(exprs[0].output_name(), "twice");
+/// assert!(parse_expressions("v FROM t", &Settings::default()).is_err());
+/// # Ok::<(), firesteel_core::Error>(())
+/// ```
+pub fn parse_expressions(text: &str, settings: &Settings) -> Result<Vec<Expr>> {
+    let wrong = || Error::invalid(format!("`{text}` is not a list of expressions")).class("PARSE_SYNTAX_ERROR");
+    let sources = source::split(&format!("SELECT {text}"), &|_| None)?;
+    let [source] = sources.as_slice() else { return Err(wrong()) };
+    let Query { ast, clauses, found } = query(&lexer::tokens(source)?)?;
+    let catalog = NoTables(settings);
+    let exprs = Exprs { found: &found, calls: &clauses.calls, settings };
+    let planner = Planner { clauses: &clauses, exprs, catalog: &catalog, relations: Cell::new(0), depth: Cell::new(0) };
+    match &*ast.body {
+        SetExpr::Select(select) if is_bare(&ast, select) => planner.expressions(select),
+        _ => Err(wrong()),
+    }
+}
+
+/// Only a select list, nothing after it.
+fn is_bare(query: &ast::Query, select: &ast::Select) -> bool {
+    let grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let tail = query.order_by.is_some() || query.limit_clause.is_some() || select.distinct.is_some();
+    !(tail || grouped || !select.from.is_empty() || select.selection.is_some() || select.having.is_some())
+}
+
+/// The catalog of expressions that stand alone.
+struct NoTables<'a>(&'a Settings);
+
+impl Catalog for NoTables<'_> {
+    fn relation(&self, name: &[String], _: bool, _: &[(String, String)]) -> Result<PlanBuilder> {
+        Err(Error::invalid(format!("`{}`: an expression reads no tables", name.join("."))))
+    }
+
+    fn relation_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn settings(&self) -> &Settings {
+        self.0
+    }
 }
 
 /// Translates the tree of one query.

@@ -138,6 +138,22 @@ impl Planner<'_> {
         }
     }
 
+    /// The items of a SELECT without FROM as plain expressions: generators stay calls, which the plan takes apart.
+    pub(super) fn expressions(&self, select: &ast::Select) -> Result<Vec<Expr>> {
+        refuse_parts(select)?;
+        let plain = |item: &SelectItem| match self.item(item)? {
+            Item::Expr(expr) => Ok(expr),
+            Item::Generator(expr, names) => Ok(match names.as_slice() {
+                [name] => expr.alias(name.clone()),
+                _ => expr,
+            }),
+            Item::StarExcept(_, _, span) => {
+                Err(Error::unsupported("UNSUPPORTED_FEATURE", "EXCEPT cannot stand here").at(span))
+            }
+        };
+        select.projection.iter().map(plain).collect()
+    }
+
     fn group_by(&self, group_by: &GroupByExpr) -> Result<Option<GroupBy>> {
         let (exprs, modifiers) = match group_by {
             GroupByExpr::All(modifiers) => (None, modifiers),

@@ -44,6 +44,9 @@ pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;
 /// Groups that one stateful operator may hold unless the job says otherwise; ids are 32 bits.
 pub const GROUPS_MAX: usize = 1 << 28;
 
+/// Most threads of one query: beyond the cores of any gateway they only wait for each other.
+pub const WORKERS_MAX: usize = 256;
+
 /// Fewest blocks a lane may have: one being filled, one being read, and two between them, so that a reader that was
 /// overrun can go on some way ahead of the producer.
 pub const RING_SLOTS_MIN: usize = 4;

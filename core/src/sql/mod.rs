@@ -49,7 +49,7 @@ use crate::error::Result;
 /// let statements = parse(job, &|name| (name == "DIR").then(|| "/data".into()))?;
 /// let StatementKind::CreateTable { options, .. } = &statements[0].kind else { unreachable!() };
 /// assert_eq!(options[0], ("path".into(), "/data/t".into()));
-/// assert_eq!(statements[1].span.column, 66);
+/// assert_eq!(statements[1].span.column, 62);
 /// # Ok::<(), firesteel_core::Error>(())
 /// ```
 pub fn parse(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Statement>> {

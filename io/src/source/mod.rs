@@ -25,7 +25,7 @@ pub use file_reader::{Decoding, FileReader};
 pub use memory::{MemorySource, MemoryTable, MemoryTables};
 pub use pipe::{PipeInput, PipeSource};
 pub use rate::{RateMicroBatchSource, RateSource};
-pub use registry::{Provider, SourceContext, open, providers, schema_of};
+pub use registry::{Provider, SourceContext, find, is_bounded, open, providers, schema_of, warnings};
 
 use std::{fmt, path::PathBuf, time::Duration};
 

@@ -13,7 +13,6 @@ use firesteel_core::{
     schema::{Schema, same_name},
 };
 
-use super::memory;
 use crate::source;
 
 /// Which tables a query reads as streams although they end.
@@ -104,10 +103,7 @@ impl<'a> QueryCatalog<'a> {
     fn table(&self, table: &Arc<Table>, stream: bool, options: &[(String, String)]) -> Result<PlanBuilder> {
         let table = with_options(table, options);
         let table = with_schema(table)?;
-        let is_stream = stream || self.is_wanted_as_stream(&table.name) || !is_bounded(&table);
-        if is_stream && memory::is_memory(&table) {
-            return Err(Error::invalid(format!("`{}` is in memory: it cannot be read as a stream", table.name)));
-        }
+        let is_stream = stream || self.is_wanted_as_stream(&table.name) || !source::is_bounded(&table);
         Ok(PlanBuilder::scan(table, is_stream, self.settings.clone()))
     }
 
@@ -185,9 +181,4 @@ pub(crate) fn with_schema(table: Arc<Table>) -> Result<Arc<Table>> {
         )));
     };
     Ok(Arc::new(Table { schema, ..Table::clone(&table) }))
-}
-
-/// Whether reading a table comes to an end by itself.
-pub(crate) fn is_bounded(table: &Table) -> bool {
-    memory::is_memory(table) || source::is_bounded(table)
 }

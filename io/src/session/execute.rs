@@ -2,11 +2,11 @@
 
 use firesteel_core::{
     Result,
-    exec::{Driver, DriverOptions},
+    exec::{Driver, DriverOptions, ScanPort},
     plan::{LogicalPlan, OutputMode, check, rewrite},
 };
 
-use super::{Session, catalog::is_bounded, memory};
+use super::Session;
 use crate::{
     engine::{Execution, Input, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
@@ -63,17 +63,12 @@ impl Session {
 
     fn inputs(&self, driver: &Driver) -> Result<Vec<Input>> {
         let conf = self.conf();
-        let context = SourceContext { block_rows: conf.block_rows };
+        let context = SourceContext { block_rows: conf.block_rows, memory: self.shared.memory.tables.clone() };
         let mut inputs = Vec::new();
-        for scan_port in driver.stages().into_iter().flat_map(|stage| stage.scans) {
-            let scan = &scan_port.scan;
-            let source = if memory::is_memory(&scan.table) {
-                self.shared.memory.open(&scan.table)?
-            } else {
-                self.warn(source::warnings(&scan.table));
-                source::open(scan, &conf.settings, &context)?
-            };
-            inputs.push(Input { port: scan_port.port, is_stream: scan.is_stream, source });
+        for ScanPort { port, scan } in driver.stages().into_iter().flat_map(|stage| stage.scans) {
+            self.warn(source::warnings(&scan.table));
+            let source = source::open(&scan, &conf.settings, &context)?;
+            inputs.push(Input { port, is_stream: scan.is_stream, source });
         }
         Ok(inputs)
     }
@@ -90,7 +85,7 @@ impl Session {
 /// The trigger of a stream that nobody gave one: a stream of files alone ends when they are read.
 pub(crate) fn trigger_of(plan: &LogicalPlan, available_now: bool) -> Trigger {
     let mut streams = plan.scans().into_iter().filter(|scan| scan.is_stream);
-    if available_now || streams.all(|scan| is_bounded(&scan.table)) {
+    if available_now || streams.all(|scan| source::is_bounded(&scan.table)) {
         Trigger::AvailableNow
     } else {
         Trigger::AsFastAsPossible

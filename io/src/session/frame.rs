@@ -6,7 +6,7 @@ use firesteel_core::{
     Error, Result,
     block::{BlockRef, Value},
     expr::{Expr, ExprKind, Settings, SortKey, col, lit},
-    plan::{JoinKind, JoinOn, LogicalPlan, PlanBuilder, Select},
+    plan::{JoinKind, JoinOn, LogicalPlan, OutputMode, PlanBuilder, Select, Table},
     schema::{Schema, same_name},
     sql::parse_expressions,
     time::interval::parse_interval,
@@ -14,10 +14,11 @@ use firesteel_core::{
 
 use super::{
     DataStreamWriter, DataWriter, GroupedData, Row, Session,
-    memory::{BlockSink, MemoryTable},
+    memory::{BlockSink, Held},
     row::RowShape,
     show, statement,
 };
+use crate::sink::{self, Sink, SinkContext};
 
 /// Rows that a query will give: lazy, immutable, cheap to clone. Verbs give new frames and check what they are given;
 /// actions ([`DataFrame::collect`], [`DataFrame::count`], writers) run.
@@ -41,8 +42,8 @@ pub struct DataFrame {
     session: Session,
     plan: Arc<LogicalPlan>,
     settings: Arc<Settings>,
-    /// Tables in memory that the plan reads: they live as long as it.
-    _held: Vec<Arc<MemoryTable>>,
+    /// Rows without a name that the plan reads: they live as long as it.
+    _held: Vec<Arc<Held>>,
 }
 
 /// What names a column: a name (`"dev"`, `"e.ts"`, `"*"`) or an expression.
@@ -118,7 +119,7 @@ impl DataFrame {
     pub(crate) fn from_builder(session: Session, builder: PlanBuilder) -> Self {
         let settings = builder.settings().clone();
         let plan = Arc::new(builder.into_plan());
-        let _held = session.shared.memory.of(&plan);
+        let _held = session.shared.memory.held_by(&plan);
         Self { session, plan, settings, _held }
     }
 
@@ -128,10 +129,6 @@ impl DataFrame {
 
     pub(crate) fn session(&self) -> &Session {
         &self.session
-    }
-
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
     }
 
     /// The frame that a step of the plan gives.
@@ -357,6 +354,19 @@ impl DataFrame {
     /// Writes a stream, for as long as it runs.
     pub fn write_stream(&self) -> DataStreamWriter {
         DataStreamWriter::new(self.clone())
+    }
+}
+
+impl DataFrame {
+    /// Opens the sink of a table for these rows; `mode` matters for streams.
+    pub(crate) fn open_sink(&self, table: &Table, mode: OutputMode, overwrite: bool) -> Result<Box<dyn Sink>> {
+        let mut table = table.clone();
+        if overwrite {
+            table.options.push(("overwrite".into(), "true".into()));
+        }
+        let memory = self.session.shared.memory.tables.clone();
+        let context = SinkContext { mode: self.is_streaming().then_some(mode), memory };
+        sink::open(&table, self.schema(), &self.settings, &context)
     }
 }
 

@@ -17,10 +17,10 @@ use super::{
     DataFrame, DataReader, DataStreamReader, IntoSchema, StreamingQueryManager, Streams,
     catalog::{QueryCatalog, Relation, Relations},
     conf::Conf,
-    memory::{MemoryTable, MemoryTables},
+    memory::{self, Held, Memory},
     statement::Action,
 };
-use crate::engine::QueryListener;
+use crate::{engine::QueryListener, source::MemoryTable};
 
 /// Where tables are known by name, and queries are made and run.
 ///
@@ -39,7 +39,7 @@ pub struct Session {
 
 pub(super) struct Shared {
     state: Mutex<State>,
-    pub(super) memory: Arc<MemoryTables>,
+    pub(super) memory: Arc<Memory>,
     pub(super) streams: StreamingQueryManager,
 }
 
@@ -47,8 +47,8 @@ pub(super) struct Shared {
 struct State {
     conf: Conf,
     relations: Arc<Relations>,
-    /// Tables of memory sinks, which nobody else holds.
-    kept: Vec<Arc<MemoryTable>>,
+    /// Rows that views read.
+    kept: Vec<Arc<Held>>,
     warnings: Vec<String>,
 }
 
@@ -174,8 +174,7 @@ impl Session {
                 block.push_row(&row);
             }
         }
-        blocks.retain(|block| !block.is_empty());
-        Ok(self.memory_frame(schema, blocks.into_iter().map(Arc::new).collect()))
+        Ok(self.memory_frame(schema, blocks))
     }
 
     /// The streams that run in this session.
@@ -202,7 +201,7 @@ impl Session {
         Self::empty(self.state().clone(), self.shared.memory.clone())
     }
 
-    fn empty(state: State, memory: Arc<MemoryTables>) -> Self {
+    fn empty(state: State, memory: Arc<Memory>) -> Self {
         let shared = Shared { state: Mutex::new(state), memory, streams: StreamingQueryManager::default() };
         Self { shared: Arc::new(shared) }
     }
@@ -233,25 +232,34 @@ impl Session {
         DataFrame::from_builder(self.clone(), PlanBuilder::scan(Arc::new(table), is_stream, settings))
     }
 
-    pub(crate) fn memory_frame(&self, schema: Schema, blocks: Vec<Arc<Block>>) -> DataFrame {
-        let table = self.shared.memory.create(schema, blocks);
-        self.scan(table.as_table("memory"), false)
+    pub(crate) fn memory_frame(&self, schema: Schema, blocks: Vec<Block>) -> DataFrame {
+        let (table, _held) = self.shared.memory.hold(schema, blocks);
+        self.scan(table, false)
     }
 
-    /// A table that a memory sink fills, under a name.
-    pub(crate) fn create_memory_table(&self, name: &str, schema: Schema) -> Arc<MemoryTable> {
-        let table = self.shared.memory.create(schema, Vec::new());
-        let mut state = self.state();
-        let relation = Relation::Table(Arc::new(table.as_table(name)));
-        Arc::make_mut(&mut state.relations).insert(&[name.into()], relation);
-        state.kept.push(table.clone());
-        table
+    /// A new table in memory under a name, which programs fill and queries read, also as a stream (Spark's MemoryStream).
+    ///
+    /// ```
+    /// # use firesteel_io::session::Session;
+    /// let session = Session::new()?;
+    /// let readings = session.create_memory_table("readings", "sensor INT, value DOUBLE")?;
+    /// readings.add_rows(&[vec![1.into(), 20.5.into()], vec![2.into(), 21.5.into()]]);
+    /// assert_eq!(session.sql("SELECT max(value) AS high FROM readings")?.first()?.unwrap().get::<f64>("high")?, 21.5);
+    /// # Ok::<(), firesteel_core::Error>(())
+    /// ```
+    pub fn create_memory_table(&self, name: &str, schema: impl IntoSchema) -> Result<MemoryTable> {
+        let schema = schema.into_schema()?;
+        let rows = MemoryTable::new(schema.clone());
+        self.shared.memory.tables.insert(name, rows.clone());
+        let table = Table { name: name.into(), provider: memory::PROVIDER.into(), options: Vec::new(), schema };
+        self.with_relations(|relations| relations.insert(&[name.into()], Relation::Table(Arc::new(table))));
+        Ok(rows)
     }
 
-    /// Keeps the memory tables that a view reads.
+    /// Keeps the unnamed rows that a view reads.
     pub(crate) fn keep(&self, frame: &DataFrame) {
-        let tables = self.shared.memory.of(frame.plan());
-        self.state().kept.extend(tables);
+        let held = self.shared.memory.held_by(frame.plan());
+        self.state().kept.extend(held);
     }
 
     fn empty_frame(&self) -> DataFrame {

@@ -41,11 +41,9 @@ pub(crate) struct Insert {
 }
 
 impl Insert {
-    /// The table's sink, opened.
+    /// The table's sink, opened; `mode` matters for streams.
     pub(crate) fn sink(&self, mode: OutputMode) -> Result<Box<dyn Sink>> {
-        let conf = self.frame.session().conf();
-        let mode = if self.frame.is_streaming() { Some(mode) } else { None };
-        open_sink(&self.table, self.frame.schema(), mode, self.overwrite, &conf.settings)
+        self.frame.open_sink(&self.table, mode, self.overwrite)
     }
 
     /// Runs a batch to its end; starts a stream.
@@ -58,23 +56,6 @@ impl Insert {
         let options = QueryOptions { trigger: trigger_of(plan, false), ..QueryOptions::default() };
         session.start_stream(plan, mode, sink, options).map(Some)
     }
-}
-
-/// Opens the sink of a table; `mode` is none for a batch.
-pub(crate) fn open_sink(
-    table: &Table,
-    schema: &Schema,
-    mode: Option<OutputMode>,
-    overwrite: bool,
-    settings: &firesteel_core::expr::Settings,
-) -> Result<Box<dyn Sink>> {
-    let mode = match mode {
-        _ if overwrite => OutputMode::Complete,
-        Some(mode) => mode,
-        None => OutputMode::Append,
-    };
-    let _ = (mode, settings, schema);
-    Err(Error::unsupported("DATA_SOURCE_NOT_FOUND", format!("table {} cannot be written", table.name)))
 }
 
 impl Session {
@@ -196,7 +177,9 @@ impl Session {
             }
             Some(_) => {}
         }
-        self.with_relations(|relations| relations.remove(name));
+        if let Some(Relation::Table(table)) = self.with_relations(|relations| relations.remove(name)) {
+            self.shared.memory.tables.remove(&table.name);
+        }
         Ok(())
     }
 
@@ -243,7 +226,7 @@ pub(crate) fn explain_plan(plan: &LogicalPlan) -> String {
 }
 
 /// Columns of a table are not qualified and carry no watermark.
-fn plain(schema: &Schema) -> Schema {
+pub(crate) fn plain(schema: &Schema) -> Schema {
     let fields = schema.fields().iter().map(|f| Field::new(f.name.clone(), f.data_type.clone()).nullable(f.nullable));
     Schema::new(fields.collect::<Vec<_>>())
 }

@@ -1,23 +1,16 @@
 //! Writers: from a frame to where its rows go.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path};
 
 use firesteel_core::{
     Error, Result,
-    block::Block,
     plan::{OutputMode, Table},
 };
 
-use super::{
-    DataFrame,
-    memory::{GatherSink, memory_sink},
-    reader::text_of,
-    state::needs_stream,
-    statement::open_sink,
-};
+use super::{DataFrame, reader::text_of, state::needs_stream, statement::plain};
 use crate::{
     engine::{QueryOptions, StreamingQuery, Trigger},
-    sink::Sink,
+    sink::{ForeachBatchSink, MemorySink, Sink},
 };
 
 /// What becomes of what is there already.
@@ -82,7 +75,7 @@ impl DataWriter {
     pub fn run(self) -> Result<()> {
         let overwrite = self.mode == SaveMode::Overwrite;
         let table = sink_table(self.provider, self.options)?;
-        let sink = open_sink(&table, self.frame.schema(), None, overwrite, self.frame.settings())?;
+        let sink = self.frame.open_sink(&table, OutputMode::Append, overwrite)?;
         run_batch(&self.frame, sink)
     }
 
@@ -192,20 +185,29 @@ impl DataStreamWriter {
     }
 
     fn open_sink(&mut self) -> Result<Box<dyn Sink>> {
-        let (session, schema) = (self.frame.session().clone(), self.frame.schema().clone());
-        if let Some(mut f) = self.each_batch.take() {
-            let columns = schema.clone();
-            let take = move |blocks: Vec<Arc<Block>>, epoch| f(session.memory_frame(columns.clone(), blocks), epoch);
-            return Ok(Box::new(GatherSink::new("ForeachBatchSink", schema, take)));
+        if let Some(f) = self.each_batch.take() {
+            return Ok(self.foreach_batch_sink(f));
         }
         if self.provider.as_deref() == Some("memory") {
-            let name = self.name.as_deref().ok_or_else(|| {
-                Error::invalid("a memory sink needs a name").hint("call query_name(...): the table will have that name")
-            })?;
-            return Ok(memory_sink(session.create_memory_table(name, schema), self.mode));
+            return self.memory_sink();
         }
         let table = sink_table(self.provider.take(), std::mem::take(&mut self.options))?;
-        open_sink(&table, &schema, Some(self.mode), false, self.frame.settings())
+        self.frame.open_sink(&table, self.mode, false)
+    }
+
+    fn foreach_batch_sink(&self, mut f: EachBatch) -> Box<dyn Sink> {
+        let (session, schema) = (self.frame.session().clone(), self.frame.schema().clone());
+        let columns = schema.clone();
+        let take = move |blocks, epoch| f(session.memory_frame(columns.clone(), blocks), epoch);
+        Box::new(ForeachBatchSink::new(schema, Box::new(take)))
+    }
+
+    fn memory_sink(&self) -> Result<Box<dyn Sink>> {
+        let name = self.name.as_deref().ok_or_else(|| {
+            Error::invalid("a memory sink needs a name").hint("call query_name(...): the table will have that name")
+        })?;
+        let table = self.frame.session().create_memory_table(name, plain(self.frame.schema()))?;
+        Ok(Box::new(MemorySink::new(table, Some(self.mode))))
     }
 }
 

@@ -33,7 +33,7 @@ pub use inspect::{Checked, LaneInfo, LaneState, Problem, ReaderInfo, StreamInfo,
 pub use lane_reader::{LaneReader, LaneStatus};
 pub use options::{CAPACITY_DEFAULT, RingOptions};
 pub use producer::Producer;
-pub use reader::{Reader, ReaderOptions, Start};
+pub use reader::{Reader, ReaderOptions, ReadyRows, Start};
 
 use std::{fmt::Display, io, path::Path};
 

@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
-    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast, fold, function,
+    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast, fold, function, lit,
     operator::{self, Site, access, logic},
     suggest,
 };
@@ -189,6 +189,9 @@ impl Binder<'_> {
                 format!("{known}() is no aggregate: DISTINCT, FILTER, IGNORE NULLS and WITHIN GROUP are for those");
             return Err(Error::unsupported("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", text));
         }
+        if known == "struct" {
+            return self.function(&named_struct(args).at(expr.span));
+        }
         let args = args.iter().map(|arg| self.bind(arg)).collect::<Result<_>>()?;
         let call = function::Call { name: known, args, settings: self.settings, span: expr.span };
         (entry.bind)(call).map(fold::constant)
@@ -239,6 +242,17 @@ impl Binder<'_> {
         let both = logic::combine(above, BinaryOp::And, below, site)?;
         if negated { logic::not(both, site) } else { Ok(both) }
     }
+}
+
+/// `struct(a, x + 1, y AS b)` has the fields `a`, `col2` and `b`.
+fn named_struct(args: &[Expr]) -> Expr {
+    let name = |(i, arg): (usize, &Expr)| match &arg.kind {
+        ExprKind::Column(parts) => parts.last().cloned().unwrap_or_default(),
+        ExprKind::Field(_, name) | ExprKind::Alias(_, name) => name.clone(),
+        _ => format!("col{}", i + 1),
+    };
+    let pairs = args.iter().enumerate().flat_map(|at| [lit(name(at).as_str()), at.1.clone()]);
+    Expr::function("named_struct", pairs.collect::<Vec<_>>())
 }
 
 /// A bound CASE: every result is cast to the type they have in common.

@@ -44,7 +44,7 @@ impl Exprs<'_> {
             E::CompoundFieldAccess { root, access_chain } => return self.access(root, access_chain),
             E::Value(value) => self.value(value)?,
             E::Nested(inner) => return Ok(self.expr(inner)?.at(span)),
-            E::Tuple(items) => return Ok(Expr::function("struct", self.exprs(items)?).at(span)),
+            E::Tuple(items) => return Ok(tuple(self.exprs(items)?).at(span)),
             E::UnaryOp { op, expr } => {
                 ExprKind::Unary(unary(op).ok_or_else(|| self.unsupported(e))?, self.boxed(expr)?)
             }
@@ -89,6 +89,7 @@ impl Exprs<'_> {
                 otherwise: else_result.as_deref().map(|x| self.boxed(x)).transpose()?,
             },
             E::Function(function) => return self.call(function, span),
+            E::Named { expr, name } => ExprKind::Alias(self.boxed(expr)?, ident(name)?),
             _ => return Err(self.unsupported(e)),
         };
         Ok(Expr::new(kind).at(span))
@@ -426,14 +427,25 @@ fn with_unit(name: String, mut arguments: Vec<Expr>) -> (String, Vec<Expr>) {
     };
     let [unit, _, _] = arguments.as_mut_slice() else { return (name, arguments) };
     let word = match &unit.kind {
-        ExprKind::Column(parts) if parts.len() == 1 => parts[0].to_uppercase(),
+        ExprKind::Column(parts) if parts.len() == 1 => parts[0].clone(),
         _ => return (name, arguments),
     };
-    if !UNITS.contains(&word.as_str()) {
+    if !UNITS.contains(&word.to_uppercase().as_str()) {
         return (name, arguments);
     }
     *unit = lit(word.as_str()).at(unit.span);
     (target.into(), arguments)
+}
+
+/// `(x, y)` is a struct; Spark names the fields that are not columns by their position at once.
+fn tuple(items: Vec<Expr>) -> Expr {
+    let name = |(i, item): (usize, &Expr)| match &item.kind {
+        ExprKind::Column(parts) => parts.last().cloned().unwrap_or_default(),
+        _ => format!("col{}", i + 1),
+    };
+    let names: Vec<String> = items.iter().enumerate().map(name).collect();
+    let pairs = names.into_iter().zip(items).flat_map(|(name, item)| [lit(name.as_str()), item]);
+    Expr::function("named_struct", pairs.collect::<Vec<_>>())
 }
 
 fn unary(op: &UnaryOperator) -> Option<UnaryOp> {

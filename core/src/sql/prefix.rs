@@ -91,11 +91,14 @@ fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
             p.skip();
             Ok(call(word, span, Vec::new()))
         }
+        "STRUCT" if called && separated_by(p, "AS") => structure(spark, p, word, span),
         "EXTRACT" if called && separated_by(p, "FROM") => extract(spark, p, word, span),
         "TRIM" if called && separated_by(p, "FROM") => trim(p, span),
-        "SUBSTRING" | "SUBSTR" if called && separated_by(p, "FROM") => arguments(p, word, span, &["FROM", "FOR"]),
+        "SUBSTRING" | "SUBSTR" if called && separated_by(p, "FROM") => {
+            arguments(p, &named("substring"), span, &["FROM", "FOR"])
+        }
         "OVERLAY" if called && separated_by(p, "PLACING") => arguments(p, word, span, &["PLACING", "FROM", "FOR"]),
-        "POSITION" if called && separated_by(p, "IN") => position(spark, p, word, span),
+        "POSITION" if called && separated_by(p, "IN") => position(spark, p, span),
         other if NO_OPERANDS.contains(&other) && !called && p.peek(1).token != Token::Period => {
             Err(spark.fail(unexpected(p.peek(0), "an expression")))
         }
@@ -251,34 +254,60 @@ fn extract(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
     Ok(call(word, span, vec![value(ast::Value::SingleQuotedString(name), field.span), source]))
 }
 
-/// `TRIM(BOTH x FROM s)`: a function of its own for each side.
+/// `STRUCT(x AS a, y)`: fields may be named.
+fn structure(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
+    p.skip();
+    p.skip();
+    let mut fields = Vec::new();
+    loop {
+        let expr = p.parse_expr()?;
+        let field = match p.eat_word("AS") {
+            true => Expr::Named { expr: Box::new(expr), name: p.parse_identifier()? },
+            false => expr,
+        };
+        fields.push(field);
+        if !p.consume_token(&Token::Comma) {
+            break;
+        }
+    }
+    if p.peek(0).token != Token::RParen {
+        return Err(spark.fail(unexpected(p.peek(0), "`,` or `)`")));
+    }
+    p.skip();
+    Ok(call(word, span, fields))
+}
+
+/// A function that the text has no word for.
+fn named(name: &str) -> Word {
+    Word { value: name.into(), quote_style: None, keyword: Keyword::NoKeyword }
+}
+
+/// `TRIM(BOTH x FROM s)`: a function of its own for each side; the characters come first.
 fn trim(p: &mut Parser, span: Span) -> Result<Expr> {
     p.skip();
     p.skip();
-    let sides = [("BOTH", "btrim"), ("LEADING", "ltrim"), ("TRAILING", "rtrim")];
-    let (side, name) = sides.into_iter().find(|(side, _)| p.eat_word(side)).unwrap_or(sides[0]);
+    let sides = [("BOTH", "trim"), ("LEADING", "ltrim"), ("TRAILING", "rtrim")];
+    let (_, name) = sides.into_iter().find(|(side, _)| p.eat_word(side)).unwrap_or(sides[0]);
     let characters = if p.is_word(0, "FROM") { None } else { Some(p.parse_expr()?) };
     p.expect_keyword_is(Keyword::FROM)?;
     let source = p.parse_expr()?;
     p.expect_token(&Token::RParen)?;
     let arguments = match characters {
         None => vec![source],
-        // btrim takes the string first, the other two last.
-        Some(characters) if side == "BOTH" => vec![source, characters],
         Some(characters) => vec![characters, source],
     };
-    Ok(call(&Word { value: name.into(), quote_style: None, keyword: Keyword::NoKeyword }, span, arguments))
+    Ok(call(&named(name), span, arguments))
 }
 
 /// `POSITION(x IN s)`: x ends before IN, which otherwise is an operator.
-fn position(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
+fn position(spark: &Spark, p: &mut Parser, span: Span) -> Result<Expr> {
     p.skip();
     p.skip();
     let part = p.parse_subexpr(spark.prec_value(Precedence::Between))?;
     p.expect_keyword_is(Keyword::IN)?;
     let whole = p.parse_expr()?;
     p.expect_token(&Token::RParen)?;
-    Ok(call(word, span, vec![part, whole]))
+    Ok(call(&named("locate"), span, vec![part, whole]))
 }
 
 /// `SUBSTRING(x FROM a FOR b)`: arguments with words for commas; the last ones may be left out.

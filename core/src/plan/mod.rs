@@ -12,7 +12,6 @@ mod catalog;
 mod check;
 mod explain;
 mod grouped;
-mod insert;
 mod rewrite;
 mod select;
 mod windows;

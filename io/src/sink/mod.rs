@@ -3,12 +3,10 @@
 mod file;
 mod memory;
 pub mod registry;
-mod ring;
 
 pub use file::FileSink;
 pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
-pub use registry::{SinkContext, open, writable};
-pub use ring::RingSink;
+pub use registry::{SinkContext, open};
 
 use std::fmt;
 

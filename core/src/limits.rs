@@ -16,16 +16,12 @@ pub const COLUMN_ALIGN: usize = 64;
 /// Depth of nested expressions and subqueries: recursion over them must fit a 2 MiB thread stack.
 pub const EXPRESSION_DEPTH_MAX: usize = 200;
 
-/// Levels that parentheses, CASE and operators of one statement may be nested, a query in parentheses counting ten:
-/// reading them recurses, and that must fit a 2 MiB stack too. Frames of an unoptimised build are much larger.
-pub const NESTING_MAX: usize = if cfg!(debug_assertions) { EXPRESSION_DEPTH_MAX / 2 } else { EXPRESSION_DEPTH_MAX };
-
 /// Longest job text, in bytes, variables put in: every character of it is kept with its place while it is read.
 pub const JOB_TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// Depth of queries in queries, those of views and WITH included: each is a few levels of the plan, and whoever walks
-/// a plan recurses; see `NESTING_MAX` on unoptimised builds.
-pub const QUERY_DEPTH_MAX: usize = if cfg!(debug_assertions) { 20 } else { 64 };
+/// a plan recurses.
+pub const QUERY_DEPTH_MAX: usize = 64;
 
 /// Relations of one query, those of views and WITH counted each time they are used: a few names that use the one
 /// before twice each would otherwise make a plan of any size.
@@ -47,6 +43,9 @@ pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;
 
 /// Groups that one stateful operator may hold unless the job says otherwise; ids are 32 bits.
 pub const GROUPS_MAX: usize = 1 << 28;
+
+/// Most threads of one query: beyond the cores of any gateway they only wait for each other.
+pub const WORKERS_MAX: usize = 256;
 
 /// Fewest blocks a lane may have: one being filled, one being read, and two between them, so that a reader that was
 /// overrun can go on some way ahead of the producer.

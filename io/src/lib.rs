@@ -4,6 +4,7 @@
 pub mod engine;
 pub mod format;
 pub mod ring;
+pub mod session;
 pub mod sink;
 pub mod source;
 pub mod sys;

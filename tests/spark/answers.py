@@ -10,7 +10,7 @@ import json, os, sys, tempfile, time
 os.environ["TZ"] = "UTC"
 time.tzset()
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from golden import SPARK_ERRORS, render, spark_session  # noqa: E402
+from golden import SPARK_ERRORS, Broken, render, spark_session  # noqa: E402
 
 DEFAULTS = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 
@@ -21,6 +21,8 @@ def ask(spark, expression):
         frame = spark.sql("SELECT " + expression)
         field = frame.schema.fields[0]
         value = json.dumps(render(frame.collect()[0][0], field.dataType), ensure_ascii=False)
+    except Broken:
+        return "ERROR cast it to a string"
     except SPARK_ERRORS as error:
         condition = error.getCondition() if hasattr(error, "getCondition") else None
         return "ERROR %s" % condition

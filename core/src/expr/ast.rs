@@ -153,6 +153,18 @@ pub struct SortKey {
     pub nulls_first: Option<bool>,
 }
 
+impl SortKey {
+    /// Puts NULLs first.
+    pub fn nulls_first(self) -> Self {
+        Self { nulls_first: Some(true), ..self }
+    }
+
+    /// Puts NULLs last.
+    pub fn nulls_last(self) -> Self {
+        Self { nulls_first: Some(false), ..self }
+    }
+}
+
 impl Expr {
     /// An expression that stands nowhere in a text.
     pub fn new(kind: ExprKind) -> Self {
@@ -199,6 +211,16 @@ impl Expr {
     pub fn cast(self, data_type: DataType) -> Self {
         let span = self.span;
         Self::new(ExprKind::Cast { expr: Box::new(self), data_type, is_try: false }).at(span)
+    }
+
+    /// Sorts by this, lowest first.
+    pub fn asc(self) -> SortKey {
+        SortKey { expr: self, descending: false, nulls_first: None }
+    }
+
+    /// Sorts by this, highest first.
+    pub fn desc(self) -> SortKey {
+        SortKey { expr: self, descending: true, nulls_first: None }
     }
 
     /// The direct operands, in the order they are written.

@@ -6,14 +6,14 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
-    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast, fold, function,
+    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast, fold, function, lit,
     operator::{self, Site, access, logic},
     suggest,
 };
 use crate::{
     block::Value,
     error::{Error, Result, Span},
-    expr::{BinaryOp, EvalMode},
+    expr::{BinaryOp, EvalMode, UnaryOp},
     limits::EXPRESSION_DEPTH_MAX,
     schema::{DataType, Schema, same_name},
 };
@@ -148,7 +148,10 @@ impl Binder<'_> {
                 Err(Error::unsupported("INVALID_USAGE_OF_STAR_OR_REGEX", "`*` cannot stand in an expression"))
             }
             ExprKind::Function { .. } => self.function(expr),
-            ExprKind::Unary(op, operand) => operator::unary(*op, self.bind(operand)?, site),
+            ExprKind::Unary(op, operand) => match least_integer(*op, operand) {
+                Some(literal) => Ok(literal),
+                None => operator::unary(*op, self.bind(operand)?, site),
+            },
             ExprKind::Binary(left, op, right) => operator::binary(self.bind(left)?, *op, self.bind(right)?, site),
             ExprKind::Cast { expr, data_type, is_try } => {
                 let mode = if *is_try { EvalMode::Try } else { self.settings.mode() };
@@ -185,6 +188,9 @@ impl Binder<'_> {
             let text =
                 format!("{known}() is no aggregate: DISTINCT, FILTER, IGNORE NULLS and WITHIN GROUP are for those");
             return Err(Error::unsupported("INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX", text));
+        }
+        if known == "struct" {
+            return self.function(&named_struct(args).at(expr.span));
         }
         let args = args.iter().map(|arg| self.bind(arg)).collect::<Result<_>>()?;
         let call = function::Call { name: known, args, settings: self.settings, span: expr.span };
@@ -238,6 +244,17 @@ impl Binder<'_> {
     }
 }
 
+/// `struct(a, x + 1, y AS b)` has the fields `a`, `col2` and `b`.
+fn named_struct(args: &[Expr]) -> Expr {
+    let name = |(i, arg): (usize, &Expr)| match &arg.kind {
+        ExprKind::Column(parts) => parts.last().cloned().unwrap_or_default(),
+        ExprKind::Field(_, name) | ExprKind::Alias(_, name) => name.clone(),
+        _ => format!("col{}", i + 1),
+    };
+    let pairs = args.iter().enumerate().flat_map(|at| [lit(name(at).as_str()), at.1.clone()]);
+    Expr::function("named_struct", pairs.collect::<Vec<_>>())
+}
+
 /// A bound CASE: every result is cast to the type they have in common.
 pub(crate) fn choose(branches: Vec<(BoundExpr, BoundExpr)>, otherwise: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
     let results = || branches.iter().map(|(_, then)| then).chain([&otherwise]);
@@ -252,6 +269,20 @@ pub(crate) fn choose(branches: Vec<(BoundExpr, BoundExpr)>, otherwise: BoundExpr
     let otherwise = Box::new(cast(otherwise));
     let kind = BoundKind::Case { branches, otherwise };
     Ok(fold::constant(BoundExpr { data_type: common, nullable, kind }))
+}
+
+/// `-2147483648` and `-9223372036854775808` are an INT and a BIGINT, though their digits alone are neither.
+fn least_integer(op: UnaryOp, operand: &Expr) -> Option<BoundExpr> {
+    match (op, &operand.kind) {
+        (UnaryOp::Negate, ExprKind::Literal { value: Value::Int64(2_147_483_648), data_type: DataType::Int64 }) => {
+            Some(BoundExpr::literal(i32::MIN.into(), DataType::Int32))
+        }
+        (
+            UnaryOp::Negate,
+            ExprKind::Literal { value: Value::Decimal(9_223_372_036_854_775_808), data_type: DataType::Decimal(_, 0) },
+        ) => Some(BoundExpr::literal(i64::MIN.into(), DataType::Int64)),
+        _ => None,
+    }
 }
 
 /// WHEN takes booleans as they are; Spark casts nothing here but NULL.

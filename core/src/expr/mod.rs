@@ -6,9 +6,10 @@
 //!   (SQL and API build it)                          casts made explicit              scratch columns: evaluates
 //!                                                   (plans hold it)                  a block at a time
 //! ```
-//! `ast` is what users write; `bind` resolves it and applies Spark's type coercion; `bound` is what plans hold,
-//! compare and rewrite; `eval` runs it; `function/` has one file a family of scalar functions, each function an
-//! entry in a table. `apply` has the loops that functions share.
+//! `ast` is what users write and `name` what a column of it is called; `bind` resolves it by Spark's rules; `bound` is
+//! what plans hold, compare and rewrite; `fold` computes what is constant; `eval` runs the rest, `lazy` those forms
+//! that ask their operands only for some rows. `operator/`, `cast/` and `function/` have one file a family, each with
+//! its coercion and its kernels; `kernel` and `apply` are the loops they share, `decimal` and `wide` exact arithmetic.
 
 mod apply;
 mod ast;

@@ -76,6 +76,8 @@ impl Namer<'_> {
             }
             ExprKind::Unary(op, operand) => self.unary(*op, operand),
             ExprKind::Binary(left, op, right) => self.binary(left, *op, right),
+            // Spark loses the cast of a nested type from its name.
+            ExprKind::Cast { expr, data_type: DataType::Array(_) | DataType::Struct(_), .. } => self.sql(expr),
             ExprKind::Cast { expr, data_type, is_try } => {
                 format!("{}CAST({} AS {data_type})", if *is_try { "TRY_" } else { "" }, self.sql(expr))
             }
@@ -109,7 +111,7 @@ impl Namer<'_> {
         let text = self.sql(operand);
         match op {
             // Spark reads `-1` as one literal.
-            UnaryOp::Negate if is_number(operand) => format!("-{text}"),
+            UnaryOp::Negate if is_number(operand) && !text.starts_with('-') => format!("-{text}"),
             UnaryOp::Negate => format!("(- {text})"),
             UnaryOp::Plus => format!("(+ {text})"),
             UnaryOp::Not => format!("(NOT {text})"),

@@ -12,6 +12,7 @@ mod catalog;
 mod check;
 mod explain;
 mod grouped;
+mod insert;
 mod rewrite;
 mod select;
 mod windows;

@@ -2,14 +2,13 @@
 //! and types are the plan's. What can be wrong with a text as such is found here, with its place and a hint.
 //!
 //! ```text
-//!   text ──source──► characters of statements ──lexer──► tokens ──statement──► Statement
-//!                    (comments, variables)                 │
-//!                        of a query: depth, clauses, ◄─────┘
-//!                        sqlparser with our dialect ──► Query ──plan_query──► PlanBuilder
+//!   text ──source──► statements of characters ──lexer──► tokens ──statement──► Statement
+//!                    (comments, ${variables})               │
+//!                                    depth, clauses ◄───────┤ of a query
+//!                                    then sqlparser with our dialect ──► Query ──translate──► PlanBuilder
 //! ```
 //! Every place in an error is a place in the text as the user wrote it.
 
-mod call;
 mod clauses;
 mod cursor;
 mod depth;
@@ -19,7 +18,6 @@ mod expr;
 mod interval;
 mod lexer;
 mod literal;
-mod operator;
 mod options;
 mod prefix;
 mod query;
@@ -27,7 +25,6 @@ mod relation;
 mod select;
 mod source;
 mod statement;
-mod subquery;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -38,7 +35,7 @@ use alloc::{string::String, vec::Vec};
 use sqlparser::{parser::Parser, tokenizer::TokenWithSpan};
 
 pub use diagnostic::render;
-pub use query::{Query, plan_query};
+pub use query::{Query, parse_expressions, plan_query};
 pub use statement::{Statement, StatementKind};
 
 use crate::error::Result;
@@ -52,7 +49,7 @@ use crate::error::Result;
 /// let statements = parse(job, &|name| (name == "DIR").then(|| "/data".into()))?;
 /// let StatementKind::CreateTable { options, .. } = &statements[0].kind else { unreachable!() };
 /// assert_eq!(options[0], ("path".into(), "/data/t".into()));
-/// assert_eq!(statements[1].span.column, 66);
+/// assert_eq!(statements[1].span.column, 62);
 /// # Ok::<(), firesteel_core::Error>(())
 /// ```
 pub fn parse(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Statement>> {

@@ -16,12 +16,12 @@ use super::{
     depth,
     dialect::{Found, Spark},
     expr::{Exprs, ident, name_part},
-    parser,
+    lexer, parser, source,
     syntax::{self, advised, place, too_deep, unexpected},
 };
 use crate::{
     error::{Error, Result, Span},
-    expr::{Expr, SortKey, lit},
+    expr::{Expr, Settings, SortKey},
     limits::{QUERY_DEPTH_MAX, RELATIONS_MAX},
     plan::{Catalog, PlanBuilder},
     schema::same_name,
@@ -33,21 +33,6 @@ pub struct Query {
     ast: Box<ast::Query>,
     clauses: Clauses,
     found: Found,
-}
-
-#[cfg(test)]
-impl Query {
-    /// The first expression of the select list.
-    pub(super) fn first_item(&self, settings: &crate::expr::Settings) -> Result<Expr> {
-        let exprs = Exprs { found: &self.found, calls: &self.clauses.calls, settings, scalars: None };
-        match &*self.ast.body {
-            SetExpr::Select(select) => match &select.projection[0] {
-                ast::SelectItem::UnnamedExpr(e) | ast::SelectItem::ExprWithAlias { expr: e, .. } => exprs.expr(e),
-                other => Err(Error::internal(format!("{other} is no expression"))),
-            },
-            _ => Err(Error::internal("not a SELECT")),
-        }
-    }
 }
 
 /// How many of the queries in parentheses are read once more to find out which of them an error is in.
@@ -73,10 +58,7 @@ fn tree(spark: &Spark, cut: &Cut) -> Result<Box<ast::Query>> {
 fn whole_query(spark: &Spark, tokens: &[TokenWithSpan], end: &Token) -> Result<Box<ast::Query>> {
     spark.clear_error();
     let mut p = parser(spark, tokens.to_vec());
-    let ast = match p.parse_query() {
-        Ok(ast) => ast,
-        Err(e) => return Err(better(spark.error(), e, tokens, p.index())),
-    };
+    let ast = p.parse_query().map_err(|e| better(spark.error(), e, tokens))?;
     if p.peek(0).token == *end {
         return Ok(ast);
     }
@@ -92,8 +74,8 @@ fn innermost_error(spark: &Spark, cut: &Cut) -> Option<Error> {
 }
 
 /// Of our error and sqlparser's, the one further on; ours says more if they are about one place.
-fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan], index: usize) -> Error {
-    let theirs = syntax::from_parser(theirs, tokens, index);
+fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan]) -> Error {
+    let theirs = syntax::from_parser(theirs, tokens);
     let start = |e: &Error| e.span().map(|s| (s.line, s.column));
     match ours {
         Some(ours) if theirs.is_limit() || start(&ours) >= start(&theirs) => {
@@ -109,16 +91,58 @@ fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan], in
 
 /// Turns a query into a plan over what the catalog knows.
 pub fn plan_query(query: &Query, catalog: &dyn Catalog) -> Result<PlanBuilder> {
-    let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings(), scalars: None };
-    let planner = Planner {
-        clauses: &query.clauses,
-        exprs,
-        catalog,
-        relations: Cell::new(0),
-        depth: Cell::new(0),
-        hidden: Cell::new(0),
-    };
+    let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings() };
+    let planner = Planner { clauses: &query.clauses, exprs, catalog, relations: Cell::new(0), depth: Cell::new(0) };
     planner.query(&query.ast, None)
+}
+
+/// Reads expressions as a select list has them: `a + 1 AS b, count(*)`.
+///
+/// ```
+/// use firesteel_core::{expr::Settings, sql::parse_expressions};
+///
+/// let exprs = parse_expressions("v * 2 AS twice, upper(name)", &Settings::default())?;
+/// assert_eq!(exprs.len(), 2);
+/// assert_eq!(exprs[0].output_name(), "twice");
+/// assert!(parse_expressions("v FROM t", &Settings::default()).is_err());
+/// # Ok::<(), firesteel_core::Error>(())
+/// ```
+pub fn parse_expressions(text: &str, settings: &Settings) -> Result<Vec<Expr>> {
+    let wrong = || Error::invalid(format!("`{text}` is not a list of expressions")).class("PARSE_SYNTAX_ERROR");
+    let sources = source::split(&format!("SELECT {text}"), &|_| None)?;
+    let [source] = sources.as_slice() else { return Err(wrong()) };
+    let Query { ast, clauses, found } = query(&lexer::tokens(source)?)?;
+    let catalog = NoTables(settings);
+    let exprs = Exprs { found: &found, calls: &clauses.calls, settings };
+    let planner = Planner { clauses: &clauses, exprs, catalog: &catalog, relations: Cell::new(0), depth: Cell::new(0) };
+    match &*ast.body {
+        SetExpr::Select(select) if is_bare(&ast, select) => planner.expressions(select),
+        _ => Err(wrong()),
+    }
+}
+
+/// Only a select list, nothing after it.
+fn is_bare(query: &ast::Query, select: &ast::Select) -> bool {
+    let grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let tail = query.order_by.is_some() || query.limit_clause.is_some() || select.distinct.is_some();
+    !(tail || grouped || !select.from.is_empty() || select.selection.is_some() || select.having.is_some())
+}
+
+/// The catalog of expressions that stand alone.
+struct NoTables<'a>(&'a Settings);
+
+impl Catalog for NoTables<'_> {
+    fn relation(&self, name: &[String], _: bool, _: &[(String, String)]) -> Result<PlanBuilder> {
+        Err(Error::invalid(format!("`{}`: an expression reads no tables", name.join("."))))
+    }
+
+    fn relation_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn settings(&self) -> &Settings {
+        self.0
+    }
 }
 
 /// Translates the tree of one query.
@@ -128,8 +152,6 @@ pub(super) struct Planner<'a> {
     pub(super) catalog: &'a dyn Catalog,
     relations: Cell<usize>,
     depth: Cell<usize>,
-    /// How many hidden names there are.
-    pub(super) hidden: Cell<usize>,
 }
 
 /// The names that WITH gives, inner ones before outer ones. Each sees those before it.
@@ -154,19 +176,8 @@ impl<'a> Scope<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     pub(super) order_by: Vec<SortKey>,
-    /// ORDER BY ALL: descending or not, and where NULLs go.
-    all: Option<(bool, Option<bool>)>,
     pub(super) limit: Option<Expr>,
     pub(super) offset: Option<Expr>,
-}
-
-impl Tail {
-    /// What to sort the rows of a finished query by.
-    fn keys(&self, columns: usize) -> Vec<SortKey> {
-        let Some((descending, nulls_first)) = self.all else { return self.order_by.clone() };
-        let ordinal = |i: usize| lit(i as i32 + 1);
-        (0..columns).map(|i| SortKey { expr: ordinal(i), descending, nulls_first }).collect()
-    }
 }
 
 impl Planner<'_> {
@@ -181,12 +192,8 @@ impl Planner<'_> {
         let tail = self.tail(query)?;
         let scope = if ctes.is_empty() { scope } else { Some(&inner) };
         let plan = match &*query.body {
-            SetExpr::Select(select) if tail.all.is_none() => self.select(select, tail, scope)?,
-            body => {
-                let plan = self.set_expr(body, scope)?;
-                let keys = tail.keys(plan.schema().len());
-                plan.sort(keys)?.limit(tail.limit, tail.offset)?
-            }
+            SetExpr::Select(select) => self.select(select, tail, scope)?,
+            body => self.set_expr(body, scope)?.sort(tail.order_by)?.limit(tail.limit, tail.offset)?,
         };
         self.depth.set(self.depth.get() - 1);
         Ok(plan)
@@ -215,13 +222,15 @@ impl Planner<'_> {
                 .at(place(query.span()))
                 .hint("write LIMIT n"));
         }
-        let (order_by, all) = match query.order_by.as_ref().map(|o| &o.kind) {
-            None => (Vec::new(), None),
+        let order_by = match query.order_by.as_ref().map(|o| &o.kind) {
+            None => Vec::new(),
             Some(ast::OrderByKind::Expressions(keys)) => {
-                (keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?, None)
+                keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?
             }
-            Some(ast::OrderByKind::All(options)) => {
-                (Vec::new(), Some((options.sort == Some(ast::OrderBySort::Desc), options.nulls_first)))
+            Some(ast::OrderByKind::All(_)) => {
+                return Err(Error::unsupported("UNSUPPORTED_FEATURE", "ORDER BY ALL is not supported")
+                    .at(place(query.span()))
+                    .hint("name the columns: ORDER BY 1, 2"));
             }
         };
         let (limit, offset) = match &query.limit_clause {
@@ -232,7 +241,7 @@ impl Planner<'_> {
             Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
         };
         let expr = |e: Option<&ast::Expr>| e.map(|e| self.exprs.expr(e)).transpose();
-        Ok(Tail { order_by, all, limit: expr(limit)?, offset: expr(offset)? })
+        Ok(Tail { order_by, limit: expr(limit)?, offset: expr(offset)? })
     }
 
     /// UNION is parsed to the left; a loop, so that many of them do not recurse.

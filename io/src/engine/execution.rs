@@ -125,9 +125,10 @@ struct OpenInput {
     plan: Option<EpochPlan>,
 }
 
-/// A query with everything it needs, ready to run on the calling thread.
+/// A query with everything it needs, ready to run on the calling thread. Its sink may borrow from the caller, unless
+/// the query gets a thread of its own.
 #[derive(Debug)]
-pub struct Execution {
+pub struct Execution<'s> {
     // Properties.
     options: QueryOptions,
     handle: StreamingQuery,
@@ -135,16 +136,30 @@ pub struct Execution {
     // The parts.
     driver: Driver,
     inputs: Vec<OpenInput>,
-    sink: Box<dyn Sink>,
+    sink: Box<dyn Sink + 's>,
     workers: Workers,
     // State.
     static_prints: Option<Vec<u64>>,
     last_start: Option<Instant>,
 }
 
-impl Execution {
+impl Execution<'static> {
+    /// Runs on a thread of its own.
+    pub fn spawn(self) -> Result<StreamingQuery> {
+        let handle = self.handle();
+        let name = self.handle.name().map_or_else(|| "firesteel-query".into(), |name| format!("firesteel-{name}"));
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            // The handle has the outcome.
+            let _ = self.run_stream();
+        });
+        thread.map_err(|e| Error::io(format!("cannot start a thread for the query: {e}")))?;
+        Ok(handle)
+    }
+}
+
+impl<'s> Execution<'s> {
     /// Opens a reader for each input; `inputs` are all the tables of the driver's stages.
-    pub fn new(driver: Driver, inputs: Vec<Input>, sink: Box<dyn Sink>, options: QueryOptions) -> Result<Self> {
+    pub fn new(driver: Driver, inputs: Vec<Input>, sink: Box<dyn Sink + 's>, options: QueryOptions) -> Result<Self> {
         let mut open = Vec::new();
         for Input { port, is_stream, mut source } in inputs {
             if options.trigger == Trigger::AvailableNow || !is_stream {
@@ -167,18 +182,6 @@ impl Execution {
     /// The handle by which others see and stop the query.
     pub fn handle(&self) -> StreamingQuery {
         self.handle.clone()
-    }
-
-    /// Runs on a thread of its own.
-    pub fn spawn(self) -> Result<StreamingQuery> {
-        let handle = self.handle();
-        let name = self.handle.name().map_or_else(|| "firesteel-query".into(), |name| format!("firesteel-{name}"));
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
-            // The handle has the outcome.
-            let _ = self.run_stream();
-        });
-        thread.map_err(|e| Error::io(format!("cannot start a thread for the query: {e}")))?;
-        Ok(handle)
     }
 
     /// Runs a batch query: one epoch over everything.

@@ -11,6 +11,7 @@ use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
 use super::{
     StreamFolder, about, claim,
     lane::{self, OpenLane},
+    reader::ReadyRows,
 };
 use crate::sys::file;
 
@@ -78,6 +79,17 @@ impl LaneReader {
         Ok(lane)
     }
 
+    /// Opens a lane file by itself.
+    pub fn open_file(path: &Path, columns: Option<&[usize]>) -> Result<Self> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Self::new(name, lane::open(path)?, columns)
+    }
+
+    /// The number of the row behind the one read last.
+    pub fn position(&self) -> u64 {
+        self.consumer.position()
+    }
+
     /// Lends the rows from `start` up to `end`, and returns how many. Fewer only if some were overwritten meanwhile,
     /// which counts as lost. If `take` fails, its block counts as not read.
     pub fn read(&mut self, start: u64, end: u64, take: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
@@ -119,6 +131,17 @@ impl LaneReader {
             last_row_at: Instant::now(),
             is_broken: false,
         })
+    }
+
+    /// Rows that are published and were not read.
+    pub(super) fn ready(&mut self) -> Result<Option<ReadyRows>> {
+        let word = self.consumer.published_word();
+        let (start, end) = (self.consumer.position(), self.consumer.end().map_err(about(&self.path))?);
+        if start != end {
+            return Ok(Some(ReadyRows { key: self.key.clone(), start, end }));
+        }
+        self.seen = Some(word);
+        Ok(None)
     }
 
     /// Lends one block.

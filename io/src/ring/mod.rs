@@ -31,9 +31,9 @@ pub use firesteel_core::ring::{Cell, OnFull, Pushed};
 pub use folder::StreamFolder;
 pub use inspect::{Checked, LaneInfo, LaneState, Problem, ReaderInfo, StreamInfo, check, info};
 pub use lane_reader::{LaneReader, LaneStatus};
-pub use options::{CAPACITY_DEFAULT, RingOptions};
+pub use options::{CAPACITY_DEFAULT, RingOptions, parse_bytes};
 pub use producer::Producer;
-pub use reader::{Reader, ReaderOptions, Start};
+pub use reader::{Reader, ReaderOptions, ReadyRows, Start};
 
 use std::{fmt::Display, io, path::Path};
 

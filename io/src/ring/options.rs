@@ -57,7 +57,7 @@ impl RingOptions {
 }
 
 /// `1000`, `64k`, `64KB`, `1.5g`, `2 MiB`: multiples of 1024.
-fn parse_bytes(text: &str) -> Result<u64> {
+pub fn parse_bytes(text: &str) -> Result<u64> {
     let (number, unit) = split_unit(text);
     let shift = match unit.trim_end_matches("ib").trim_end_matches('b') {
         "" => 0,

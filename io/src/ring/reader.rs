@@ -32,6 +32,17 @@ pub enum Start {
     Newest,
 }
 
+/// Published rows of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyRows {
+    /// The lane's key.
+    pub key: String,
+    /// First row.
+    pub start: u64,
+    /// First row that is not among them.
+    pub end: u64,
+}
+
 /// How to read a stream.
 #[derive(Clone, Debug, Default)]
 pub struct ReaderOptions {
@@ -117,6 +128,35 @@ impl Reader {
             }
             self.wait(&mut waiting);
         }
+    }
+
+    /// The rows that are published and were not read, lane by lane, for whoever reads them with
+    /// [`LaneReader`](super::LaneReader)s; [`Reader::seek`] then goes behind them. A lane that turns out to be unreadable
+    /// has none; [`Reader::broken_lanes`] tells why.
+    pub fn ready(&mut self) -> Result<Vec<ReadyRows>> {
+        self.find_new_lanes()?;
+        let Self { lanes, broken, .. } = self;
+        let mut ready = Vec::new();
+        for lane in lanes.iter_mut().filter(|lane| !lane.is_broken) {
+            match lane.ready() {
+                Ok(Some(rows)) => ready.push(rows),
+                Ok(None) => {}
+                Err(error) => {
+                    lane.is_broken = true;
+                    broken.push((lane.name.clone(), error));
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Waits up to `timeout` until there may be rows that were not read.
+    pub fn wait_for_rows(&mut self, timeout: Duration) -> Result<()> {
+        let mut waiting = Waiting::up_to(timeout);
+        while self.ready()?.is_empty() && !waiting.is_over() {
+            self.wait(&mut waiting);
+        }
+        Ok(())
     }
 
     /// What was read, per lane.

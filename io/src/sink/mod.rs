@@ -3,10 +3,12 @@
 mod file;
 mod memory;
 pub mod registry;
+mod ring;
 
 pub use file::FileSink;
 pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
-pub use registry::{SinkContext, open};
+pub use registry::{SinkContext, open, writable};
+pub use ring::RingSink;
 
 use std::fmt;
 

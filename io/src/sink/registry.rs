@@ -7,7 +7,7 @@ use firesteel_core::{
     schema::Schema,
 };
 
-use super::{FileSink, MemorySink, NoopSink, Sink};
+use super::{FileSink, MemorySink, NoopSink, RingSink, Sink};
 use crate::{
     format::Format,
     source::{MemoryTables, registry},
@@ -34,6 +34,7 @@ pub fn open(table: &Table, schema: &Schema, settings: &Settings, context: &SinkC
             append_only(table, context.mode)?;
             FileSink::open(table, Format::parse(provider.name)?, schema, settings).map(|sink| Box::new(sink) as _)
         }
+        "ring" => RingSink::open(table, schema, context.mode.is_none()).map(|sink| Box::new(sink) as _),
         "memory" => {
             let target = context.memory.find_or_create(&table.name, schema);
             check_columns(table, target.schema(), schema)?;

@@ -133,6 +133,11 @@ impl MemoryTables {
         self.lock().insert(name.to_lowercase(), table);
     }
 
+    /// Forgets the table of this name; handles of it stay good.
+    pub fn remove(&self, name: &str) {
+        self.lock().remove(&name.to_lowercase());
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, MemoryTable>> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -16,6 +16,7 @@ pub mod options;
 mod pipe;
 mod rate;
 pub mod registry;
+mod ring;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -25,9 +26,11 @@ pub use file_reader::{Decoding, FileReader};
 pub use memory::{MemorySource, MemoryTable, MemoryTables};
 pub use pipe::{PipeInput, PipeSource};
 pub use rate::{RateMicroBatchSource, RateSource};
-pub use registry::{Provider, SourceContext, open, providers, schema_of};
+pub use registry::{Provider, SourceContext, find, is_bounded, open, providers, schema_of, warnings};
+pub use ring::RingSource;
+pub(crate) use ring::ring_options;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use firesteel_core::{Result, block::BlockRef};
 use serde_json::Value as Json;
@@ -111,6 +114,15 @@ pub enum Part {
         /// Meaning is the source's own.
         at_us: i64,
     },
-    /// Whatever the reader finds when it looks: rings, pipes, sensors.
+    /// Numbered rows of one lane of a ring.
+    Lane {
+        /// The lane's key.
+        key: Arc<str>,
+        /// First row.
+        start: u64,
+        /// First row that is not in it.
+        end: u64,
+    },
+    /// Whatever the reader finds when it looks: pipes, sensors.
     Live,
 }

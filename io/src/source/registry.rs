@@ -1,5 +1,7 @@
 //! The tables that can be read, by the name after `USING`: what each is, which options it knows, and how to open it.
 
+use std::path::Path;
+
 use firesteel_core::{
     Error, Result,
     expr::{Settings, suggest},
@@ -9,8 +11,8 @@ use firesteel_core::{
 };
 
 use super::{
-    Decoding, FileSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource, RateSource, Source,
-    options, rate,
+    Decoding, FileSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource, RateSource,
+    RingSource, Source, options, rate, ring,
 };
 use crate::format::{Format, Options};
 
@@ -56,6 +58,20 @@ const PROVIDERS: &[Provider] = &[
     Provider { name: "json", about: "files of one JSON object a line", options: FILE_OPTIONS, is_sink: true },
     Provider { name: "text", about: "files of lines: one column `value`", options: FILE_OPTIONS, is_sink: true },
     Provider {
+        name: "ring",
+        about: "rows in shared memory, from producers as they come; a lane file by itself is a batch",
+        options: &[
+            ("path", "the ring's folder, or a lane file"),
+            ("capacity", "bytes of each lane of a ring that is made: 64MB"),
+            ("onFull", "what producers do then: block, drop_newest or overwrite"),
+            ("lane", "the lane that is written"),
+            ("idleTimeout", "after how long without rows a lane no longer holds the watermark back"),
+            ("startingOffsets", "earliest (unless said otherwise) or latest"),
+            ("reader", "a name by which the ring remembers how far this job has read"),
+        ],
+        is_sink: true,
+    },
+    Provider {
         name: "stdin",
         about: "standard input, until it ends",
         options: &[("format", "csv, json or text (unless said otherwise), with the options of that format")],
@@ -98,6 +114,7 @@ pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result
     let opened: Result<Box<dyn Source>> = match provider.name {
         "csv" | "json" | "text" => open_files(Format::parse(provider.name)?, scan, settings, context),
         "stdin" => open_pipe(PipeInput::Standard, &decoding(stdin_format(table)?, scan, settings, context), scan),
+        "ring" => RingSource::open(scan).map(|source| Box::new(source) as _),
         "rate" => only_stream(scan, &rate::schema())
             .and_then(|()| RateSource::open(table, context.block_rows))
             .map(|source| Box::new(source) as _),
@@ -121,6 +138,7 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
     Ok(match provider.name {
         "text" => Some(text_schema()),
         "stdin" if stdin_format(&table)? == Format::Text => Some(text_schema()),
+        "ring" => Some(ring::schema_at(options::path(&table)?)?),
         "rate" | "rate-micro-batch" => Some(rate::schema()),
         _ => None,
     })
@@ -130,6 +148,7 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
 pub fn is_bounded(table: &Table) -> bool {
     match find(&table.provider).map(|provider| provider.name) {
         Ok("csv" | "json" | "text") => table.option("path").is_none_or(|path| PipeInput::of(path).is_none()),
+        Ok("ring") => table.option("path").is_some_and(|path| Path::new(path).is_file()),
         Ok(name) => name == "memory",
         Err(_) => true,
     }

@@ -29,6 +29,7 @@ pub fn explicit(expr: BoundExpr, to: &DataType, mode: EvalMode, settings: &Setti
     if expr.data_type == *to {
         return Ok(expr);
     }
+    rules::check_decimal(to)?;
     if !is_allowed(&expr.data_type, to, mode) {
         let text = format!("cannot cast {} to {to}", expr.data_type);
         return Err(Error::unsupported("DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION", text));

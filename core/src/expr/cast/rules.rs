@@ -3,8 +3,14 @@
 //! Spark has two sets of rules, for ANSI mode and for what came before it. They differ most in strings: under ANSI
 //! a string beside a number becomes a number (and fails if it is none), before it became NULL or the number a string.
 
+use alloc::format;
+
 use crate::{
-    expr::{EvalMode, Settings, decimal::Shape},
+    error::{Error, Result},
+    expr::{
+        EvalMode, Settings,
+        decimal::{PRECISION_MAX, Shape},
+    },
     schema::{DataType, Field},
 };
 use DataType::{
@@ -35,6 +41,20 @@ pub fn is_allowed(from: &DataType, to: &DataType, mode: EvalMode) -> bool {
         (from, IntervalDayTime | IntervalYearMonth) => from.is_integer() || matches!(from, Decimal(..)),
         (from, to) => from.is_numeric() && to.is_numeric(),
     }
+}
+
+/// Refuses a DECIMAL of more than 38 digits, or of more behind the point than it has.
+pub(super) fn check_decimal(data_type: &DataType) -> Result<()> {
+    let Decimal(precision, scale) = *data_type else { return Ok(()) };
+    if precision == 0 || precision > PRECISION_MAX {
+        let text = format!("{data_type}: a DECIMAL has 1 to {PRECISION_MAX} digits");
+        return Err(Error::unsupported("DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION", text));
+    }
+    if i16::from(scale) > i16::from(precision) || scale < 0 {
+        let text = format!("{data_type}: the digits behind the point are 0 to {precision}");
+        return Err(Error::unsupported("INVALID_DECIMAL_SCALE", text));
+    }
+    Ok(())
 }
 
 /// Whether an argument of type `from` is cast to `to` without being asked.

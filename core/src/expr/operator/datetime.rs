@@ -40,6 +40,9 @@ fn is_span(t: &DataType) -> bool {
 
 /// `left op right`, one of them being a time or a span.
 pub(super) fn bind(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
+    // Times and spans out of range are errors in every mode but `try_`.
+    let mode = if site.mode == EvalMode::Try { EvalMode::Try } else { EvalMode::Ansi };
+    let site = Site { mode, ..site };
     let (a, b) = (left.data_type.clone(), right.data_type.clone());
     match op {
         BinaryOp::Add if is_span(&a) && is_span(&b) => spans(left, op, right, site),
@@ -369,9 +372,7 @@ impl Scale {
                 None => (S::default(), true),
             },
         };
-        // Spark refuses to divide an interval by zero in every mode but `try_`.
-        let mode = if self.mode == EvalMode::Legacy { EvalMode::Ansi } else { self.mode };
-        kernel::binary_checked(&args[0], &args[1], rows, out, mode, checked, |_, number: N| {
+        kernel::binary_checked(&args[0], &args[1], rows, out, self.mode, checked, |_, number: N| {
             match divides && number == N::default() {
                 true => Error::data("INTERVAL_DIVIDED_BY_ZERO", "an interval divided by zero")
                     .hint("try_divide gives NULL instead"),

@@ -117,6 +117,9 @@ fn arithmetic_of_literals_has_spark_s_types() {
     for (expr, data_type) in cases {
         assert_eq!(table.bind(&expr).unwrap().data_type, data_type, "{}", expr.output_name());
     }
+    let least = |digits: Expr| table.bind(&digits.unary(UnaryOp::Negate)).unwrap();
+    assert_eq!(least(lit(2_147_483_648_i64)).as_literal(), Some(&i32::MIN.into()));
+    assert_eq!(least(decimal(1 << 63, 19, 0)).as_literal(), Some(&i64::MIN.into()));
     assert_eq!(table.bind(&(lit(1) + 2)).unwrap().as_literal(), Some(&3.into()), "literals are folded");
     assert_eq!(table.bind(&(lit(1) / 0)).unwrap().as_literal(), None, "but not if they fail");
 }
@@ -281,6 +284,8 @@ fn casts() {
         (col("i").cast(Float64), "0.0 | 1.0 | -3.0 | null | 5.0 | 7.0 | 2.0 | 9.0 | 4.0"),
         (col("d").cast(DataType::Int8), "CAST_OVERFLOW"),
         (col("d").cast(Decimal(4, 1)), "NUMERIC_VALUE_OUT_OF_RANGE"),
+        (col("d").cast(Decimal(39, 1)), "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"),
+        (col("d").cast(Decimal(5, 6)), "INVALID_DECIMAL_SCALE"),
         (col("i").cast(Date), "DATATYPE_MISMATCH.CAST_WITHOUT_SUGGESTION"),
     ]);
     assert_eq!(table.print(&lit("12x").cast(Int32)).unwrap_err().error_class(), Some("CAST_INVALID_INPUT"));

@@ -1,0 +1,41 @@
+//! The verbs, one file each. The command line is described here once; help and errors come from the description.
+
+mod check;
+mod explain;
+mod job;
+mod ring;
+mod run;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Failure;
+
+/// Spark Structured Streaming at the edge: Spark SQL over rings, files and sensors, batch and stream.
+#[derive(Debug, Parser)]
+#[command(name = "firesteel", version, about, arg_required_else_help = true, max_term_width = 100)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a job: SQL statements in a file (`-` reads them from stdin)
+    Run(run::RunArgs),
+    /// Parse, resolve and type-check a job without running it
+    Check(check::CheckArgs),
+    /// Show the plan of a job, its operators and the cores they run on
+    Explain(explain::ExplainArgs),
+    /// Create, feed, read and inspect rings
+    Ring(ring::RingArgs),
+}
+
+/// Runs the verb of a command line.
+pub fn run(line: CommandLine) -> Result<(), Failure> {
+    match line.verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Ring(args) => ring::run(args),
+    }
+}

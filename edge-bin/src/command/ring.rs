@@ -1,0 +1,277 @@
+//! `firesteel ring ...`: rings from the shell. Producers written in any language map the files themselves; this is
+//! for pipes, for looking and for checking.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use firesteel_core::{
+    Error, Result,
+    block::{Bitmap, BlockRef},
+    schema::Schema,
+    time::TimeZone,
+};
+use firesteel_io::{
+    format::{Decoder, Format, Options},
+    ring::{self, LaneInfo, LaneState, Producer, Reader, ReaderInfo, ReaderOptions, RingOptions, Start, StreamFolder},
+    sink::Sink,
+};
+
+use crate::{
+    exit::Failure,
+    output::{OutputFormat, stdout_sink},
+};
+
+/// Bytes asked of stdin at once. What one read gives is published at once, so that a slow pipe has no delay.
+const READ_BYTES: usize = 64 << 10;
+/// How long one look at a ring waits for rows.
+const POLL: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+pub struct RingArgs {
+    #[command(subcommand)]
+    verb: RingVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum RingVerb {
+    /// Create a ring: a folder in which every producer gets a lane of its own
+    Create(CreateArgs),
+    /// Show a ring: columns, lanes, readers, how full it is
+    Info(PathArgs),
+    /// Append rows from stdin
+    Append(AppendArgs),
+    /// Print the rows that are in a ring, without taking them away
+    Read(ReadArgs),
+    /// Read everything and say what is damaged
+    Check(PathArgs),
+}
+
+#[derive(Debug, Args)]
+struct PathArgs {
+    /// The ring's folder, or one lane file
+    path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// The folder to make, best under /dev/shm or /run
+    path: PathBuf,
+    /// The columns, as in CREATE TABLE: 'ts TIMESTAMP, sensor INT, value DOUBLE'
+    #[arg(long, value_name = "COLUMNS")]
+    schema: String,
+    /// Bytes of each lane
+    #[arg(long, default_value = "64MB", value_name = "SIZE")]
+    capacity: String,
+    /// What a producer does when readers are too slow: block, drop_newest or overwrite
+    #[arg(long, default_value = "block", value_name = "POLICY")]
+    on_full: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TextFormat {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct AppendArgs {
+    /// The ring's folder
+    path: PathBuf,
+    /// What stdin holds
+    #[arg(long, value_enum, default_value = "csv")]
+    format: TextFormat,
+    /// The first line of the CSV names its columns
+    #[arg(long)]
+    header: bool,
+    /// Further options of the format, as in CREATE TABLE: sep=';'
+    #[arg(long = "option", value_name = "NAME=VALUE")]
+    options: Vec<String>,
+    /// Name of the lane to write; every producer needs its own
+    #[arg(long, value_name = "NAME")]
+    lane: Option<String>,
+    /// At the end of stdin, say that no more rows will come on this lane
+    #[arg(long)]
+    finish: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReadArgs {
+    /// The ring's folder, or one lane file
+    path: PathBuf,
+    /// How to print the rows
+    #[arg(long, value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// Go on as rows arrive
+    #[arg(long)]
+    follow: bool,
+    /// Start behind the rows that are there
+    #[arg(long)]
+    newest: bool,
+    /// Stop after so many rows
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<u64>,
+}
+
+pub fn run(args: RingArgs) -> Result<(), Failure> {
+    let result = match args.verb {
+        RingVerb::Create(args) => create(&args),
+        RingVerb::Info(args) => info(&args.path),
+        RingVerb::Append(args) => append(&args),
+        RingVerb::Read(args) => read(&args),
+        RingVerb::Check(args) => check(&args.path),
+    };
+    Ok(result?)
+}
+
+fn create(args: &CreateArgs) -> Result<()> {
+    let schema = Schema::parse_ddl(&args.schema).map_err(|e| e.context("--schema"))?;
+    let options = RingOptions::parse([("capacity", &args.capacity), ("onFull", &args.on_full)])?;
+    let folder = StreamFolder::create(&args.path, &schema, &options)?;
+    eprintln!("created {} with {} bytes a lane", folder.path().display(), folder.capacity());
+    Ok(())
+}
+
+fn info(path: &Path) -> Result<()> {
+    let info = ring::info(path)?;
+    println!("ring      {}", info.path.display());
+    println!("columns   {}", info.schema.to_ddl());
+    println!("capacity  {} bytes a lane, on full: {}", info.capacity, info.on_full.name());
+    for lane in &info.lanes {
+        match lane {
+            Ok(lane) => print_lane(lane),
+            Err((name, error)) => println!("lane      {name}: {error}"),
+        }
+    }
+    for reader in &info.readers {
+        match reader {
+            Ok(reader) => print_reader(reader),
+            Err((name, error)) => println!("reader    {name}: {error}"),
+        }
+    }
+    Ok(())
+}
+
+fn print_lane(lane: &LaneInfo) {
+    let state = match (lane.state, lane.pid) {
+        (LaneState::Live, Some(pid)) => format!("live (process {pid})"),
+        (LaneState::Live, None) => "live".into(),
+        (LaneState::Idle, _) => "no producer".into(),
+        (LaneState::Finished, _) => "finished".into(),
+    };
+    println!(
+        "lane      {}: {state}, rows {} to {}, dropped {}, waits {}",
+        lane.name, lane.oldest_row, lane.rows_published, lane.rows_dropped, lane.waits
+    );
+}
+
+fn print_reader(reader: &ReaderInfo) {
+    let alive = if reader.is_alive { "live" } else { "gone" };
+    let committed: Vec<String> = reader.committed.iter().map(|(lane, row)| format!("{lane} {row}")).collect();
+    println!("reader    {}: {alive}, has given back {}", reader.name, committed.join(", "));
+}
+
+fn append(args: &AppendArgs) -> Result<()> {
+    let mut producer = Producer::open(&args.path, args.lane.as_deref())?;
+    let (format, name) = match args.format {
+        TextFormat::Csv => (Format::Csv, "csv"),
+        TextFormat::Json => (Format::Json, "json"),
+    };
+    let mut pairs = vec![("header".to_string(), args.header.to_string())];
+    for option in &args.options {
+        let (key, value) = option.split_once('=').ok_or_else(|| {
+            Error::invalid(format!("--option {option}: write NAME=VALUE")).hint("e.g. --option sep=';'")
+        })?;
+        pairs.push((key.into(), value.into()));
+    }
+    let options: Options = pairs.into_iter().collect();
+    options.warnings(format).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    let schema = producer.schema().clone();
+    let needed = vec![true; schema.len()];
+    let mut decoder = Decoder::new(format, &schema, &options, &needed, &TimeZone::UTC)?;
+    decoder.begin_file("stdin");
+    let mut stored = 0;
+    let mut offered = 0;
+    let mut take = |block: &BlockRef<'_>| {
+        offered += block.rows().count() as u64;
+        stored += producer.append(block)?;
+        Ok(())
+    };
+    let mut bytes = vec![0; READ_BYTES];
+    let mut stdin = std::io::stdin().lock();
+    loop {
+        let count = stdin.read(&mut bytes).map_err(|e| Error::io(format!("reading stdin: {e}")))?;
+        if count == 0 {
+            break;
+        }
+        decoder.push(&bytes[..count], &mut take)?;
+        decoder.flush(&mut take)?;
+    }
+    decoder.end_file(&mut take)?;
+    decoder.flush(&mut take)?;
+    let malformed = decoder.malformed().total();
+    if args.finish {
+        producer.finish();
+    }
+    eprintln!("appended {stored} rows from {name}, dropped {} (ring full), malformed {malformed}", offered - stored);
+    if let Some(first) = decoder.malformed().first() {
+        eprintln!("first malformed: {first}");
+    }
+    Ok(())
+}
+
+fn read(args: &ReadArgs) -> Result<()> {
+    let start = if args.newest { Start::Newest } else { Start::Oldest };
+    let mut reader = Reader::open(&args.path, ReaderOptions { observe: true, start, ..ReaderOptions::default() })?;
+    if !args.follow {
+        let ends = reader.end_positions()?;
+        reader.set_limits(Some(ends));
+    }
+    let schema = reader.schema().clone();
+    let mut sink = stdout_sink(args.format, &schema, false, &TimeZone::UTC)?;
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    let mut epoch = 0;
+    while left > 0 && (args.follow || !reader.is_at_limits()) {
+        sink.begin(epoch)?;
+        reader.poll(POLL, |_, block| print_some(block, &mut left, &mut *sink))?;
+        sink.commit(epoch)?;
+        epoch += 1;
+    }
+    sink.finish()
+}
+
+/// Prints at most `left` rows of a block.
+fn print_some(block: &BlockRef<'_>, left: &mut u64, sink: &mut dyn Sink) -> Result<()> {
+    let count = block.rows().count() as u64;
+    if count <= *left {
+        *left -= count;
+        return sink.write(block);
+    }
+    let mut first = Bitmap::new();
+    first.resize(block.len(), false);
+    block.rows().for_each(|row| {
+        if *left > 0 {
+            first.set(row, true);
+            *left -= 1;
+        }
+    });
+    sink.write(&block.select(Some(first.view())))
+}
+
+fn check(path: &Path) -> Result<()> {
+    let checked = ring::check(path)?;
+    println!("{} lane(s), {} rows whole", checked.lanes, checked.rows);
+    for problem in &checked.problems {
+        println!("{}: {}", problem.path.display(), problem.error);
+        if let Some(hint) = problem.error.hint_text() {
+            println!("  hint: {hint}");
+        }
+    }
+    if checked.is_ok() {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("{} problem(s) in {}", checked.problems.len(), path.display())))
+}

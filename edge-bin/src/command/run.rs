@@ -1,0 +1,54 @@
+//! `firesteel run`: a job, until it ends or is stopped.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use firesteel_core::{Error, Result, time::zone};
+use firesteel_io::session::JobOptions;
+
+use super::job::{JobArgs, OpenJob};
+use crate::{
+    exit::Failure,
+    output::{OutputFormat, ProgressBar, stdout_sink},
+    signals,
+};
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    job: JobArgs,
+    /// Put the number of the epoch first in every row, as `_batch_id`
+    #[arg(long)]
+    batch_id: bool,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value = "table")]
+    format: OutputFormat,
+    /// Append the progress of streams to a file: Spark's StreamingQueryProgress, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    progress_file: Option<PathBuf>,
+    /// Where to keep checkpoints (not available in this version)
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
+}
+
+pub fn run(args: RunArgs) -> Result<(), Failure> {
+    if args.checkpoint.is_some() {
+        return Err(Error::invalid("--checkpoint is not available in this version")
+            .hint("leave it out: a restarted stream reads its tables from the start")
+            .into());
+    }
+    let open = args.job.open()?;
+    let options = JobOptions { progress_file: args.progress_file.clone(), ..args.job.options() };
+    signals::stop_on_request(&options.stop)?;
+    let bar = ProgressBar::start(options.meter.clone());
+    let result = run_job(&open, &args, &options);
+    bar.finish();
+    open.locate(result)
+}
+
+fn run_job(open: &OpenJob, args: &RunArgs, options: &JobOptions) -> Result<()> {
+    open.job.run(&open.session, options, &mut |schema, _is_stream| {
+        let zone = open.session.setting("spark.sql.session.timeZone").and_then(|name| zone::find(&name));
+        stdout_sink(args.format, schema, args.batch_id, &zone.unwrap_or(firesteel_core::time::TimeZone::UTC))
+    })
+}

@@ -1,0 +1,43 @@
+//! Exit statuses: 0 success (a closed pipe included), 1 the job failed, 2 the command line or the job text is wrong.
+
+use std::process::ExitCode;
+
+use firesteel_core::Error;
+
+/// Why a verb ended early: an error, and the text it points into, if it does.
+#[derive(Debug)]
+pub struct Failure {
+    error: Error,
+    source: Option<(String, String)>,
+}
+
+impl Failure {
+    /// An error in a job text: `file` is its name.
+    pub fn in_text(error: Error, file: &str, text: &str) -> Self {
+        Self { error, source: Some((file.into(), text.into())) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, source: None }
+    }
+}
+
+/// Says what went wrong on stderr and gives the exit status.
+pub fn code(result: Result<(), Failure>) -> ExitCode {
+    let Err(failure) = result else { return ExitCode::SUCCESS };
+    if failure.error.is_stopped() {
+        return ExitCode::SUCCESS;
+    }
+    match &failure.source {
+        Some((file, text)) => eprint!("{}", firesteel_core::sql::render(&failure.error, file, text)),
+        None => {
+            eprintln!("error: {}", failure.error);
+            if let Some(hint) = failure.error.hint_text() {
+                eprintln!("hint: {hint}");
+            }
+        }
+    }
+    ExitCode::from(if failure.error.is_invalid_job() { 2 } else { 1 })
+}

@@ -1,0 +1,15 @@
+//! The `firesteel` binary: reads the command line, runs a verb, decides the exit status.
+
+mod command;
+mod exit;
+mod output;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let line = command::CommandLine::parse();
+    exit::code(command::run(line))
+}

@@ -1,0 +1,49 @@
+//! Results on standard output: JSON lines, CSV or an aligned table. Data goes to stdout, words to stderr; a reader
+//! that goes away (`| head`) ends the query quietly.
+
+mod progress;
+mod rows;
+mod table;
+
+use std::io::{ErrorKind, Write};
+
+use firesteel_core::{Error, Result, schema::Schema};
+use firesteel_io::sink::Sink;
+
+pub use progress::ProgressBar;
+pub use rows::RowsSink;
+pub use table::TableSink;
+
+/// How results look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OutputFormat {
+    /// Aligned columns.
+    Table,
+    /// One JSON object a row.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+/// A sink that prints rows of this schema; `batch_id` puts the epoch's number first.
+pub fn stdout_sink(
+    format: OutputFormat,
+    schema: &Schema,
+    batch_id: bool,
+    zone: &firesteel_core::time::TimeZone,
+) -> Result<Box<dyn Sink>> {
+    Ok(match format {
+        OutputFormat::Table => Box::new(TableSink::new(schema, batch_id, zone.clone())),
+        OutputFormat::Json => Box::new(RowsSink::json(schema, batch_id)),
+        OutputFormat::Csv => Box::new(RowsSink::csv(schema, batch_id)?),
+    })
+}
+
+/// Writes bytes to standard output at once.
+pub fn print(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| match e.kind() {
+        ErrorKind::BrokenPipe => Error::stopped(),
+        _ => Error::io(format!("cannot write to standard output: {e}")),
+    })
+}

@@ -1,0 +1,216 @@
+//! Settings of a session: Spark's keys that mean something here, Spark's that do not, and our own. A value that will
+//! not do is refused when it is set, not when a query meets it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use firesteel_core::{
+    Error, Result,
+    expr::{Settings, suggest},
+    limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN, WORKERS_MAX},
+    time::zone,
+    watermark::WatermarkPolicy,
+};
+
+/// What queries of a session are made and run with.
+#[derive(Clone, Debug)]
+pub(crate) struct Conf {
+    /// As set, by key.
+    values: BTreeMap<String, String>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) no_data_epochs: bool,
+    pub(crate) policy: WatermarkPolicy,
+    pub(crate) block_rows: usize,
+    /// Threads of a query that was given no cores.
+    pub(crate) workers: usize,
+}
+
+/// What a value does, or why it will not do.
+type Apply = fn(&mut Conf, &str) -> Result<(), String>;
+
+/// Keys that mean something here: default, effect.
+const KNOWN: &[(&str, &str, Apply)] = &[
+    ("spark.sql.session.timeZone", "UTC", set_time_zone),
+    ("spark.sql.ansi.enabled", "true", set_ansi),
+    ("spark.sql.streaming.noDataMicroBatches.enabled", "true", set_no_data_epochs),
+    ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
+    ("firesteel.blockRows", "4096", set_block_rows),
+    ("firesteel.workers", "1", set_workers),
+];
+
+/// Settings of Spark that change how it works but not what comes out, and have no meaning here: jobs keep them.
+const IRRELEVANT: &[&str] = &[
+    "spark.app.",
+    "spark.default.parallelism",
+    "spark.driver.",
+    "spark.dynamicAllocation.",
+    "spark.eventLog.",
+    "spark.executor.",
+    "spark.log.",
+    "spark.master",
+    "spark.memory.",
+    "spark.serializer",
+    "spark.shuffle.",
+    "spark.sql.adaptive.",
+    "spark.sql.autoBroadcastJoinThreshold",
+    "spark.sql.catalogImplementation",
+    "spark.sql.codegen.",
+    "spark.sql.files.",
+    "spark.sql.inMemoryColumnarStorage.",
+    "spark.sql.shuffle.partitions",
+    "spark.sql.streaming.metricsEnabled",
+    "spark.sql.streaming.numRecentProgressUpdates",
+    "spark.sql.streaming.stateStore.",
+    "spark.sql.ui.",
+    "spark.sql.warehouse.dir",
+    "spark.task.",
+    "spark.ui.",
+];
+
+impl Default for Conf {
+    fn default() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            settings: Arc::new(Settings::default()),
+            no_data_epochs: true,
+            policy: WatermarkPolicy::Min,
+            block_rows: BLOCK_ROWS,
+            workers: 1,
+        }
+    }
+}
+
+impl Conf {
+    /// Sets a key; gives a warning if nothing here knows it.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<Option<String>> {
+        if let Some((_, _, apply)) = KNOWN.iter().find(|(known, ..)| *known == key) {
+            apply(self, value).map_err(|rule| {
+                Error::invalid(format!("{key} = '{value}': it must be {rule}")).class("INVALID_CONF_VALUE")
+            })?;
+        } else if key.starts_with("firesteel.") {
+            let own = KNOWN.iter().map(|(known, ..)| *known).filter(|known| known.starts_with("firesteel."));
+            let hint = suggest::hint(key, own.clone())
+                .unwrap_or_else(|| format!("there are {}", own.collect::<Vec<_>>().join(", ")));
+            return Err(Error::invalid(format!("there is no setting {key}")).hint(hint));
+        }
+        self.values.insert(key.into(), value.into());
+        Ok(self.is_unknown(key).then(|| warning(key)))
+    }
+
+    /// The value of a key, or its default.
+    pub(crate) fn value(&self, key: &str) -> Option<&str> {
+        let default = || KNOWN.iter().find(|(known, ..)| *known == key).map(|(_, default, _)| *default);
+        self.values.get(key).map(String::as_str).or_else(default)
+    }
+
+    /// Everything that was set, and the defaults of what is known.
+    pub(crate) fn all(&self) -> BTreeMap<String, String> {
+        let defaults = KNOWN.iter().map(|(key, default, _)| (key.to_string(), default.to_string()));
+        let mut all: BTreeMap<String, String> = defaults.collect();
+        all.extend(self.values.clone());
+        all
+    }
+
+    fn is_unknown(&self, key: &str) -> bool {
+        let is_known = KNOWN.iter().any(|(known, ..)| *known == key);
+        let is_irrelevant = IRRELEVANT.iter().any(|prefix| key.starts_with(prefix));
+        key.starts_with("spark.") && !is_known && !is_irrelevant
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+}
+
+fn warning(key: &str) -> String {
+    let near = suggest::hint(key, KNOWN.iter().map(|(known, ..)| *known)).map_or(String::new(), |h| format!("; {h}"));
+    format!("the setting {key} has no effect here{near}")
+}
+
+fn set_time_zone(conf: &mut Conf, value: &str) -> Result<(), String> {
+    let name = value.trim().trim_matches(['\'', '"']);
+    let zone = zone::find(name).ok_or("a time zone such as 'UTC', 'Europe/Berlin' or '+02:00'")?;
+    let settings = conf.settings_mut();
+    (settings.time_zone, settings.time_zone_name) = (zone, name.into());
+    Ok(())
+}
+
+fn set_ansi(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.settings_mut().ansi = flag(value)?;
+    Ok(())
+}
+
+fn set_no_data_epochs(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.no_data_epochs = flag(value)?;
+    Ok(())
+}
+
+fn set_policy(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.policy = match value.to_lowercase().as_str() {
+        "min" => WatermarkPolicy::Min,
+        "max" => WatermarkPolicy::Max,
+        _ => return Err("min or max".into()),
+    };
+    Ok(())
+}
+
+fn set_block_rows(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.block_rows = number(value, BLOCK_ROWS_MIN, BLOCK_ROWS_MAX)?;
+    Ok(())
+}
+
+fn set_workers(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.workers = number(value, 1, WORKERS_MAX)?;
+    Ok(())
+}
+
+fn flag(value: &str) -> Result<bool, String> {
+    match value.to_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("true or false".into()),
+    }
+}
+
+fn number(value: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = value.parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("a whole number from {least} to {most}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_take_effect_and_wrong_ones_name_the_right_ones() {
+        let mut conf = Conf::default();
+        assert_eq!(conf.set("spark.sql.session.timeZone", "America/New_York").unwrap(), None);
+        assert_eq!(conf.settings.time_zone_name, "America/New_York");
+        conf.set("spark.sql.ansi.enabled", "FALSE").unwrap();
+        assert!(!conf.settings.ansi);
+        conf.set("spark.sql.streaming.multipleWatermarkPolicy", "max").unwrap();
+        assert_eq!(conf.policy, WatermarkPolicy::Max);
+        for (key, value, rule) in [
+            ("spark.sql.ansi.enabled", "yes", "true or false"),
+            ("spark.sql.streaming.multipleWatermarkPolicy", "avg", "min or max"),
+            ("spark.sql.session.timeZone", "Mars/Base", "a time zone"),
+            ("firesteel.blockRows", "0", "a whole number from 1 to"),
+        ] {
+            let error = conf.set(key, value).unwrap_err();
+            assert!(error.message().contains(rule), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_warn_or_fail() {
+        let mut conf = Conf::default();
+        assert_eq!(conf.set("spark.sql.shuffle.partitions", "1").unwrap(), None);
+        assert_eq!(conf.set("my.own", "1").unwrap(), None);
+        let warning = conf.set("spark.sql.ansi.enable", "true").unwrap().unwrap();
+        assert!(warning.contains("did you mean `spark.sql.ansi.enabled`?"), "{warning}");
+        let error = conf.set("firesteel.blockrow", "1").unwrap_err();
+        assert!(error.hint_text().unwrap().contains("firesteel.blockRows"));
+        assert_eq!(conf.value("my.own"), Some("1"));
+        assert_eq!(conf.value("spark.sql.ansi.enabled"), Some("true"));
+        assert_eq!(conf.value("nobody"), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! From a plan to something that runs: checked for its output mode, rewritten, its tables opened.
+
+use firesteel_core::{
+    Result,
+    exec::{Driver, DriverOptions, ScanPort},
+    plan::{LogicalPlan, OutputMode, check, rewrite},
+};
+
+use super::Session;
+use crate::{
+    engine::{Execution, Input, QueryOptions, StreamingQuery, Trigger},
+    sink::Sink,
+    source::{self, SourceContext},
+};
+
+impl Session {
+    /// The driver of a plan; `mode` matters for streams. Opens nothing.
+    pub(crate) fn driver(&self, plan: &LogicalPlan, mode: OutputMode) -> Result<Driver> {
+        check(plan, mode)?;
+        let conf = self.conf();
+        let options = DriverOptions {
+            mode: plan.is_streaming().then_some(mode),
+            block_rows: conf.block_rows,
+            policy: conf.policy,
+            no_data_epochs: conf.no_data_epochs,
+        };
+        Driver::new(&rewrite(plan.clone()), options)
+    }
+
+    /// A query that is ready to run.
+    pub(crate) fn execution<'s>(
+        &self,
+        plan: &LogicalPlan,
+        mode: OutputMode,
+        sink: Box<dyn Sink + 's>,
+        options: QueryOptions,
+    ) -> Result<Execution<'s>> {
+        let driver = self.driver(plan, mode)?;
+        let inputs = self.inputs(&driver)?;
+        let cores = if options.cores.is_empty() { self.default_cores() } else { options.cores };
+        Execution::new(driver, inputs, sink, QueryOptions { cores, ..options })
+    }
+
+    /// Runs a batch plan into a sink, on this thread.
+    pub(crate) fn run_batch<'s>(&self, plan: &LogicalPlan, sink: Box<dyn Sink + 's>) -> Result<()> {
+        self.execution(plan, OutputMode::Append, sink, QueryOptions::default())?.run_batch()
+    }
+
+    /// Starts a stream on a thread of its own; it is among the session's streams.
+    pub(crate) fn start_stream(
+        &self,
+        plan: &LogicalPlan,
+        mode: OutputMode,
+        sink: Box<dyn Sink>,
+        mut options: QueryOptions,
+    ) -> Result<StreamingQuery> {
+        self.streams().check_name(options.name.as_deref())?;
+        options.listeners.extend(self.streams().listeners());
+        let query = self.execution(plan, mode, sink, options)?.spawn()?;
+        self.streams().add(query.clone());
+        Ok(query)
+    }
+
+    fn inputs(&self, driver: &Driver) -> Result<Vec<Input>> {
+        let conf = self.conf();
+        let context = SourceContext { block_rows: conf.block_rows, memory: self.shared.memory.tables.clone() };
+        let mut inputs = Vec::new();
+        for ScanPort { port, scan } in driver.stages().into_iter().flat_map(|stage| stage.scans) {
+            self.warn(source::warnings(&scan.table));
+            let source = source::open(&scan, &conf.settings, &context)?;
+            inputs.push(Input { port, is_stream: scan.is_stream, source });
+        }
+        Ok(inputs)
+    }
+
+    /// Threads that are not pinned; none beyond the query's own by default.
+    fn default_cores(&self) -> Vec<Option<usize>> {
+        match self.conf().workers {
+            1 => Vec::new(),
+            workers => vec![None; workers],
+        }
+    }
+}
+
+/// The trigger of a stream that nobody gave one: a stream of files alone ends when they are read.
+pub(crate) fn trigger_of(plan: &LogicalPlan, available_now: bool) -> Trigger {
+    let mut streams = plan.scans().into_iter().filter(|scan| scan.is_stream);
+    if available_now || streams.all(|scan| source::is_bounded(&scan.table)) {
+        Trigger::AvailableNow
+    } else {
+        Trigger::AsFastAsPossible
+    }
+}

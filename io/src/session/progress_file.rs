@@ -1,0 +1,52 @@
+//! A listener that appends the progress of every epoch to a file: Spark's StreamingQueryProgress JSON, an object a line.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use firesteel_core::{Error, Result};
+
+use crate::engine::{QueryEvent, QueryListener};
+
+/// Appends progress to a file. An error while writing does not stop the query; [`ProgressFile::result`] has it.
+#[derive(Debug)]
+pub struct ProgressFile {
+    path: PathBuf,
+    state: Mutex<(File, Option<Error>)>,
+}
+
+impl ProgressFile {
+    /// Opens the file, or makes it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let file = file.map_err(|e| Error::io(format!("cannot open {}: {e}", path.display())))?;
+        Ok(Self { path: path.into(), state: Mutex::new((file, None)) })
+    }
+
+    /// The first error met while writing.
+    pub fn result(&self) -> Result<()> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl QueryListener for ProgressFile {
+    fn on_event(&self, event: &QueryEvent<'_>) {
+        let QueryEvent::Progress(progress) = event else { return };
+        let line = serde_json::to_string(progress).map_err(|e| Error::internal(format!("progress: {e}")));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // One write a line, so that a reader never sees half of one of several queries' lines.
+        let written = line.and_then(|line| {
+            let text = line + "\n";
+            let failed = |e| Error::io(format!("cannot write {}: {e}", self.path.display()));
+            state.0.write_all(text.as_bytes()).map_err(failed)
+        });
+        if state.1.is_none() {
+            state.1 = written.err();
+        }
+    }
+}

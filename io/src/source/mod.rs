@@ -11,6 +11,7 @@ mod file;
 mod file_reader;
 #[cfg(test)]
 mod file_tests;
+pub mod host;
 mod memory;
 pub mod options;
 mod pipe;
@@ -23,6 +24,7 @@ pub(crate) mod testing;
 pub use dropped::Dropped;
 pub use file::FileSource;
 pub use file_reader::{Decoding, FileReader};
+pub use host::HostSource;
 pub use memory::{MemorySource, MemoryTable, MemoryTables};
 pub use pipe::{PipeInput, PipeSource};
 pub use rate::{RateMicroBatchSource, RateSource};

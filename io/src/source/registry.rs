@@ -11,8 +11,8 @@ use firesteel_core::{
 };
 
 use super::{
-    Decoding, FileSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource, RateSource,
-    RingSource, Source, options, rate, ring,
+    Decoding, FileSource, HostSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource,
+    RateSource, RingSource, Source, host, options, rate, ring,
 };
 use crate::format::{Format, Options};
 
@@ -84,6 +84,15 @@ const PROVIDERS: &[Provider] = &[
         options: MICRO_BATCH_OPTIONS,
         is_sink: false,
     },
+    Provider {
+        name: "host",
+        about: "this machine's own sensors: cores, memory, network, disks, temperatures",
+        options: &[
+            ("interval", "time between two samples; 100ms unless said otherwise"),
+            ("sensors", "names, separated by commas, in which * stands for anything: cpu.*, load.1m"),
+        ],
+        is_sink: false,
+    },
     Provider { name: "memory", about: "rows in memory, by the table's name", options: &[], is_sink: true },
 ];
 
@@ -121,6 +130,9 @@ pub fn open(scan: &Scan, settings: &Settings, context: &SourceContext) -> Result
         "rate-micro-batch" => only_stream(scan, &rate::schema())
             .and_then(|()| RateMicroBatchSource::open(table, context.block_rows))
             .map(|source| Box::new(source) as _),
+        "host" => only_stream(scan, &host::schema())
+            .and_then(|()| HostSource::open(table))
+            .map(|source| Box::new(source) as _),
         "memory" => {
             let found = context.memory.find_or_create(&table.name, &scan.schema);
             check_schema(scan, found.schema())?;
@@ -138,6 +150,7 @@ pub fn schema_of(provider: &str, options: &[(String, String)]) -> Result<Option<
     Ok(match provider.name {
         "text" => Some(text_schema()),
         "stdin" if stdin_format(&table)? == Format::Text => Some(text_schema()),
+        "host" => Some(host::schema()),
         "ring" => Some(ring::schema_at(options::path(&table)?)?),
         "rate" | "rate-micro-batch" => Some(rate::schema()),
         _ => None,

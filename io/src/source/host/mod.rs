@@ -1,0 +1,218 @@
+//! This machine as a table: how busy it is, how warm, what passes through it. One row a sensor and sample.
+//!
+//! ```text
+//!   ts TIMESTAMP, sensor STRING, value DOUBLE, unit STRING
+//!   09:15:00.100  cpu.total      41.7          %
+//! ```
+//! A [`Sampler`] reads the sensors; it serves the table `USING host` as well as programs that put samples into a ring.
+
+mod probe;
+mod sampler;
+
+pub use sampler::{Reading, Sampler, Sensors};
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use firesteel_core::{
+    Error, Result,
+    block::{Block, BlockRef},
+    plan::Table,
+    schema::{DataType, Field, Schema},
+};
+use serde_json::{Value as Json, json};
+
+use super::{EpochPlan, Part, Reader, Source, options};
+use crate::ring::Producer;
+
+/// Time between two samples unless told otherwise.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The columns of the table.
+pub fn schema() -> Schema {
+    Schema::new(vec![
+        Field::new("ts", DataType::Timestamp),
+        Field::new("sensor", DataType::String),
+        Field::new("value", DataType::Float64),
+        Field::new("unit", DataType::String),
+    ])
+}
+
+impl Sampler {
+    /// Puts a sample of now into a ring with the columns of [`schema`], and publishes it. Gives the number of rows.
+    pub fn write_to(&mut self, producer: &mut Producer) -> Result<u64> {
+        let ts = now_us();
+        let mut rows = 0;
+        let mut result = Ok(());
+        self.sample(&mut |reading| {
+            let row = [ts.into(), reading.sensor.into(), reading.value.into(), reading.unit.into()];
+            if result.is_ok() {
+                result = producer.push(&row).map(|stored| rows += u64::from(stored));
+            }
+        });
+        producer.publish();
+        result.map(|()| rows)
+    }
+}
+
+/// The table of this machine's sensors.
+#[derive(Debug)]
+pub struct HostSource {
+    // Fixed properties.
+    interval: Duration,
+    sampler: Arc<Mutex<Sampler>>,
+    // State.
+    /// When the next sample is due.
+    due: Instant,
+    samples: u64,
+    /// Samples that a frozen source still takes.
+    samples_left: Option<u64>,
+}
+
+impl HostSource {
+    /// Finds the sensors; the first sample is due one interval from now, because rates need a stretch of time.
+    pub fn open(table: &Table) -> Result<Self> {
+        let interval = options::duration(table, "interval", Duration::from_millis(1))?.unwrap_or(INTERVAL);
+        let interval = interval.max(Duration::from_millis(1));
+        let sensors = table.option("sensors").map_or_else(Sensors::all, Sensors::parse);
+        let sampler = Arc::new(Mutex::new(Sampler::new(sensors)?));
+        Ok(Self { interval, sampler, due: Instant::now() + interval, samples: 0, samples_left: None })
+    }
+}
+
+impl Source for HostSource {
+    fn description(&self) -> String {
+        format!("HostSource[interval={}ms]", self.interval.as_millis())
+    }
+
+    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+        let now = Instant::now();
+        if now < self.due || self.samples_left == Some(0) {
+            return Ok(None);
+        }
+        // Samples that were missed are not made up.
+        let late = now.duration_since(self.due).as_nanos() / self.interval.as_nanos();
+        self.due += self.interval * (u32::try_from(late).unwrap_or(u32::MAX - 1) + 1);
+        if let Some(left) = &mut self.samples_left {
+            *left -= 1;
+        }
+        let offset = |n: u64| if n == 0 { Json::Null } else { json!({ "samples": n }) };
+        self.samples += 1;
+        Ok(Some(EpochPlan { parts: vec![Part::Live], start: offset(self.samples - 1), end: offset(self.samples) }))
+    }
+
+    fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        Ok(Box::new(HostReader { sampler: self.sampler.clone(), block: Block::new(&schema()) }))
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn wait(&mut self, timeout: Duration) -> Result<()> {
+        thread::sleep(timeout.min(self.due.saturating_duration_since(Instant::now())));
+        Ok(())
+    }
+
+    /// What is there now is one sample.
+    fn freeze(&mut self) -> Result<()> {
+        self.samples_left.get_or_insert(1);
+        Ok(())
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.samples_left == Some(0)
+    }
+}
+
+#[derive(Debug)]
+struct HostReader {
+    sampler: Arc<Mutex<Sampler>>,
+    block: Block,
+}
+
+impl Reader for HostReader {
+    fn read(&mut self, part: &Part, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
+        if !matches!(part, Part::Live) {
+            return Err(Error::internal(format!("the sensors were asked to read {part:?}")));
+        }
+        let Self { sampler, block } = self;
+        let ts = now_us();
+        let mut rows = 0;
+        block.clear();
+        let [times, sensors, values, units] = block.columns_mut() else { unreachable!("the schema has four columns") };
+        sampler.lock().unwrap_or_else(PoisonError::into_inner).sample(&mut |reading| {
+            times.push(ts);
+            sensors.push_str(reading.sensor);
+            values.push(reading.value);
+            units.push_str(reading.unit);
+            rows += 1;
+        });
+        block.set_len(rows);
+        sink(&block.view())?;
+        Ok(rows as u64)
+    }
+}
+
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::{
+        ring::{RingOptions, StreamFolder},
+        source::testing::{epoch, epochs, open, table},
+    };
+
+    const DDL: &str = "ts TIMESTAMP, sensor STRING, value DOUBLE, unit STRING";
+
+    #[test]
+    fn samples_come_at_their_interval() {
+        let mut source =
+            open(table("host", DDL, &[("interval", "20ms"), ("sensors", "load.1m,memory.*")]), true).unwrap();
+        assert_eq!(source.description(), "HostSource[interval=20ms]");
+        assert!(source.plan().unwrap().is_none(), "not due yet");
+        let started = Instant::now();
+        let mut times = Vec::new();
+        while times.len() < 3 {
+            source.wait(Duration::from_secs(1)).unwrap();
+            if let Some(rows) = epoch(&mut *source, 4) {
+                assert_eq!(rows[0][1].as_str(), Some("load.1m"));
+                assert!(rows.len() >= 2 && rows.iter().all(|row| row[0] == rows[0][0]), "{rows:?}");
+                times.push(rows[0][0].as_i64().unwrap());
+            }
+        }
+        assert!(started.elapsed() >= Duration::from_millis(40) && times.is_sorted());
+        source.freeze().unwrap();
+        while !source.is_exhausted() {
+            source.wait(Duration::from_secs(1)).unwrap();
+            epoch(&mut *source, 1);
+        }
+        assert!(source.plan().unwrap().is_none());
+    }
+
+    #[test]
+    fn one_thread_samples_into_a_ring_and_a_query_reads_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ring");
+        StreamFolder::create(&path, &schema(), &RingOptions::default()).unwrap();
+        let mut producer = Producer::open(&path, Some("host")).unwrap();
+        let mut sampler = Sampler::new(Sensors::parse("load.*")).unwrap();
+        assert_eq!(sampler.write_to(&mut producer).unwrap(), 3);
+        let mut source = open(table("ring", DDL, &[("path", path.to_str().unwrap())]), true).unwrap();
+        assert_eq!(epochs(&mut *source)[0].len(), 3);
+    }
+
+    #[test]
+    fn the_table_brings_its_columns() {
+        assert_eq!(crate::source::schema_of("host", &[]).unwrap().unwrap().to_ddl(), DDL);
+        assert!(open(table("host", DDL, &[]), false).unwrap_err().hint_text().unwrap().contains("STREAM"));
+        assert!(open(table("host", DDL, &[("sensors", "nonsense")]), true).is_err());
+    }
+}

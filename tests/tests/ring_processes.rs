@@ -3,6 +3,7 @@
 //!
 //! The children are this test program again: the test [`child`] does nothing unless the environment says which part to
 //! play, and then plays it.
+#![allow(clippy::unwrap_used, reason = "a test whose processes fail has failed")]
 
 use std::{
     env, fs,

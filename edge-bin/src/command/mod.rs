@@ -1,6 +1,7 @@
 //! The verbs, one file each. The command line is described here once; help and errors come from the description.
 
 mod check;
+mod demo;
 mod explain;
 mod job;
 mod ring;
@@ -26,6 +27,8 @@ enum Verb {
     Check(check::CheckArgs),
     /// Show the plan of a job, its operators and the cores they run on
     Explain(explain::ExplainArgs),
+    /// Watch this machine's own sensors through a ring: nothing to set up
+    Demo(demo::DemoArgs),
     /// Create, feed, read and inspect rings
     Ring(ring::RingArgs),
 }
@@ -36,6 +39,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
         Verb::Run(args) => run::run(args),
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Ring(args) => ring::run(args),
     }
 }

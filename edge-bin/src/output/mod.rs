@@ -1,6 +1,7 @@
 //! Results on standard output: JSON lines, CSV or an aligned table. Data goes to stdout, words to stderr; a reader
 //! that goes away (`| head`) ends the query quietly.
 
+mod live;
 mod progress;
 mod rows;
 mod table;
@@ -10,6 +11,7 @@ use std::io::{ErrorKind, Write};
 use firesteel_core::{Error, Result, schema::Schema};
 use firesteel_io::sink::Sink;
 
+pub use live::LiveSink;
 pub use progress::ProgressBar;
 pub use rows::RowsSink;
 pub use table::TableSink;

@@ -16,17 +16,12 @@ const ROWS_MAX: usize = 1000;
 /// Characters of a cell that are shown; JSON has all of them.
 const CELL_CHARS_MAX: usize = 60;
 
-/// Prints rows in aligned columns.
+/// Cells of some rows, and how wide their columns must be.
 #[derive(Debug)]
-pub struct TableSink {
+pub struct Table {
     columns: Vec<Column>,
-    batch_id: bool,
     zone: TimeZone,
-    // The rows of the epoch so far.
     cells: Vec<String>,
-    rows: u64,
-    epoch: u64,
-    header_due: bool,
 }
 
 #[derive(Debug)]
@@ -36,42 +31,65 @@ struct Column {
     width: usize,
 }
 
-impl TableSink {
+impl Table {
     /// A table of these columns; clock readings in this zone.
-    pub fn new(schema: &Schema, batch_id: bool, zone: TimeZone) -> Self {
-        let batch = batch_id.then(|| Column::new("batch", &DataType::Int64));
-        let columns = schema.fields().iter().map(|f| Column::new(&f.name, &f.data_type));
-        Self {
-            columns: batch.into_iter().chain(columns).collect(),
-            batch_id,
-            zone,
-            cells: Vec::new(),
-            rows: 0,
-            epoch: 0,
-            header_due: true,
-        }
+    pub fn new(schema: &Schema, zone: TimeZone) -> Self {
+        let columns = schema.fields().iter().map(|f| Column::new(&f.name, &f.data_type)).collect();
+        Self { columns, zone, cells: Vec::new() }
     }
 
-    fn print(&mut self) -> Result<()> {
-        let mut text = String::new();
-        for (i, cell) in self.cells.iter().enumerate() {
-            let count = self.columns.len();
-            self.header_due |= self.columns[i % count].grow(cell);
-        }
-        if std::mem::take(&mut self.header_due) {
-            self.write_header(&mut text);
-        }
-        for row in self.cells.chunks(self.columns.len()) {
-            write_line(&mut text, row.iter().map(String::as_str), &self.columns);
-        }
-        self.cells.clear();
-        super::print(text.as_bytes())
+    /// Puts a column for the epoch's number first.
+    fn with_batch(mut self) -> Self {
+        self.columns.insert(0, Column::new("batch", &DataType::Int64));
+        self
     }
 
-    fn write_header(&self, text: &mut String) {
-        write_line(text, self.columns.iter().map(|c| c.name.as_str()), &self.columns);
+    /// Adds the counting rows of a block, with the epoch's number first if there is a column for it.
+    pub fn add(&mut self, block: &BlockRef<'_>, batch: Option<u64>) {
+        let count = self.columns.len() - usize::from(batch.is_some());
+        block.rows().for_each(|row| {
+            self.cells.extend(batch.map(|batch| batch.to_string()));
+            self.cells.extend((0..count).map(|c| shorten(cell::text(&block.column(c), row, &self.zone))));
+        });
+    }
+
+    /// True if no rows wait.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Makes the columns wide enough; true if one had to grow.
+    pub fn fit(&mut self) -> bool {
+        let count = self.columns.len();
+        let cells = self.cells.iter().enumerate();
+        cells.fold(false, |grew, (i, cell)| self.columns[i % count].grow(cell) | grew)
+    }
+
+    /// Writes the names and a rule below them.
+    pub fn write_header(&self, text: &mut String) {
+        self.write_line(text, self.columns.iter().map(|c| c.name.as_str()));
         let rules: Vec<String> = self.columns.iter().map(|c| "-".repeat(c.width)).collect();
-        write_line(text, rules.iter().map(String::as_str), &self.columns);
+        self.write_line(text, rules.iter().map(String::as_str));
+    }
+
+    /// Writes the rows and forgets them.
+    pub fn write_rows(&mut self, text: &mut String) {
+        let cells = std::mem::take(&mut self.cells);
+        cells.chunks(self.columns.len()).for_each(|row| self.write_line(text, row.iter().map(String::as_str)));
+    }
+
+    fn write_line<'a>(&self, text: &mut String, cells: impl Iterator<Item = &'a str>) {
+        let mut line = String::new();
+        for (i, (cell, column)) in cells.zip(&self.columns).enumerate() {
+            let (gap, width) = (if i == 0 { "" } else { "  " }, column.width);
+            // Writing to a string cannot fail.
+            let _ = match column.is_number {
+                true => write!(line, "{gap}{cell:>width$}"),
+                false => write!(line, "{gap}{cell:<width$}"),
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
 }
 
@@ -80,12 +98,40 @@ impl Column {
         Self { name: name.into(), is_number: data_type.is_numeric(), width: name.chars().count() }
     }
 
-    /// Makes room for a cell; true if the column had to grow.
     fn grow(&mut self, cell: &str) -> bool {
         let chars = cell.chars().count();
         let grows = chars > self.width;
         self.width = self.width.max(chars);
         grows
+    }
+}
+
+/// Prints rows in aligned columns.
+#[derive(Debug)]
+pub struct TableSink {
+    table: Table,
+    batch_id: bool,
+    rows: u64,
+    epoch: u64,
+    header_due: bool,
+}
+
+impl TableSink {
+    /// A table of these columns; clock readings in this zone; `batch_id` puts the epoch's number first.
+    pub fn new(schema: &Schema, batch_id: bool, zone: TimeZone) -> Self {
+        let table = Table::new(schema, zone);
+        let table = if batch_id { table.with_batch() } else { table };
+        Self { table, batch_id, rows: 0, epoch: 0, header_due: true }
+    }
+
+    fn print(&mut self) -> Result<()> {
+        let mut text = String::new();
+        self.header_due |= self.table.fit();
+        if std::mem::take(&mut self.header_due) {
+            self.table.write_header(&mut text);
+        }
+        self.table.write_rows(&mut text);
+        super::print(text.as_bytes())
     }
 }
 
@@ -101,19 +147,12 @@ impl Sink for TableSink {
 
     fn write(&mut self, block: &BlockRef<'_>) -> Result<()> {
         self.rows += block.rows().count() as u64;
-        let width = self.columns.len() - usize::from(self.batch_id);
-        block.rows().try_for_each(|row| {
-            if self.batch_id {
-                self.cells.push(self.epoch.to_string());
-            }
-            let cells = (0..width).map(|c| shorten(cell::text(&block.column(c), row, &self.zone)));
-            self.cells.extend(cells);
-            if self.cells.len() >= ROWS_MAX * self.columns.len() { self.print() } else { Ok(()) }
-        })
+        self.table.add(block, self.batch_id.then_some(self.epoch));
+        if self.table.cells.len() >= ROWS_MAX * self.table.columns.len() { self.print() } else { Ok(()) }
     }
 
     fn commit(&mut self, _epoch: u64) -> Result<()> {
-        if self.cells.is_empty() { Ok(()) } else { self.print() }
+        if self.table.is_empty() { Ok(()) } else { self.print() }
     }
 
     fn rows_written(&self) -> u64 {
@@ -122,29 +161,13 @@ impl Sink for TableSink {
 
     fn finish(&mut self) -> Result<()> {
         // An empty result still shows its columns.
-        if !self.header_due {
+        if !std::mem::take(&mut self.header_due) {
             return Ok(());
         }
-        self.header_due = false;
         let mut text = String::new();
-        self.write_header(&mut text);
+        self.table.write_header(&mut text);
         super::print(text.as_bytes())
     }
-}
-
-fn write_line<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>, columns: &[Column]) {
-    let mut line = String::new();
-    for (i, (cell, column)) in cells.zip(columns).enumerate() {
-        let gap = if i == 0 { "" } else { "  " };
-        let width = column.width;
-        // Writing to a string cannot fail.
-        let _ = match column.is_number {
-            true => write!(line, "{gap}{cell:>width$}"),
-            false => write!(line, "{gap}{cell:<width$}"),
-        };
-    }
-    text.push_str(line.trim_end());
-    text.push('\n');
 }
 
 /// One line of at most [`CELL_CHARS_MAX`] characters, without control characters (which could move the cursor).

@@ -199,10 +199,7 @@ fn fill(words: &mut [u64], len: usize, bit: bool) {
 fn bits_of<A: Copy>(a: &[A], words: &mut [u64], f: impl Fn(A) -> bool) {
     let (whole, rest) = a.as_chunks::<64>();
     let mut words = words.iter_mut();
-    // Chunks of a length known to the compiler become vector compares.
-    for (chunk, word) in whole.iter().zip(&mut words) {
-        *word = pack(&chunk.map(|a| u8::from(f(a))));
-    }
+    whole.iter().zip(&mut words).for_each(|(a, word)| *word = bits_of_64(|i| f(a[i])));
     if let Some(word) = words.next() {
         *word = rest.iter().rev().fold(0, |w, &a| w << 1 | u64::from(f(a)));
     }
@@ -212,25 +209,29 @@ fn bits_of<A: Copy>(a: &[A], words: &mut [u64], f: impl Fn(A) -> bool) {
 fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], f: impl Fn(A, A) -> bool) {
     let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<64>(), b.as_chunks::<64>());
     let mut words = words.iter_mut();
-    for ((a, b), word) in whole_a.iter().zip(whole_b).zip(&mut words) {
-        let mut bytes = [0_u8; 64];
-        for i in 0..64 {
-            bytes[i] = u8::from(f(a[i], b[i]));
-        }
-        *word = pack(&bytes);
-    }
+    whole_a.iter().zip(whole_b).zip(&mut words).for_each(|((a, b), word)| *word = bits_of_64(|i| f(a[i], b[i])));
     if let Some(word) = words.next() {
         let pairs = rest_a.iter().zip(rest_b).rev();
         *word = pairs.fold(0, |w, (&a, &b)| w << 1 | u64::from(f(a, b)));
     }
 }
 
-/// 64 bytes of 0 or 1 to bits: one multiplication gathers the low bits of eight bytes in the top byte.
+/// Every lane of a vector keeps its own bit of the word, and the lanes are OR-ed in the end: twice as fast as
+/// shifting each bit to its place, and as fast as packing bytes for the narrowest types.
 #[inline(always)]
-fn pack(bytes: &[u8; 64]) -> u64 {
+fn bits_of_64(f: impl Fn(usize) -> bool) -> u64 {
+    const BITS: [u64; 64] = {
+        let mut bits = [0; 64];
+        let mut i = 0;
+        while i < 64 {
+            bits[i] = 1 << i;
+            i += 1;
+        }
+        bits
+    };
     let mut word = 0;
-    for (i, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        word |= (u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+    for (i, bit) in BITS.iter().enumerate() {
+        word |= if f(i) { *bit } else { 0 };
     }
     word
 }
@@ -242,12 +243,18 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn packing_keeps_the_order_of_rows() {
-        for i in 0..64 {
-            let mut bytes = [0; 64];
-            bytes[i] = 1;
-            bytes[63 - i] = 1;
-            assert_eq!(pack(&bytes), 1 << i | 1 << (63 - i));
+    fn bits_keep_the_order_of_rows() {
+        for len in [0, 1, 63, 64, 65, 200] {
+            let (a, b): (Vec<i32>, Vec<i32>) = (0..len).map(|i| (i * 7 % 10, i * 3 % 10)).unzip();
+            let mut words = alloc::vec![0; a.len().div_ceil(64)];
+            let check = |words: &[u64], f: &dyn Fn(usize) -> bool| {
+                (0..a.len()).for_each(|i| assert_eq!(words[i / 64] >> (i % 64) & 1 != 0, f(i), "row {i} of {len}"));
+                assert!(a.len() % 64 == 0 || words[a.len() / 64] >> (a.len() % 64) == 0, "no bits past the last row");
+            };
+            bits_of(&a, &mut words, |x| x < 5);
+            check(&words, &|i| a[i] < 5);
+            bits_of_two(&a, &b, &mut words, |x, y| x < y);
+            check(&words, &|i| a[i] < b[i]);
         }
     }
 

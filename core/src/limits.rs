@@ -16,12 +16,16 @@ pub const COLUMN_ALIGN: usize = 64;
 /// Depth of nested expressions and subqueries: recursion over them must fit a 2 MiB thread stack.
 pub const EXPRESSION_DEPTH_MAX: usize = 200;
 
+/// Levels that parentheses, CASE and operators of one statement may be nested, a query in parentheses counting ten:
+/// reading them recurses, and that must fit a 2 MiB stack too. Frames of an unoptimised build are much larger.
+pub const NESTING_MAX: usize = if cfg!(debug_assertions) { EXPRESSION_DEPTH_MAX / 2 } else { EXPRESSION_DEPTH_MAX };
+
 /// Longest job text, in bytes, variables put in: every character of it is kept with its place while it is read.
 pub const JOB_TEXT_BYTES_MAX: usize = 4 << 20;
 
 /// Depth of queries in queries, those of views and WITH included: each is a few levels of the plan, and whoever walks
-/// a plan recurses.
-pub const QUERY_DEPTH_MAX: usize = 64;
+/// a plan recurses; see `NESTING_MAX` on unoptimised builds.
+pub const QUERY_DEPTH_MAX: usize = if cfg!(debug_assertions) { 20 } else { 64 };
 
 /// Relations of one query, those of views and WITH counted each time they are used: a few names that use the one
 /// before twice each would otherwise make a plan of any size.

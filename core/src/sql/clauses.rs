@@ -8,6 +8,7 @@ use alloc::{collections::BTreeMap, format, string::String, vec, vec::Vec};
 
 use sqlparser::{
     ast,
+    keywords::Keyword,
     tokenizer::{Token, TokenWithSpan, Word},
 };
 
@@ -92,6 +93,8 @@ struct Level {
     in_from: bool,
     /// The parentheses stand where a relation does.
     is_relation: bool,
+    /// Among the rows of VALUES, where commas come before rows.
+    in_values: bool,
     /// Where its (last) SELECT is.
     select: Option<Start>,
     /// What comes first in it.
@@ -112,14 +115,21 @@ struct Cutter<'a> {
 impl Cutter<'_> {
     fn step(&mut self) -> Result<()> {
         let relation = core::mem::take(&mut self.relation_next);
+        let is_word = matches!(self.ahead.peek(0).token, Token::Word(_));
+        if let Some(level) = self.levels.last_mut() {
+            level.in_values &= !is_word;
+        }
         match &self.ahead.peek(0).token {
             Token::LParen => self.open(relation),
             Token::RParen => return self.close(),
             Token::Comma => {
                 self.keep();
-                self.relation_next = self.level().in_from;
+                self.relation_next = self.level().in_from && !self.level().in_values;
             }
             Token::Word(_) if relation => return self.relation(),
+            Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) if relation => {
+                self.ahead.identifier("a table")?;
+            }
             Token::Word(word) if word.quote_style.is_none() && !self.is_name() => return self.word(),
             _ => self.keep(),
         }
@@ -142,7 +152,7 @@ impl Cutter<'_> {
             in_from: is_relation && !is_query,
             first: Some(start(first)),
             call,
-            select: None,
+            ..Level::default()
         };
         if is_query {
             self.cut.queries.push(self.cut.tokens.len());
@@ -214,6 +224,10 @@ impl Cutter<'_> {
     fn relation(&mut self) -> Result<()> {
         if is_any_word(&self.ahead.peek(0).token, &["LATERAL", "VALUES", "TABLE", "SELECT"]) {
             self.relation_next = self.ahead.is_word(0, "LATERAL");
+            let in_values = self.ahead.is_word(0, "VALUES");
+            if let Some(level) = self.levels.last_mut() {
+                level.in_values = in_values;
+            }
             self.keep();
             return Ok(());
         }
@@ -410,11 +424,18 @@ impl Cutter<'_> {
         result: core::result::Result<T, sqlparser::parser::ParserError>,
         tokens: &[TokenWithSpan],
     ) -> Result<T> {
-        result.map_err(|e| self.spark.error().unwrap_or_else(|| syntax::from_parser(e, tokens)))
+        result.map_err(|e| self.spark.error().unwrap_or_else(|| syntax::from_parser(e, tokens, tokens.len() - 1)))
     }
 
     fn keep(&mut self) {
-        let token = self.ahead.next();
+        let mut token = self.ahead.next();
+        // A column may be called so; sqlparser would take it for a clause.
+        let is_column = is_word(&token.token, "TOP") && !matches!(self.ahead.peek(0).token, Token::Number(..));
+        if let Token::Word(word) = &mut token.token
+            && is_column
+        {
+            word.keyword = Keyword::NoKeyword;
+        }
         self.cut.tokens.push(token);
     }
 

@@ -12,26 +12,34 @@ use super::{
     cursor::{is_any_word, is_word},
     syntax::{place, too_deep},
 };
-use crate::{error::Result, limits::EXPRESSION_DEPTH_MAX};
+use crate::{error::Result, limits::NESTING_MAX};
 
 /// Refuses tokens whose tree could be deeper than the bound.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     let mut levels = vec![Level::default()];
     for (i, token) in tokens.iter().enumerate() {
-        let named = i > 0 && tokens[i - 1].token == Token::Period;
-        step(&mut levels, &token.token, named);
-        let open: usize = levels.iter().map(|level| level.run + level.sets + 1).sum();
-        if open > EXPRESSION_DEPTH_MAX {
+        let before = i.checked_sub(1).map_or(&Token::EOF, |i| &tokens[i].token);
+        let after = tokens.get(i + 1).map_or(&Token::EOF, |t| &t.token);
+        step(&mut levels, before, &token.token, after);
+        let open: usize = levels.iter().map(|level| level.weight + level.run + level.sets).sum();
+        if open > NESTING_MAX {
             return Err(too_deep().at(place(token.span)));
         }
     }
     Ok(())
 }
 
+/// What a query in parentheses, or a relation, counts: sqlparser reads them, and needs that much more stack.
+const QUERY_WEIGHT: usize = 10;
+
 /// What stands between a pair of parentheses, or in a CASE.
 #[derive(Debug, Default)]
 struct Level {
     is_case: bool,
+    /// What the parentheses themselves count.
+    weight: usize,
+    /// In FROM, where parentheses hold relations.
+    in_from: bool,
     /// Operators since the last comma or clause, and what is deepest below them.
     run: usize,
     /// The longest run before.
@@ -41,31 +49,47 @@ struct Level {
 }
 
 impl Level {
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, run: usize) {
         self.longest = self.longest.max(self.run);
-        self.run = 0;
+        self.run = run;
     }
 }
 
-fn step(levels: &mut Vec<Level>, token: &Token, named: bool) {
+fn step(levels: &mut Vec<Level>, before: &Token, token: &Token, after: &Token) {
     let Some(level) = levels.last_mut() else { return };
     match token {
-        Token::LParen => levels.push(Level::default()),
+        Token::LParen => {
+            let opened = opened(level, before, after);
+            levels.push(opened);
+        }
         Token::RParen => {
             while levels.last().is_some_and(|l| l.is_case) && levels.len() > 1 {
                 close(levels);
             }
             close(levels);
         }
-        Token::Comma => level.begin_anew(),
-        Token::Word(word) if word.quote_style.is_some() || named => {}
-        token if is_word(token, "CASE") => levels.push(Level { is_case: true, ..Level::default() }),
+        Token::Comma => level.begin_anew(0),
+        Token::Word(word) if word.quote_style.is_some() || *before == Token::Period => {}
+        token if is_word(token, "CASE") => levels.push(Level { is_case: true, weight: 1, ..Level::default() }),
         token if is_word(token, "END") && level.is_case => close(levels),
-        token if begins_anew(token) => level.begin_anew(),
+        // What follows is inside the balanced trees of one OR and one AND, however many there are.
+        token if is_any_word(token, &["AND", "OR"]) => level.begin_anew(2),
+        token if begins_anew(token) => {
+            level.begin_anew(0);
+            level.in_from = is_any_word(token, &["FROM", "JOIN", "ON"]);
+        }
         token if is_any_word(token, &["UNION", "EXCEPT", "INTERSECT"]) => level.sets += 1,
         token if operates(token) => level.run += 1,
         _ => {}
     }
+}
+
+fn opened(outer: &Level, before: &Token, after: &Token) -> Level {
+    let is_query = is_any_word(after, &["SELECT", "WITH", "VALUES"]);
+    let inherits = *before == Token::LParen && outer.weight == QUERY_WEIGHT;
+    let is_relation = outer.in_from && (*before == Token::Comma || is_any_word(before, &["FROM", "JOIN", "LATERAL"]));
+    let weight = if is_query || is_relation || inherits { QUERY_WEIGHT } else { 1 };
+    Level { weight, ..Level::default() }
 }
 
 /// The tree in the parentheses becomes part of the run around them.
@@ -79,10 +103,8 @@ fn close(levels: &mut Vec<Level>) {
 }
 
 fn begins_anew(token: &Token) -> bool {
-    const WORDS: &[&str] = &[
-        "AND", "OR", "WHEN", "THEN", "ELSE", "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "ON",
-        "JOIN",
-    ];
+    const WORDS: &[&str] =
+        &["WHEN", "THEN", "ELSE", "SELECT", "FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "ON", "JOIN"];
     is_any_word(token, WORDS)
 }
 

@@ -83,11 +83,10 @@ mod tests {
 
     #[test]
     fn the_place_is_marked_below_its_line() {
-        let error =
-            Error::invalid("no column `vv`").class("UNRESOLVED_COLUMN").at(at(2, 8, 2, 9)).hint("did you mean v?");
+        let error = Error::invalid("no column `vv`").class("X_Y").at(at(2, 8, 2, 9)).hint("did you mean v?");
         assert_eq!(
             render(&error, "job.sql", "-- job\nSELECT vv FROM t\n"),
-            "error: [UNRESOLVED_COLUMN] no column `vv`\n  --> job.sql:2:8\n   |\n 2 | SELECT vv FROM t\n   |        ^^\n\
+            "error: [X_Y] no column `vv`\n  --> job.sql:2:8\n   |\n 2 | SELECT vv FROM t\n   |        ^^\n\
              hint: did you mean v?\n"
         );
     }

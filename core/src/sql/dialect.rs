@@ -1,13 +1,12 @@
-//! Spark's grammar for sqlparser: precedence of operators, which words can be aliases, and hooks where an expression
-//! begins or goes on (`prefix`). The hooks decide every expression themselves, so that sqlparser's guesses about
-//! other dialects never come into play.
+//! Spark's grammar for sqlparser: which of the things it knows Spark has, which words can be aliases, and the hook
+//! through which it gets expressions (`operator`).
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::cell::RefCell;
 
 use sqlparser::{
-    ast::{self, BinaryOperator},
-    dialect::{Dialect, Precedence},
+    ast,
+    dialect::Dialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::Token,
@@ -15,7 +14,7 @@ use sqlparser::{
 
 use super::{
     cursor::{Tokens, is_any_word, is_word},
-    prefix,
+    operator,
 };
 use crate::{block::Value, error::Error, schema::DataType};
 
@@ -42,7 +41,7 @@ pub(super) enum Literal {
     /// Known as it stands.
     Value(Value, DataType),
     /// `TIMESTAMP 'text'`: what instant it is depends on the session's zone.
-    Timestamp(alloc::string::String),
+    Timestamp(String),
 }
 
 impl Spark {
@@ -63,7 +62,8 @@ impl Spark {
 
     /// Keeps our error, and gives sqlparser one of its own.
     pub(super) fn fail(&self, error: Error) -> ParserError {
-        let text = error.message().into();
+        let place = error.span().map_or(String::new(), |s| format!(" at Line: {}, Column: {}", s.line, s.column));
+        let text = format!("{}{place}", error.message());
         self.found.borrow_mut().error = Some(error);
         ParserError::ParserError(text)
     }
@@ -83,20 +83,6 @@ impl Spark {
     }
 }
 
-// Spark's levels, loosest first. Predicates (IS, IN, LIKE, BETWEEN) bind looser than comparisons.
-const OR: u8 = 5;
-const AND: u8 = 10;
-const NOT: u8 = 15;
-const PREDICATE: u8 = 17;
-const COMPARISON: u8 = 20;
-const BIT_OR: u8 = 21;
-const BIT_XOR: u8 = 22;
-const BIT_AND: u8 = 23;
-const SHIFT: u8 = 24;
-const SUM: u8 = 30;
-const PRODUCT: u8 = 40;
-const CAST: u8 = 50;
-
 impl Dialect for Spark {
     fn is_identifier_start(&self, ch: char) -> bool {
         super::source::is_word(ch)
@@ -104,10 +90,6 @@ impl Dialect for Spark {
 
     fn is_identifier_part(&self, ch: char) -> bool {
         super::source::is_word(ch)
-    }
-
-    fn supports_filter_during_aggregation(&self) -> bool {
-        true
     }
 
     fn supports_group_by_expr(&self) -> bool {
@@ -146,14 +128,6 @@ impl Dialect for Spark {
         true
     }
 
-    fn supports_bitwise_shift_operators(&self) -> bool {
-        true
-    }
-
-    fn supports_named_fn_args_with_rarrow_operator(&self) -> bool {
-        true
-    }
-
     fn is_select_item_alias(&self, explicit: bool, kw: &Keyword, parser: &mut Parser) -> bool {
         explicit || !ends_select_item(*kw, parser)
     }
@@ -162,98 +136,14 @@ impl Dialect for Spark {
         explicit || !ends_relation(*kw, parser)
     }
 
-    fn prec_value(&self, precedence: Precedence) -> u8 {
-        match precedence {
-            Precedence::Or => OR,
-            Precedence::And => AND,
-            Precedence::UnaryNot => NOT,
-            Precedence::Is | Precedence::Like | Precedence::Between => PREDICATE,
-            Precedence::Eq => COMPARISON,
-            Precedence::Pipe | Precedence::PgOther | Precedence::Colon => BIT_OR,
-            Precedence::Caret => BIT_XOR,
-            Precedence::Ampersand | Precedence::Xor => BIT_AND,
-            Precedence::PlusMinus => SUM,
-            Precedence::MulDivModOp => PRODUCT,
-            Precedence::AtTz | Precedence::DoubleColon | Precedence::Period => CAST,
-        }
-    }
-
-    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        Some(Ok(precedence(parser)))
+    /// There are no operators for sqlparser: `parse_prefix` has read them all.
+    fn get_next_precedence(&self, _: &Parser) -> Option<Result<u8, ParserError>> {
+        Some(Ok(self.prec_unknown()))
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<ast::Expr, ParserError>> {
-        Some(prefix::expression(self, parser))
+        Some(operator::whole(self, parser))
     }
-
-    fn parse_infix(&self, parser: &mut Parser, left: &ast::Expr, level: u8) -> Option<Result<ast::Expr, ParserError>> {
-        match &parser.peek(0).token {
-            token if is_word(token, "AND") => Some(chain(parser, left, BinaryOperator::And, level)),
-            token if is_word(token, "OR") => Some(chain(parser, left, BinaryOperator::Or, level)),
-            token if is_word(token, "DIV") => Some(div(parser, left, level)),
-            Token::DoubleColon => Some(prefix::double_colon(self, parser, left)),
-            _ => None,
-        }
-    }
-}
-
-/// How tightly the operator ahead binds; 0 if there is none.
-fn precedence(parser: &Parser) -> u8 {
-    match &parser.peek(0).token {
-        Token::Word(word) if word.quote_style.is_some() => 0,
-        token @ Token::Word(_) => word_precedence(token, &parser.peek(1).token),
-        Token::Eq | Token::DoubleEq | Token::Neq | Token::Spaceship => COMPARISON,
-        Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => COMPARISON,
-        Token::Pipe => BIT_OR,
-        Token::Caret => BIT_XOR,
-        Token::Ampersand => BIT_AND,
-        Token::ShiftLeft | Token::ShiftRight | Token::CustomBinaryOperator(_) => SHIFT,
-        Token::Plus | Token::Minus | Token::StringConcat => SUM,
-        Token::Mul | Token::Div | Token::Mod => PRODUCT,
-        Token::DoubleColon => CAST,
-        _ => 0,
-    }
-}
-
-fn word_precedence(token: &Token, next: &Token) -> u8 {
-    const PREDICATES: &[&str] = &["IN", "BETWEEN", "LIKE", "ILIKE", "RLIKE", "REGEXP"];
-    match token {
-        token if is_word(token, "OR") => OR,
-        token if is_word(token, "AND") => AND,
-        token if is_word(token, "DIV") => PRODUCT,
-        token if is_word(token, "IS") || is_any_word(token, PREDICATES) => PREDICATE,
-        token if is_word(token, "NOT") && is_any_word(next, PREDICATES) => PREDICATE,
-        _ => 0,
-    }
-}
-
-/// `a AND b AND c ...` as a balanced tree, as Spark builds it: the operators associate, and a thousand of them must
-/// not make a tree a thousand levels deep.
-fn chain(parser: &mut Parser, first: &ast::Expr, op: BinaryOperator, level: u8) -> Result<ast::Expr, ParserError> {
-    let word = if op == BinaryOperator::And { "AND" } else { "OR" };
-    let mut operands = alloc::vec![first.clone()];
-    while parser.eat_word(word) {
-        operands.push(parser.parse_subexpr(level)?);
-    }
-    Ok(balanced(operands, &op))
-}
-
-fn balanced(mut operands: Vec<ast::Expr>, op: &BinaryOperator) -> ast::Expr {
-    let right = operands.split_off(operands.len().div_ceil(2));
-    match right.len() {
-        0 => operands.remove(0),
-        _ => binary(balanced(operands, op), op.clone(), balanced(right, op)),
-    }
-}
-
-fn div(parser: &mut Parser, left: &ast::Expr, level: u8) -> Result<ast::Expr, ParserError> {
-    parser.skip();
-    let right = parser.parse_subexpr(level)?;
-    Ok(binary(left.clone(), BinaryOperator::MyIntegerDivide, right))
-}
-
-fn binary(left: ast::Expr, op: BinaryOperator, right: ast::Expr) -> ast::Expr {
-    ast::Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// Whether a word after a select item begins what comes next instead of naming the item. The parser has read it.
@@ -316,7 +206,7 @@ fn begins_clause(keyword: Keyword, after: &impl Tokens) -> bool {
         Keyword::GROUP | Keyword::ORDER | Keyword::SORT | Keyword::CLUSTER | Keyword::DISTRIBUTE => is_word(next, "BY"),
         Keyword::LATERAL => is_word(next, "VIEW"),
         Keyword::LIMIT | Keyword::OFFSET => {
-            !matches!(next, Token::Comma | Token::RParen | Token::EOF) && !is_any_word(next, &["FROM", "WHERE", "AS"])
+            !matches!(next, Token::Comma | Token::RParen) && !is_any_word(next, &["FROM", "WHERE", "AS"])
         }
         Keyword::WINDOW => matches!(next, Token::Word(_)) && is_word(&after.peek(1).token, "AS"),
         Keyword::FETCH | Keyword::FOR => matches!(next, Token::Word(_)),

@@ -9,12 +9,15 @@ use alloc::{
     vec::Vec,
 };
 
+use core::cell::Cell;
+
 use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Spanned, Subscript, UnaryOperator};
 
 use super::{
     clauses::Start,
     dialect::{Found, Literal},
     literal, prefix,
+    subquery::{Scalars, hidden_name},
     syntax::place,
 };
 use crate::{
@@ -31,6 +34,8 @@ pub(super) struct Exprs<'a> {
     pub(super) found: &'a Found,
     pub(super) calls: &'a BTreeMap<Start, Start>,
     pub(super) settings: &'a Settings,
+    /// Where a subquery can stand for a value: the list it is put on, under a hidden name, and the names so far.
+    pub(super) scalars: Option<(&'a Scalars, &'a Cell<usize>)>,
 }
 
 impl Exprs<'_> {
@@ -69,11 +74,13 @@ impl Exprs<'_> {
                 high: self.boxed(high)?,
                 negated: *negated,
             },
-            E::Like { negated, any, expr, pattern, escape_char } => {
-                return self.like(expr, pattern, escape_char.as_deref(), LIKE, *negated, *any, span);
+            E::Like { negated, expr, pattern, escape_char, .. } => {
+                let op = if *negated { BinaryOp::NotLike } else { BinaryOp::Like };
+                ExprKind::Binary(self.boxed(expr)?, op, Box::new(self.pattern(pattern, escape_char.as_deref())?))
             }
-            E::ILike { negated, any, expr, pattern, escape_char } => {
-                return self.like(expr, pattern, escape_char.as_deref(), ILIKE, *negated, *any, span);
+            E::ILike { negated, expr, pattern, escape_char, .. } => {
+                let op = if *negated { BinaryOp::NotILike } else { BinaryOp::ILike };
+                ExprKind::Binary(self.boxed(expr)?, op, Box::new(self.pattern(pattern, escape_char.as_deref())?))
             }
             E::RLike { negated, expr, pattern, .. } => {
                 let op = if *negated { BinaryOp::NotRLike } else { BinaryOp::RLike };
@@ -89,6 +96,7 @@ impl Exprs<'_> {
                 otherwise: else_result.as_deref().map(|x| self.boxed(x)).transpose()?,
             },
             E::Function(function) => return self.call(function, span),
+            E::Subquery(query) => return self.scalar(query, span),
             E::Named { expr, name } => ExprKind::Alias(self.boxed(expr)?, ident(name)?),
             _ => return Err(self.unsupported(e)),
         };
@@ -218,29 +226,6 @@ impl Exprs<'_> {
         Ok(Expr::new(ExprKind::Binary(Box::new(left), op, Box::new(right))).at(span))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "LIKE has that many parts, and each is used once")]
-    fn like(
-        &self,
-        expr: &ast::Expr,
-        pattern: &ast::Expr,
-        escape: Option<&ast::Expr>,
-        ops: Ops,
-        negated: bool,
-        any: bool,
-        span: Option<Span>,
-    ) -> Result<Expr> {
-        let tested = self.expr(expr)?;
-        let (patterns, joined) = quantified(pattern, any);
-        let op = if negated { ops.negative } else { ops.positive };
-        let mut tests = Vec::new();
-        for pattern in patterns {
-            let pattern = self.pattern(pattern, escape)?;
-            tests.push(tested.clone().binary(op, pattern).at(span));
-        }
-        let first = tests.remove(0);
-        Ok(tests.into_iter().fold(first, |all, test| all.binary(joined, test).at(span)))
-    }
-
     /// A pattern whose escape character is a backslash, whatever was declared.
     fn pattern(&self, pattern: &ast::Expr, escape: Option<&ast::Expr>) -> Result<Expr> {
         let pattern = self.expr(pattern)?;
@@ -267,14 +252,6 @@ impl Exprs<'_> {
 
     fn call(&self, function: &ast::Function, span: Option<Span>) -> Result<Expr> {
         let name = self.function_name(function, span)?;
-        if function.over.is_some() {
-            return Err(Error::unsupported(
-                "NON_TIME_WINDOW_NOT_SUPPORTED_IN_STREAMING",
-                format!("window functions are not supported: {name}() OVER (...)"),
-            )
-            .at(span)
-            .hint("group by window(ts, '1 minute') instead; max_by(value, ts) gives the latest value of a group"));
-        }
         let (arguments, distinct, inner_nulls) = self.arguments(function, span)?;
         let nulls = function.null_treatment.or(inner_nulls);
         let (name, arguments) = with_unit(name, arguments);
@@ -340,6 +317,13 @@ impl Exprs<'_> {
         }
     }
 
+    fn scalar(&self, query: &ast::Query, span: Option<Span>) -> Result<Expr> {
+        let (list, names) = self.scalars.ok_or_else(|| subquery(span))?;
+        let name = hidden_name(names);
+        list.borrow_mut().push((name.clone(), query.clone()));
+        Ok(Expr::new(ExprKind::Column(vec![name.clone(), name])).at(span))
+    }
+
     fn unsupported(&self, e: &ast::Expr) -> Error {
         let span = self.span(e);
         match e {
@@ -349,43 +333,6 @@ impl Exprs<'_> {
             }
         }
     }
-}
-
-/// The two operators of LIKE or ILIKE.
-#[derive(Clone, Copy)]
-struct Ops {
-    positive: BinaryOp,
-    negative: BinaryOp,
-}
-
-const LIKE: Ops = Ops { positive: BinaryOp::Like, negative: BinaryOp::NotLike };
-const ILIKE: Ops = Ops { positive: BinaryOp::ILike, negative: BinaryOp::NotILike };
-
-/// `LIKE ANY (a, b)`, `LIKE SOME (a, b)` and `LIKE ALL (a, b)`: the patterns, and how their tests are joined.
-fn quantified(pattern: &ast::Expr, any: bool) -> (Vec<&ast::Expr>, BinaryOp) {
-    match pattern {
-        ast::Expr::Tuple(items) if any => (items.iter().collect(), BinaryOp::Or),
-        ast::Expr::Nested(item) if any => (vec![item], BinaryOp::Or),
-        ast::Expr::Function(function) => {
-            let name = function.name.to_string().to_lowercase();
-            let items = positional(function);
-            match name.as_str() {
-                "all" if !items.is_empty() => (items, BinaryOp::And),
-                "any" | "some" if !items.is_empty() => (items, BinaryOp::Or),
-                _ => (vec![pattern], BinaryOp::Or),
-            }
-        }
-        other => (vec![other], BinaryOp::Or),
-    }
-}
-
-fn positional(function: &ast::Function) -> Vec<&ast::Expr> {
-    let ast::FunctionArguments::List(list) = &function.args else { return Vec::new() };
-    let expr = |a| match a {
-        &ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ref e)) => Some(e),
-        _ => None,
-    };
-    list.args.iter().map(expr).collect::<Option<_>>().unwrap_or_default()
 }
 
 fn with_backslashes(pattern: &str, escape: char) -> String {

@@ -2,13 +2,14 @@
 //! and types are the plan's. What can be wrong with a text as such is found here, with its place and a hint.
 //!
 //! ```text
-//!   text ──source──► statements of characters ──lexer──► tokens ──statement──► Statement
-//!                    (comments, ${variables})               │
-//!                                    depth, clauses ◄───────┤ of a query
-//!                                    then sqlparser with our dialect ──► Query ──translate──► PlanBuilder
+//!   text ──source──► characters of statements ──lexer──► tokens ──statement──► Statement
+//!                    (comments, variables)                 │
+//!                        of a query: depth, clauses, ◄─────┘
+//!                        sqlparser with our dialect ──► Query ──plan_query──► PlanBuilder
 //! ```
 //! Every place in an error is a place in the text as the user wrote it.
 
+mod call;
 mod clauses;
 mod cursor;
 mod depth;
@@ -18,6 +19,7 @@ mod expr;
 mod interval;
 mod lexer;
 mod literal;
+mod operator;
 mod options;
 mod prefix;
 mod query;
@@ -25,6 +27,7 @@ mod relation;
 mod select;
 mod source;
 mod statement;
+mod subquery;
 mod syntax;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! Where an expression begins: literals of all forms, CASE, CAST, the functions with words between their arguments,
-//! names and calls. sqlparser calls [`expression`] for each; operators and what follows a dot it reads itself.
+//! Operands: literals of all forms, CASE, CAST, the functions with words between their arguments, names, calls,
+//! parentheses, and what has an operator before it.
 
 use alloc::{
     boxed::Box,
@@ -11,19 +11,20 @@ use alloc::{
 
 use sqlparser::{
     ast::{
-        self, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+        self, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, Ident, ObjectName, Spanned,
         UnaryOperator, helpers::attached_token::AttachedToken,
     },
-    dialect::{Dialect, Precedence},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Span, Token, Word},
 };
 
 use super::{
+    call,
     cursor::{Tokens, is_any_word, is_word},
     dialect::{Literal, Spark},
     interval,
+    operator::{self, level},
     syntax::{place, span_of_place, unexpected},
     types,
 };
@@ -43,7 +44,7 @@ const NO_OPERANDS: &[&str] = &[
 ];
 
 /// Reads an operand: everything but binary operators and what follows a dot or a bracket.
-pub(super) fn expression(spark: &Spark, p: &mut Parser) -> Result<Expr> {
+pub(super) fn operand(spark: &Spark, p: &mut Parser) -> Result<Expr> {
     let token = p.peek(0).clone();
     match token.token {
         Token::Number(text, _) => {
@@ -52,11 +53,11 @@ pub(super) fn expression(spark: &Spark, p: &mut Parser) -> Result<Expr> {
         }
         Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => Ok(strings(p)),
         Token::Minus if matches!(p.peek(1).token, Token::Number(..)) => Ok(negative_number(p)),
-        Token::Minus => unary(spark, p, UnaryOperator::Minus, Precedence::MulDivModOp),
-        Token::Plus => unary(spark, p, UnaryOperator::Plus, Precedence::MulDivModOp),
-        Token::Tilde => unary(spark, p, UnaryOperator::BitwiseNot, Precedence::MulDivModOp),
-        Token::ExclamationMark => unary(spark, p, UnaryOperator::Not, Precedence::UnaryNot),
-        Token::LParen => parenthesised(p),
+        Token::Minus => unary(spark, p, UnaryOperator::Minus, level::PRODUCT),
+        Token::Plus => unary(spark, p, UnaryOperator::Plus, level::PRODUCT),
+        Token::Tilde => unary(spark, p, UnaryOperator::BitwiseNot, level::PRODUCT),
+        Token::ExclamationMark => unary(spark, p, UnaryOperator::Not, level::NOT),
+        Token::LParen => parenthesised(spark, p),
         Token::Word(word) if word.quote_style.is_none() => keyword(spark, p, &word, token.span),
         Token::Word(word) => name_or_call(spark, p, &word, token.span),
         _ => Err(spark.fail(unexpected(p.peek(0), "an expression"))),
@@ -64,12 +65,12 @@ pub(super) fn expression(spark: &Spark, p: &mut Parser) -> Result<Expr> {
 }
 
 /// `x::TYPE`
-pub(super) fn double_colon(spark: &Spark, p: &mut Parser, left: &Expr) -> Result<Expr> {
-    use sqlparser::ast::Spanned;
+pub(super) fn double_colon(spark: &Spark, p: &mut Parser, left: Expr) -> Result<Expr> {
     p.skip();
     let data_type = types::data_type(p).map_err(|e| spark.fail(e))?;
     let end = p.get_current_token().span;
-    Ok(cast(spark, CastKind::DoubleColon, left.clone(), data_type, left.span().union(&end)))
+    let span = left.span().union(&end);
+    Ok(cast(spark, CastKind::DoubleColon, left, data_type, span))
 }
 
 fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
@@ -79,7 +80,7 @@ fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
     match upper.as_str() {
         "NULL" => Ok(constant(p, ast::Value::Null, span)),
         "TRUE" | "FALSE" => Ok(constant(p, ast::Value::Boolean(upper == "TRUE"), span)),
-        "NOT" => unary(spark, p, UnaryOperator::Not, Precedence::UnaryNot),
+        "NOT" => unary(spark, p, UnaryOperator::Not, level::NOT),
         "CASE" if begins_operand(p) => case(spark, p),
         "CAST" | "TRY_CAST" if called => call_of_cast(spark, p, &upper),
         "EXISTS" if called && begins_query(&p.peek(2).token) => exists(p),
@@ -89,15 +90,17 @@ fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
         }
         "CURRENT_DATE" | "CURRENT_TIMESTAMP" | "CURRENT_USER" if !called => {
             p.skip();
-            Ok(call(word, span, Vec::new()))
+            Ok(call_of(word, span, Vec::new()))
         }
         "STRUCT" if called && separated_by(p, "AS") => structure(spark, p, word, span),
         "EXTRACT" if called && separated_by(p, "FROM") => extract(spark, p, word, span),
-        "TRIM" if called && separated_by(p, "FROM") => trim(p, span),
+        "TRIM" if called && separated_by(p, "FROM") => trim(spark, p, span),
         "SUBSTRING" | "SUBSTR" if called && separated_by(p, "FROM") => {
-            arguments(p, &named("substring"), span, &["FROM", "FOR"])
+            arguments(spark, p, &named("substring"), span, &["FROM", "FOR"])
         }
-        "OVERLAY" if called && separated_by(p, "PLACING") => arguments(p, word, span, &["PLACING", "FROM", "FOR"]),
+        "OVERLAY" if called && separated_by(p, "PLACING") => {
+            arguments(spark, p, word, span, &["PLACING", "FROM", "FOR"])
+        }
         "POSITION" if called && separated_by(p, "IN") => position(spark, p, span),
         other if NO_OPERANDS.contains(&other) && !called && p.peek(1).token != Token::Period => {
             Err(spark.fail(unexpected(p.peek(0), "an expression")))
@@ -111,7 +114,7 @@ fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
 fn name_or_call(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
     p.skip();
     match p.peek(0).token {
-        Token::LParen => p.parse_function(ObjectName::from(vec![word.to_ident(span)])),
+        Token::LParen => call::call(spark, p, word, span),
         Token::Arrow => Err(spark.fail(lambda(place(span)))),
         _ => Ok(Expr::Identifier(word.to_ident(span))),
     }
@@ -138,36 +141,35 @@ fn negative_number(p: &mut Parser) -> Expr {
     value(ast::Value::Number(text, false), span)
 }
 
-fn unary(spark: &Spark, p: &mut Parser, op: UnaryOperator, level: Precedence) -> Result<Expr> {
+fn unary(spark: &Spark, p: &mut Parser, op: UnaryOperator, level: u8) -> Result<Expr> {
     p.skip();
-    let level = spark.prec_value(level);
-    Ok(Expr::UnaryOp { op, expr: Box::new(p.parse_subexpr(level)?) })
+    Ok(Expr::UnaryOp { op, expr: Box::new(operator::expr(spark, p, level)?) })
 }
 
 /// `(x)`, `(x, y)` or `(SELECT ...)`.
-fn parenthesised(p: &mut Parser) -> Result<Expr> {
+fn parenthesised(spark: &Spark, p: &mut Parser) -> Result<Expr> {
     p.skip();
     if begins_query(&p.peek(0).token) {
         let query = p.parse_query()?;
         p.expect_token(&Token::RParen)?;
         return Ok(Expr::Subquery(query));
     }
-    let mut exprs = p.parse_comma_separated(Parser::parse_expr)?;
+    let mut exprs = operator::list(spark, p)?;
     p.expect_token(&Token::RParen)?;
     Ok(if exprs.len() == 1 { Expr::Nested(Box::new(exprs.remove(0))) } else { Expr::Tuple(exprs) })
 }
 
 fn case(spark: &Spark, p: &mut Parser) -> Result<Expr> {
     let case_token = AttachedToken(Tokens::next(p));
-    let operand = if p.is_word(0, "WHEN") { None } else { Some(Box::new(p.parse_expr()?)) };
+    let operand = if p.is_word(0, "WHEN") { None } else { Some(Box::new(operator::whole(spark, p)?)) };
     let mut conditions = Vec::new();
     while conditions.is_empty() || p.is_word(0, "WHEN") {
         expect_word(spark, p, "WHEN")?;
-        let condition = p.parse_expr()?;
+        let condition = operator::whole(spark, p)?;
         expect_word(spark, p, "THEN")?;
-        conditions.push(ast::CaseWhen { condition, result: p.parse_expr()? });
+        conditions.push(ast::CaseWhen { condition, result: operator::whole(spark, p)? });
     }
-    let else_result = if p.eat_word("ELSE") { Some(Box::new(p.parse_expr()?)) } else { None };
+    let else_result = if p.eat_word("ELSE") { Some(Box::new(operator::whole(spark, p)?)) } else { None };
     let end_token = AttachedToken(p.peek(0).clone());
     expect_word(spark, p, "END")?;
     Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
@@ -177,7 +179,7 @@ fn call_of_cast(spark: &Spark, p: &mut Parser, name: &str) -> Result<Expr> {
     let start = p.peek(0).span;
     p.skip();
     p.skip();
-    let expr = p.parse_expr()?;
+    let expr = operator::whole(spark, p)?;
     expect_word(spark, p, "AS")?;
     let data_type = types::data_type(p).map_err(|e| spark.fail(e))?;
     let end = p.expect_token(&Token::RParen)?.span;
@@ -249,9 +251,9 @@ fn extract(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Exp
         _ => return Err(spark.fail(unexpected(&field, "a field such as YEAR, MONTH, DAY, HOUR"))),
     };
     expect_word(spark, p, "FROM")?;
-    let source = p.parse_expr()?;
+    let source = operator::whole(spark, p)?;
     p.expect_token(&Token::RParen)?;
-    Ok(call(word, span, vec![value(ast::Value::SingleQuotedString(name), field.span), source]))
+    Ok(call_of(word, span, vec![value(ast::Value::SingleQuotedString(name), field.span), source]))
 }
 
 /// `STRUCT(x AS a, y)`: fields may be named.
@@ -259,22 +261,17 @@ fn structure(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<E
     p.skip();
     p.skip();
     let mut fields = Vec::new();
-    loop {
-        let expr = p.parse_expr()?;
-        let field = match p.eat_word("AS") {
+    while fields.is_empty() || p.eat(&Token::Comma) {
+        let expr = operator::whole(spark, p)?;
+        fields.push(match p.eat_word("AS") {
             true => Expr::Named { expr: Box::new(expr), name: p.parse_identifier()? },
             false => expr,
-        };
-        fields.push(field);
-        if !p.consume_token(&Token::Comma) {
-            break;
-        }
+        });
     }
-    if p.peek(0).token != Token::RParen {
+    if !p.eat(&Token::RParen) {
         return Err(spark.fail(unexpected(p.peek(0), "`,` or `)`")));
     }
-    p.skip();
-    Ok(call(word, span, fields))
+    Ok(call_of(word, span, fields))
 }
 
 /// A function that the text has no word for.
@@ -283,45 +280,45 @@ fn named(name: &str) -> Word {
 }
 
 /// `TRIM(BOTH x FROM s)`: a function of its own for each side; the characters come first.
-fn trim(p: &mut Parser, span: Span) -> Result<Expr> {
+fn trim(spark: &Spark, p: &mut Parser, span: Span) -> Result<Expr> {
     p.skip();
     p.skip();
     let sides = [("BOTH", "trim"), ("LEADING", "ltrim"), ("TRAILING", "rtrim")];
     let (_, name) = sides.into_iter().find(|(side, _)| p.eat_word(side)).unwrap_or(sides[0]);
-    let characters = if p.is_word(0, "FROM") { None } else { Some(p.parse_expr()?) };
+    let characters = if p.is_word(0, "FROM") { None } else { Some(operator::whole(spark, p)?) };
     p.expect_keyword_is(Keyword::FROM)?;
-    let source = p.parse_expr()?;
+    let source = operator::whole(spark, p)?;
     p.expect_token(&Token::RParen)?;
     let arguments = match characters {
         None => vec![source],
         Some(characters) => vec![characters, source],
     };
-    Ok(call(&named(name), span, arguments))
+    Ok(call_of(&named(name), span, arguments))
 }
 
 /// `POSITION(x IN s)`: x ends before IN, which otherwise is an operator.
 fn position(spark: &Spark, p: &mut Parser, span: Span) -> Result<Expr> {
     p.skip();
     p.skip();
-    let part = p.parse_subexpr(spark.prec_value(Precedence::Between))?;
+    let part = operator::expr(spark, p, level::PREDICATE)?;
     p.expect_keyword_is(Keyword::IN)?;
-    let whole = p.parse_expr()?;
+    let whole = operator::whole(spark, p)?;
     p.expect_token(&Token::RParen)?;
-    Ok(call(&named("locate"), span, vec![part, whole]))
+    Ok(call_of(&named("locate"), span, vec![part, whole]))
 }
 
 /// `SUBSTRING(x FROM a FOR b)`: arguments with words for commas; the last ones may be left out.
-fn arguments(p: &mut Parser, word: &Word, span: Span, separators: &[&str]) -> Result<Expr> {
+fn arguments(spark: &Spark, p: &mut Parser, word: &Word, span: Span, separators: &[&str]) -> Result<Expr> {
     p.skip();
     p.skip();
-    let mut arguments = vec![p.parse_expr()?];
+    let mut arguments = vec![operator::whole(spark, p)?];
     for separator in separators {
         if p.eat_word(separator) {
-            arguments.push(p.parse_expr()?);
+            arguments.push(operator::whole(spark, p)?);
         }
     }
     p.expect_token(&Token::RParen)?;
-    Ok(call(word, span, arguments))
+    Ok(call_of(word, span, arguments))
 }
 
 /// Whether the parentheses after the next word hold this word, and not in parentheses of their own.
@@ -346,7 +343,7 @@ fn begins_operand(p: &Parser) -> bool {
     !matches!(next, Token::Comma | Token::RParen | Token::Period | Token::EOF) && !is_any_word(next, &["FROM", "AS"])
 }
 
-fn begins_query(token: &Token) -> bool {
+pub(super) fn begins_query(token: &Token) -> bool {
     is_any_word(token, &["SELECT", "WITH"])
 }
 
@@ -375,16 +372,9 @@ fn kept(spark: &Spark, literal: Literal, span: Span) -> Expr {
     value(ast::Value::Placeholder(spark.keep_literal(literal).to_string()), span)
 }
 
-fn call(word: &Word, span: Span, arguments: Vec<Expr>) -> Expr {
+/// A call of a function with these arguments.
+fn call_of(word: &Word, span: Span, arguments: Vec<Expr>) -> Expr {
     let args = arguments.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![word.to_ident(span)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
+    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    Expr::Function(call::plain(word, span, list))
 }

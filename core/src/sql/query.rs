@@ -16,12 +16,12 @@ use super::{
     depth,
     dialect::{Found, Spark},
     expr::{Exprs, ident, name_part},
-    lexer, parser, source,
+    lexer, parser, select, source,
     syntax::{self, advised, place, too_deep, unexpected},
 };
 use crate::{
     error::{Error, Result, Span},
-    expr::{Expr, Settings, SortKey},
+    expr::{Expr, Settings, SortKey, lit},
     limits::{QUERY_DEPTH_MAX, RELATIONS_MAX},
     plan::{Catalog, PlanBuilder},
     schema::same_name,
@@ -58,7 +58,10 @@ fn tree(spark: &Spark, cut: &Cut) -> Result<Box<ast::Query>> {
 fn whole_query(spark: &Spark, tokens: &[TokenWithSpan], end: &Token) -> Result<Box<ast::Query>> {
     spark.clear_error();
     let mut p = parser(spark, tokens.to_vec());
-    let ast = p.parse_query().map_err(|e| better(spark.error(), e, tokens))?;
+    let ast = match p.parse_query() {
+        Ok(ast) => ast,
+        Err(e) => return Err(better(spark.error(), e, tokens, p.index())),
+    };
     if p.peek(0).token == *end {
         return Ok(ast);
     }
@@ -74,8 +77,8 @@ fn innermost_error(spark: &Spark, cut: &Cut) -> Option<Error> {
 }
 
 /// Of our error and sqlparser's, the one further on; ours says more if they are about one place.
-fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan]) -> Error {
-    let theirs = syntax::from_parser(theirs, tokens);
+fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan], index: usize) -> Error {
+    let theirs = syntax::from_parser(theirs, tokens, index);
     let start = |e: &Error| e.span().map(|s| (s.line, s.column));
     match ours {
         Some(ours) if theirs.is_limit() || start(&ours) >= start(&theirs) => {
@@ -91,8 +94,15 @@ fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan]) ->
 
 /// Turns a query into a plan over what the catalog knows.
 pub fn plan_query(query: &Query, catalog: &dyn Catalog) -> Result<PlanBuilder> {
-    let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings() };
-    let planner = Planner { clauses: &query.clauses, exprs, catalog, relations: Cell::new(0), depth: Cell::new(0) };
+    let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings(), scalars: None };
+    let planner = Planner {
+        clauses: &query.clauses,
+        exprs,
+        catalog,
+        relations: Cell::new(0),
+        depth: Cell::new(0),
+        hidden: Cell::new(0),
+    };
     planner.query(&query.ast, None)
 }
 
@@ -112,11 +122,9 @@ pub fn parse_expressions(text: &str, settings: &Settings) -> Result<Vec<Expr>> {
     let sources = source::split(&format!("SELECT {text}"), &|_| None)?;
     let [source] = sources.as_slice() else { return Err(wrong()) };
     let Query { ast, clauses, found } = query(&lexer::tokens(source)?)?;
-    let catalog = NoTables(settings);
-    let exprs = Exprs { found: &found, calls: &clauses.calls, settings };
-    let planner = Planner { clauses: &clauses, exprs, catalog: &catalog, relations: Cell::new(0), depth: Cell::new(0) };
+    let exprs = Exprs { found: &found, calls: &clauses.calls, settings, scalars: None };
     match &*ast.body {
-        SetExpr::Select(select) if is_bare(&ast, select) => planner.expressions(select),
+        SetExpr::Select(select) if is_bare(&ast, select) => select::expressions(&exprs, select),
         _ => Err(wrong()),
     }
 }
@@ -128,23 +136,6 @@ fn is_bare(query: &ast::Query, select: &ast::Select) -> bool {
     !(tail || grouped || !select.from.is_empty() || select.selection.is_some() || select.having.is_some())
 }
 
-/// The catalog of expressions that stand alone.
-struct NoTables<'a>(&'a Settings);
-
-impl Catalog for NoTables<'_> {
-    fn relation(&self, name: &[String], _: bool, _: &[(String, String)]) -> Result<PlanBuilder> {
-        Err(Error::invalid(format!("`{}`: an expression reads no tables", name.join("."))))
-    }
-
-    fn relation_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn settings(&self) -> &Settings {
-        self.0
-    }
-}
-
 /// Translates the tree of one query.
 pub(super) struct Planner<'a> {
     pub(super) clauses: &'a Clauses,
@@ -152,6 +143,8 @@ pub(super) struct Planner<'a> {
     pub(super) catalog: &'a dyn Catalog,
     relations: Cell<usize>,
     depth: Cell<usize>,
+    /// How many hidden names there are.
+    pub(super) hidden: Cell<usize>,
 }
 
 /// The names that WITH gives, inner ones before outer ones. Each sees those before it.
@@ -176,8 +169,19 @@ impl<'a> Scope<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     pub(super) order_by: Vec<SortKey>,
+    /// ORDER BY ALL: descending or not, and where NULLs go.
+    all: Option<(bool, Option<bool>)>,
     pub(super) limit: Option<Expr>,
     pub(super) offset: Option<Expr>,
+}
+
+impl Tail {
+    /// What to sort the rows of a finished query by.
+    fn keys(&self, columns: usize) -> Vec<SortKey> {
+        let Some((descending, nulls_first)) = self.all else { return self.order_by.clone() };
+        let ordinal = |i: usize| lit(i as i32 + 1);
+        (0..columns).map(|i| SortKey { expr: ordinal(i), descending, nulls_first }).collect()
+    }
 }
 
 impl Planner<'_> {
@@ -192,8 +196,12 @@ impl Planner<'_> {
         let tail = self.tail(query)?;
         let scope = if ctes.is_empty() { scope } else { Some(&inner) };
         let plan = match &*query.body {
-            SetExpr::Select(select) => self.select(select, tail, scope)?,
-            body => self.set_expr(body, scope)?.sort(tail.order_by)?.limit(tail.limit, tail.offset)?,
+            SetExpr::Select(select) if tail.all.is_none() => self.select(select, tail, scope)?,
+            body => {
+                let plan = self.set_expr(body, scope)?;
+                let keys = tail.keys(plan.schema().len());
+                plan.sort(keys)?.limit(tail.limit, tail.offset)?
+            }
         };
         self.depth.set(self.depth.get() - 1);
         Ok(plan)
@@ -222,15 +230,13 @@ impl Planner<'_> {
                 .at(place(query.span()))
                 .hint("write LIMIT n"));
         }
-        let order_by = match query.order_by.as_ref().map(|o| &o.kind) {
-            None => Vec::new(),
+        let (order_by, all) = match query.order_by.as_ref().map(|o| &o.kind) {
+            None => (Vec::new(), None),
             Some(ast::OrderByKind::Expressions(keys)) => {
-                keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?
+                (keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?, None)
             }
-            Some(ast::OrderByKind::All(_)) => {
-                return Err(Error::unsupported("UNSUPPORTED_FEATURE", "ORDER BY ALL is not supported")
-                    .at(place(query.span()))
-                    .hint("name the columns: ORDER BY 1, 2"));
+            Some(ast::OrderByKind::All(options)) => {
+                (Vec::new(), Some((options.sort == Some(ast::OrderBySort::Desc), options.nulls_first)))
             }
         };
         let (limit, offset) = match &query.limit_clause {
@@ -241,7 +247,7 @@ impl Planner<'_> {
             Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
         };
         let expr = |e: Option<&ast::Expr>| e.map(|e| self.exprs.expr(e)).transpose();
-        Ok(Tail { order_by, limit: expr(limit)?, offset: expr(offset)? })
+        Ok(Tail { order_by, all, limit: expr(limit)?, offset: expr(offset)? })
     }
 
     /// UNION is parsed to the left; a loop, so that many of them do not recurse.

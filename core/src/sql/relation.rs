@@ -127,7 +127,8 @@ impl Planner<'_> {
         let cte = if parts.len() == 1 { scope.and_then(|s| s.find(last)) } else { None };
         let Some((cte, visible)) = cte else {
             let plan = self.catalog.relation(parts, stream, options).map_err(|e| e.at(span))?;
-            return plan.alias(last, &[]);
+            let named = plan.schema().fields().iter().all(|f| f.qualifier.as_deref() == Some(last));
+            return if named { Ok(plan) } else { plan.alias(last, &[]) };
         };
         if stream || !options.is_empty() {
             return Err(Error::invalid(format!("`{last}` is a name of WITH, not a table"))

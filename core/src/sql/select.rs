@@ -1,19 +1,20 @@
-//! SELECT: the select list, WHERE, GROUP BY, HAVING, and the subqueries that can be written as joins.
+//! SELECT: the select list, GROUP BY, HAVING.
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use sqlparser::ast::{self, BinaryOperator, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, Spanned};
+use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, Spanned};
 
 use super::{
-    expr::{dotted, ident},
+    expr::{Exprs, dotted, ident},
     query::{Planner, Scope, Tail},
+    subquery::Scalars,
     syntax::place,
 };
 use crate::{
     error::{Error, Result, Span},
     expr::{Expr, ExprKind},
-    plan::{GroupBy, JoinKind, JoinOn, PlanBuilder, Select},
-    schema::{Schema, same_name},
+    plan::{GroupBy, PlanBuilder, Select},
+    schema::{Field, Schema, same_name},
 };
 
 /// Functions that make several rows of one.
@@ -38,20 +39,27 @@ impl Planner<'_> {
         refuse_parts(select)?;
         let mut plan = self.from(&select.from, scope)?;
         plan = self.lateral_views(plan, select)?;
+        let visible = plan.schema().clone();
         if let Some(condition) = &select.selection {
-            plan = self.filter(plan, condition, scope)?;
+            plan = self.filtered(plan, condition, scope)?;
         }
-        let items = select.projection.iter().map(|item| self.item(item)).collect::<Result<Vec<_>>>()?;
-        let (plan, projection) = expand(plan, items)?;
+        let scalars = Scalars::default();
+        // In a grouped query a subquery would have to be grouped too; there it stays an error.
+        let grouped = has_groups(select) || select.having.is_some() || self.aggregates(select);
+        let exprs = if grouped { self.exprs } else { self.with_scalars(&scalars) };
+        let items = select.projection.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
+        let plan = self.scalar_columns(plan, scalars, scope)?;
+        let (plan, projection) = expand(plan, &visible, items)?;
         let group_by = self.group_by(&select.group_by)?;
         let having = select.having.as_ref().map(|e| self.exprs.expr(e)).transpose()?;
         let distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));
-        let Tail { order_by, limit, offset } = tail;
+        let Tail { order_by, limit, offset, .. } = tail;
         plan.select(Select { projection, group_by, having, distinct, order_by, limit, offset })
             .map_err(|e| e.at(place(select.select_token.0.span)))
     }
 
-    fn lateral_views(&self, mut plan: PlanBuilder, select: &ast::Select) -> Result<PlanBuilder> {
+    /// LATERAL VIEW, each over what those before it made.
+    pub(super) fn lateral_views(&self, mut plan: PlanBuilder, select: &ast::Select) -> Result<PlanBuilder> {
         let start = place(select.select_token.0.span).map(|p| (p.line, p.column));
         let views = start.and_then(|start| self.clauses.lateral_views.get(&start));
         for view in views.into_iter().flatten() {
@@ -62,96 +70,6 @@ impl Planner<'_> {
                 .map_err(|e| e.at(span))?;
         }
         Ok(plan)
-    }
-
-    /// WHERE. `x IN (SELECT ...)` among its conjuncts is a semi join after the others have filtered.
-    fn filter(&self, plan: PlanBuilder, condition: &ast::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
-        let mut conjuncts = Vec::new();
-        split_and(condition, &mut conjuncts);
-        let is_join = |e: &&ast::Expr| matches!(e, ast::Expr::InSubquery { .. });
-        if !conjuncts.iter().any(is_join) {
-            return plan.filter(self.exprs.expr(condition)?);
-        }
-        let (joins, filters): (Vec<&ast::Expr>, Vec<&ast::Expr>) = conjuncts.into_iter().partition(is_join);
-        let mut plan = plan;
-        for filter in filters {
-            plan = plan.filter(self.exprs.expr(filter)?)?;
-        }
-        for (i, join) in joins.into_iter().enumerate() {
-            plan = self.semi_join(plan, join, i + 1, scope)?;
-        }
-        Ok(plan)
-    }
-
-    fn semi_join(
-        &self,
-        plan: PlanBuilder,
-        test: &ast::Expr,
-        number: usize,
-        scope: Option<&Scope<'_>>,
-    ) -> Result<PlanBuilder> {
-        let span = self.exprs.span(test);
-        let ast::Expr::InSubquery { expr, subquery, negated } = test else { return Ok(plan) };
-        if *negated {
-            return Err(Error::unsupported("UNSUPPORTED_FEATURE", "NOT IN with a subquery is not supported")
-                .at(span)
-                .hint("write LEFT ANTI JOIN table ON ...; unlike NOT IN it does not mind NULLs"));
-        }
-        let tested = self.exprs.expr(expr)?;
-        let list = self.query(subquery, scope)?;
-        if list.schema().len() != 1 {
-            let text = format!("the subquery after IN must have one column, not {}", list.schema().len());
-            return Err(Error::invalid(text).class("DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH").at(span));
-        }
-        // A name that no user can type, so that no column of the left side is mistaken for it.
-        let name = format!("(subquery {number})");
-        let list = list.alias(&name, core::slice::from_ref(&name))?;
-        let value = Expr::new(ExprKind::Column(vec![name.clone(), name])).at(span);
-        plan.join(list, JoinKind::LeftSemi, JoinOn::Condition(tested.eq(value).at(span))).map_err(|e| e.at(span))
-    }
-
-    fn item(&self, item: &SelectItem) -> Result<Item> {
-        match item {
-            SelectItem::UnnamedExpr(e) => Ok(generator_or(self.exprs.expr(e)?, Vec::new())),
-            SelectItem::ExprWithAlias { expr, alias } => {
-                let (expr, name) = (self.exprs.expr(expr)?, ident(alias).map_err(|e| e.at(self.exprs.span(expr)))?);
-                Ok(if is_generator(&expr) { Item::Generator(expr, vec![name]) } else { Item::Expr(expr.alias(name)) })
-            }
-            SelectItem::ExprWithAliases { expr, aliases } => {
-                let names = aliases.iter().map(ident).collect::<Result<Vec<_>>>()?;
-                match generator_or(self.exprs.expr(expr)?, names) {
-                    generator @ Item::Generator(..) => Ok(generator),
-                    _ => Err(Error::unsupported("UNSUPPORTED_FEATURE", "only generators have several names")
-                        .at(self.exprs.span(expr))
-                        .hint("generators are explode and posexplode")),
-                }
-            }
-            SelectItem::Wildcard(options) => star(None, options, place(options.wildcard_token.0.span)),
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                star(Some(dotted(name)?), options, place(name.span()))
-            }
-            SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(e), _) => {
-                Err(Error::unsupported("UNSUPPORTED_FEATURE", "* after an expression is not supported")
-                    .at(self.exprs.span(e))
-                    .hint("name the struct in a subquery, then select name.*"))
-            }
-        }
-    }
-
-    /// The items of a SELECT without FROM as plain expressions: generators stay calls, which the plan takes apart.
-    pub(super) fn expressions(&self, select: &ast::Select) -> Result<Vec<Expr>> {
-        refuse_parts(select)?;
-        let plain = |item: &SelectItem| match self.item(item)? {
-            Item::Expr(expr) => Ok(expr),
-            Item::Generator(expr, names) => Ok(match names.as_slice() {
-                [name] => expr.alias(name.clone()),
-                _ => expr,
-            }),
-            Item::StarExcept(_, _, span) => {
-                Err(Error::unsupported("UNSUPPORTED_FEATURE", "EXCEPT cannot stand here").at(span))
-            }
-        };
-        select.projection.iter().map(plain).collect()
     }
 
     fn group_by(&self, group_by: &GroupByExpr) -> Result<Option<GroupBy>> {
@@ -183,6 +101,51 @@ impl Planner<'_> {
     }
 }
 
+fn one_item(exprs: &Exprs<'_>, item: &SelectItem) -> Result<Item> {
+    match item {
+        SelectItem::UnnamedExpr(e @ ast::Expr::Subquery(_)) => Ok(Item::Expr(exprs.expr(e)?.alias("scalarsubquery()"))),
+        SelectItem::UnnamedExpr(e) => Ok(generator_or(exprs.expr(e)?, Vec::new())),
+        SelectItem::ExprWithAlias { expr, alias } => {
+            let (expr, name) = (exprs.expr(expr)?, ident(alias).map_err(|e| e.at(exprs.span(expr)))?);
+            Ok(if is_generator(&expr) { Item::Generator(expr, vec![name]) } else { Item::Expr(expr.alias(name)) })
+        }
+        SelectItem::ExprWithAliases { expr, aliases } => {
+            let names = aliases.iter().map(ident).collect::<Result<Vec<_>>>()?;
+            match generator_or(exprs.expr(expr)?, names) {
+                generator @ Item::Generator(..) => Ok(generator),
+                _ => Err(Error::unsupported("UNSUPPORTED_FEATURE", "only generators have several names")
+                    .at(exprs.span(expr))
+                    .hint("generators are explode and posexplode")),
+            }
+        }
+        SelectItem::Wildcard(options) => star(None, options, place(options.wildcard_token.0.span)),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+            star(Some(dotted(name)?), options, place(name.span()))
+        }
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(e), _) => {
+            Err(Error::unsupported("UNSUPPORTED_FEATURE", "* after an expression is not supported")
+                .at(exprs.span(e))
+                .hint("name the struct in a subquery, then select name.*"))
+        }
+    }
+}
+
+/// The items of a SELECT without FROM as plain expressions: generators stay calls, which the plan takes apart.
+pub(super) fn expressions(exprs: &Exprs<'_>, select: &ast::Select) -> Result<Vec<Expr>> {
+    refuse_parts(select)?;
+    let plain = |item: &SelectItem| match one_item(exprs, item)? {
+        Item::Expr(expr) => Ok(expr),
+        Item::Generator(expr, names) => Ok(match names.as_slice() {
+            [name] => expr.alias(name.clone()),
+            _ => expr,
+        }),
+        Item::StarExcept(_, _, span) => {
+            Err(Error::unsupported("UNSUPPORTED_FEATURE", "EXCEPT cannot stand here").at(span))
+        }
+    };
+    select.projection.iter().map(plain).collect()
+}
+
 fn star(of: Option<String>, options: &ast::WildcardAdditionalOptions, span: Option<Span>) -> Result<Item> {
     match &options.opt_except {
         None => Ok(Item::Expr(Expr::new(ExprKind::Star(of)).at(span))),
@@ -202,17 +165,22 @@ fn generator_or(expr: Expr, names: Vec<String>) -> Item {
 }
 
 /// Makes plain expressions of the items: generators go below the SELECT, stars that leave something out are spelt.
-fn expand(mut plan: PlanBuilder, items: Vec<Item>) -> Result<(PlanBuilder, Vec<Expr>)> {
-    let schema = plan.schema().clone();
+/// Columns that are not `visible` were added on the way, and are in no star.
+fn expand(mut plan: PlanBuilder, visible: &Schema, items: Vec<Item>) -> Result<(PlanBuilder, Vec<Expr>)> {
     let generates = items.iter().any(|item| matches!(item, Item::Generator(..)));
+    let adds = generates || plan.schema().len() != visible.len();
     let mut projection = Vec::new();
     let mut generated = false;
     for item in items {
         match item {
-            Item::StarExcept(of, except, span) => projection.extend(spelt(&schema, of.as_deref(), &except, span)?),
-            // What the generator adds is no part of the star.
-            Item::Expr(Expr { kind: ExprKind::Star(None), span }) if generates => {
-                projection.extend(spelt(&schema, None, &[], span)?);
+            Item::StarExcept(of, except, span) => projection.extend(spelt(visible, of.as_deref(), &except, span)?),
+            Item::Expr(Expr { kind: ExprKind::Star(None), span }) if adds => {
+                projection.extend(spelt(visible, None, &[], span)?);
+            }
+            Item::Expr(Expr { kind: ExprKind::Star(Some(of)), span }) if struct_fields(visible, &of).is_some() => {
+                let fields = struct_fields(visible, &of).unwrap_or_default();
+                projection
+                    .extend(fields.into_iter().map(|f| Expr::new(ExprKind::Column(vec![of.clone(), f])).at(span)));
             }
             Item::Expr(expr) => projection.push(expr),
             Item::Generator(generator, names) => {
@@ -222,16 +190,16 @@ fn expand(mut plan: PlanBuilder, items: Vec<Item>) -> Result<(PlanBuilder, Vec<E
                         .at(span)
                         .hint("use LATERAL VIEW for the others"));
                 }
+                let before = plan.schema().len();
                 plan = plan.explode(generator, false, Some(GENERATED.into()), Vec::new()).map_err(|e| e.at(span))?;
-                projection.extend(generated_columns(plan.schema(), &schema, &names, span)?);
+                projection.extend(generated_columns(&plan.schema().fields()[before..], &names, span)?);
             }
         }
     }
     Ok((plan, projection))
 }
 
-fn generated_columns(all: &Schema, before: &Schema, names: &[String], span: Option<Span>) -> Result<Vec<Expr>> {
-    let added = &all.fields()[before.len()..];
+fn generated_columns(added: &[Field], names: &[String], span: Option<Span>) -> Result<Vec<Expr>> {
     if !names.is_empty() && names.len() != added.len() {
         let text = format!("the generator makes {} column(s), not {}", added.len(), names.len());
         return Err(Error::invalid(text).class("UDTF_ALIAS_NUMBER_MISMATCH").at(span));
@@ -240,6 +208,17 @@ fn generated_columns(all: &Schema, before: &Schema, names: &[String], span: Opti
         Expr::new(ExprKind::Column(vec![GENERATED.into(), name.clone()])).at(span).alias(names.get(i).unwrap_or(name))
     };
     Ok(added.iter().map(|f| &f.name).enumerate().map(column).collect())
+}
+
+/// `s.*` of a struct `s`: its fields, unless there is a relation of that name.
+fn struct_fields(schema: &Schema, of: &str) -> Option<Vec<String>> {
+    let is_relation = |f: &Field| f.qualifier.as_deref().is_some_and(|q| same_name(q, of));
+    if schema.fields().iter().any(is_relation) {
+        return None;
+    }
+    let column = schema.positions(None, of).next()?;
+    let fields = schema.field(column).data_type.struct_fields()?;
+    Some(fields.iter().map(|f| f.name.clone()).collect())
 }
 
 /// The columns that a star stands for.
@@ -255,15 +234,8 @@ fn spelt(schema: &Schema, of: Option<&str>, except: &[String], span: Option<Span
     Ok(parts.map(|parts| Expr::new(ExprKind::Column(parts)).at(span)).collect())
 }
 
-fn split_and<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
-    match e {
-        ast::Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-            split_and(left, out);
-            split_and(right, out);
-        }
-        ast::Expr::Nested(inner) => split_and(inner, out),
-        other => out.push(other),
-    }
+fn has_groups(select: &ast::Select) -> bool {
+    !matches!(&select.group_by, GroupByExpr::Expressions(exprs, modifiers) if exprs.is_empty() && modifiers.is_empty())
 }
 
 /// Says of the parts of SELECT that sqlparser knows and we do not, that we do not.

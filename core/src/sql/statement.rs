@@ -127,12 +127,14 @@ fn whole(chars: &[Char]) -> Span {
 fn kind(tokens: &mut Cursor<'_>, explain: bool) -> Result<StatementKind> {
     let first = tokens.peek(0).clone();
     if is_any_word(&first.token, &["SELECT", "WITH", "VALUES"]) || first.token == Token::LParen {
-        return Ok(StatementKind::Query(query::query(tokens.rest())?));
+        let query = query::query(tokens.rest())?;
+        tokens.finish();
+        return Ok(StatementKind::Query(query));
     }
     let kind = if tokens.eat_word("CREATE") {
         create(tokens)?
     } else if tokens.eat_word("INSERT") {
-        return insert(tokens);
+        insert(tokens)?
     } else if tokens.eat_word("DROP") {
         drop_relation(tokens)?
     } else if explain && tokens.eat_word("EXPLAIN") {
@@ -149,7 +151,7 @@ fn unknown_statement(tokens: &Cursor<'_>) -> Error {
     let found = tokens.peek(0);
     let error = unexpected(found, "a statement");
     let word = found.token.to_string().to_uppercase();
-    if let Some(near) = BEGINNINGS.iter().find(|b| is_near(&word, b)) {
+    if let Some(near) = BEGINNINGS.iter().find(|b| word != **b && is_near(&word, b)) {
         return error.hint(format!("did you mean {near}?"));
     }
     match word.as_str() {
@@ -388,6 +390,7 @@ fn insert(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
         && tokens.peek(1).token != Token::LParen;
     let columns = if has_columns { view_columns(tokens)? } else { Vec::new() };
     let query = query::query(tokens.rest())?;
+    tokens.finish();
     Ok(StatementKind::Insert { table, columns, overwrite, by_name, query })
 }
 

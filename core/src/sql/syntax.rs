@@ -8,6 +8,7 @@ use alloc::{
 };
 
 use sqlparser::{
+    keywords::Keyword,
     parser::ParserError,
     tokenizer::{self, Location, Token, TokenWithSpan, Word},
 };
@@ -82,15 +83,16 @@ pub(super) fn unexpected(found: &TokenWithSpan, expected: &str) -> Error {
         .at(place(found.span))
 }
 
-/// A sqlparser error about some tokens, the last of which is `EOF`.
-pub(super) fn from_parser(error: ParserError, tokens: &[TokenWithSpan]) -> Error {
+/// A sqlparser error about some tokens, the last of which is `EOF`; `index` is where the parser stood.
+pub(super) fn from_parser(error: ParserError, tokens: &[TokenWithSpan], index: usize) -> Error {
     let text = match error {
         ParserError::RecursionLimitExceeded => return too_deep(),
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
     };
     let (message, location) = cut_location(&text);
-    let index =
-        location.and_then(|location| tokens.iter().position(|t| t.span.start == location)).unwrap_or(tokens.len() - 1);
+    let index = location
+        .and_then(|location| tokens.iter().position(|t| t.span.start == location))
+        .unwrap_or(index.min(tokens.len() - 1));
     let expected = message.strip_prefix("Expected: ").and_then(|m| m.split(", found:").next());
     let error = match expected {
         Some(expected) => unexpected(&tokens[index], &plain(expected)),
@@ -101,7 +103,10 @@ pub(super) fn from_parser(error: ParserError, tokens: &[TokenWithSpan]) -> Error
 
 /// Adds a hint about the mistake that is probably behind an error at a token.
 pub(super) fn advised(error: Error, tokens: &[TokenWithSpan], index: usize) -> Error {
-    match advice(tokens, index) {
+    let open =
+        ["the end of the statement", "`)`", "`,`"].iter().any(|e| error.message().contains(&format!("expected {e}")));
+    let hint = advice(tokens, index).or_else(|| if open { separator(tokens, index) } else { None });
+    match hint {
         Some(hint) => error.hint(hint),
         None => error,
     }
@@ -150,18 +155,37 @@ fn advice(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
     let found = &tokens[index].token;
     let before = index.checked_sub(1).map(|i| &tokens[i].token);
     foreign(tokens, index)
+        .or_else(|| left_out(tokens, index))
         .or_else(|| before.filter(|_| *found != Token::EOF).and_then(misspelt))
         .or_else(|| misspelt(found))
-        .or_else(|| comma(before, found))
+}
+
+/// A word that is missing beside what was found, or a comma too many.
+fn left_out(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+    let word_before =
+        |back: usize, words: &[&str]| index.checked_sub(back).is_some_and(|i| is_any_word(&tokens[i].token, words));
+    let found = &tokens[index].token;
+    if word_before(1, &["GROUP", "ORDER"]) && !is_word(found, "BY") {
+        return Some(format!("write {} BY", tokens[index - 1].token.to_string().to_uppercase()));
+    }
+    if tokens[index.saturating_sub(1)].token == Token::Comma && is_any_word(found, &["FROM", "WHERE", "GROUP", "ORDER"])
+    {
+        return Some(format!("remove the comma before {found}"));
+    }
+    if word_before(2, &["AS"]) && word_before(1, &["FROM", "WHERE", "GROUP", "ORDER"]) {
+        return Some("a name is missing after AS".into());
+    }
+    None
 }
 
 /// What other engines have and Spark writes otherwise.
 fn foreign(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
-    let near = &tokens[index.saturating_sub(1)..=index];
-    let has = |words: &[&str]| near.iter().any(|t| is_any_word(&t.token, words));
+    let near = |count: usize| &tokens[index.saturating_sub(count)..=index];
+    let has = |words: &[&str]| near(1).iter().any(|t| is_any_word(&t.token, words));
+    let table_function = near(4).iter().any(|t| is_any_word(&t.token, &["TUMBLE", "HOP", "CUMULATE", "DESCRIPTOR"]));
     let hint = if has(&["EMIT"]) {
         "Spark SQL has no EMIT: the output mode (--output-mode append, update or complete) says when rows come out"
-    } else if has(&["TUMBLE", "HOP", "TUMBLING", "HOPPING", "SLIDING"]) {
+    } else if table_function || has(&["TUMBLING", "HOPPING", "SLIDING"]) {
         "windows are made in GROUP BY: window(ts, '1 minute'), or window(ts, '10 minutes', '1 minute') for sliding ones"
     } else if has(&["TOP"]) {
         "write LIMIT n at the end of the query"
@@ -182,7 +206,8 @@ fn foreign(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
 }
 
 fn misspelt(token: &Token) -> Option<String> {
-    let Token::Word(Word { value, quote_style: None, .. }) = token else { return None };
+    // A word that means something elsewhere is spelt as meant.
+    let Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }) = token else { return None };
     let upper = value.to_uppercase();
     if SHAPING.contains(&upper.as_str()) {
         return None;
@@ -191,19 +216,27 @@ fn misspelt(token: &Token) -> Option<String> {
     Some(format!("did you mean {near} instead of {value}?"))
 }
 
-fn comma(before: Option<&Token>, found: &Token) -> Option<String> {
-    let before = before?;
-    if *before == Token::Comma && is_any_word(found, &["FROM", "WHERE", "GROUP", "ORDER"]) {
-        return Some(format!("remove the comma before {found}"));
-    }
+/// What is missing between two operands: a comma, or in a condition an AND.
+fn separator(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+    let (before, found) = (&tokens[index.checked_sub(1)?].token, &tokens[index].token);
     let ends = matches!(before, Token::Word(_) | Token::Number(..) | Token::RParen | Token::RBracket)
         || matches!(before, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
-    let begins = matches!(found, Token::Word(_) | Token::Number(..)) && !is_shaping(found);
-    (ends && begins && !is_shaping(before)).then(|| format!("is a comma missing before {found}?"))
+    let begins = matches!(found, Token::Word(_) | Token::Number(..));
+    if !ends || !begins || is_operating(before) || is_operating(found) {
+        return None;
+    }
+    let clauses = &["SELECT", "FROM", "WHERE", "HAVING", "ON", "BY", "VALUES"];
+    let clause = tokens[..index].iter().rev().find(|t| is_any_word(&t.token, clauses))?;
+    let in_condition = is_any_word(&clause.token, &["WHERE", "HAVING", "ON"]);
+    if is_word(&clause.token, "FROM") {
+        return None;
+    }
+    Some(format!("is {} missing before {found}?", if in_condition { "AND or OR" } else { "a comma" }))
 }
 
-fn is_shaping(token: &Token) -> bool {
-    is_any_word(token, SHAPING) || is_word(token, "END") || is_word(token, "ON")
+fn is_operating(token: &Token) -> bool {
+    const WORDS: &[&str] = &["END", "ON", "IS", "NOT", "IN", "LIKE", "DIV", "CASE", "NULL", "TRUE", "FALSE"];
+    is_any_word(token, SHAPING) || is_any_word(token, WORDS)
 }
 
 /// Whether one word becomes the other by one letter more, less or other, or by swapping two neighbours.

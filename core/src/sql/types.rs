@@ -55,7 +55,14 @@ fn take_parentheses(tokens: &mut impl Tokens, text: &mut String, last: &mut Span
 
 fn take_angles(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) -> Result<()> {
     let mut open = 0_i64;
+    let mut parentheses = 0_usize;
     loop {
+        match tokens.peek(0).token {
+            Token::LParen => parentheses += 1,
+            Token::RParen if parentheses == 0 => return Err(unexpected(tokens.peek(0), "`>`")),
+            Token::RParen => parentheses -= 1,
+            _ => {}
+        }
         open += match &tokens.peek(0).token {
             Token::EOF => return Err(unexpected(tokens.peek(0), "`>`")),
             Token::Lt => 1,

@@ -46,7 +46,7 @@ impl<'a> Site<'a> {
     /// As Spark casts an operand on its own, or the error that it would not.
     pub(crate) fn implicit(&self, op: &str, expr: BoundExpr, to: &DataType) -> Result<BoundExpr> {
         let from = expr.data_type.clone();
-        cast::implicit(expr, to, self.settings).map_err(|_| self.wrong_type(op, &to.to_string(), &from))
+        cast::implicit(expr, to, self.settings).map_err(|_| self.wrong_type(op, &alloc::format!("{to}"), &from))
     }
 
     pub(crate) fn wrong_type(&self, op: &str, wanted: &str, found: &DataType) -> Error {

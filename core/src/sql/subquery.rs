@@ -1,0 +1,244 @@
+//! WHERE, and the subqueries in it, which are joins: `x IN (SELECT ...)` and EXISTS are semi joins, NOT IN and NOT
+//! EXISTS are anti joins, a subquery of one aggregated row is a cross join.
+//!
+//! What a subquery adds has a name that no user can type, so no column is mistaken for it.
+
+use alloc::{format, string::String, vec, vec::Vec};
+use core::cell::{Cell, RefCell};
+
+use sqlparser::ast::{self, BinaryOperator, GroupByExpr, SetExpr, Spanned, UnaryOperator};
+
+use super::{
+    expr::{Exprs, subquery},
+    query::{Planner, Scope},
+    syntax::place,
+};
+use crate::{
+    agg,
+    error::{Error, Result, Span},
+    expr::{Expr, ExprKind},
+    plan::{JoinKind, JoinOn, PlanBuilder},
+};
+
+/// Subqueries that stand for a value, each under a hidden name.
+pub(super) type Scalars = RefCell<Vec<(String, ast::Query)>>;
+
+impl Planner<'_> {
+    /// Filters by WHERE: first what is no subquery, then the others.
+    pub(super) fn filtered(
+        &self,
+        mut plan: PlanBuilder,
+        condition: &ast::Expr,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<PlanBuilder> {
+        let mut conjuncts = Vec::new();
+        split_and(condition, &mut conjuncts);
+        if !conjuncts.iter().any(|e| Subquery::of(e).is_some()) {
+            return self.filtered_by(plan, condition, scope);
+        }
+        for filter in conjuncts.iter().filter(|e| Subquery::of(e).is_none()) {
+            plan = self.filtered_by(plan, filter, scope)?;
+        }
+        for conjunct in conjuncts {
+            if let Some(subquery) = Subquery::of(conjunct) {
+                plan = self.joined_to(plan, subquery, self.exprs.span(conjunct), scope)?;
+            }
+        }
+        Ok(plan)
+    }
+
+    /// A condition, whose scalar subqueries become columns.
+    fn filtered_by(&self, plan: PlanBuilder, condition: &ast::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+        let scalars = RefCell::new(Vec::new());
+        let predicate = self.with_scalars(&scalars).expr(condition)?;
+        self.scalar_columns(plan, scalars, scope)?.filter(predicate)
+    }
+
+    /// For expressions in which a subquery can stand for a value.
+    pub(super) fn with_scalars<'s>(&'s self, scalars: &'s Scalars) -> Exprs<'s> {
+        Exprs { scalars: Some((scalars, &self.hidden)), ..self.exprs }
+    }
+
+    /// Adds the subqueries that were found, a hidden column each.
+    pub(super) fn scalar_columns(
+        &self,
+        mut plan: PlanBuilder,
+        scalars: Scalars,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<PlanBuilder> {
+        for (name, query) in scalars.into_inner() {
+            let span = place(query.span());
+            let row = self.one_row(&query, span, scope)?.alias(&name, core::slice::from_ref(&name))?;
+            plan = plan.join(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span))?;
+        }
+        Ok(plan)
+    }
+
+    /// A subquery that has one row, whatever there is in its tables.
+    fn one_row(&self, query: &ast::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+        let plain = query.with.is_none() && query.limit_clause.is_none();
+        let aggregated = plain && plain_select(query).is_some_and(|s| s.having.is_none() && self.aggregates(s));
+        if !aggregated {
+            return Err(Error::unsupported(
+                "UNSUPPORTED_FEATURE",
+                "a subquery as a value must be an aggregate without GROUP BY, HAVING, WITH and LIMIT",
+            )
+            .at(span)
+            .hint("write for example (SELECT max(x) FROM t), or join the table"));
+        }
+        let plan = self.query(query, scope)?;
+        if plan.schema().len() != 1 {
+            let text = format!("a subquery as a value must have one column, not {}", plan.schema().len());
+            return Err(Error::invalid(text)
+                .class("INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN")
+                .at(span));
+        }
+        Ok(plan)
+    }
+
+    /// Whether a SELECT without GROUP BY is an aggregation.
+    pub(super) fn aggregates(&self, select: &ast::Select) -> bool {
+        select.projection.iter().any(|item| match item {
+            ast::SelectItem::UnnamedExpr(e) | ast::SelectItem::ExprWithAlias { expr: e, .. } => {
+                let (ignored, names) = (Scalars::default(), Cell::new(0));
+                let exprs = Exprs { scalars: Some((&ignored, &names)), ..self.exprs };
+                exprs.expr(e).is_ok_and(|e| calls_aggregate(&e))
+            }
+            _ => false,
+        })
+    }
+
+    fn joined_to(
+        &self,
+        plan: PlanBuilder,
+        subquery: Subquery<'_>,
+        span: Option<Span>,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<PlanBuilder> {
+        let kind = if subquery.negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
+        match subquery.tested {
+            Some(tested) => {
+                let list = self.list_of(subquery.query, span, scope)?;
+                let value = list.schema().field(0).name.clone();
+                let same =
+                    self.exprs.expr(tested)?.eq(Expr::new(ExprKind::Column(vec![value.clone(), value])).at(span));
+                // NOT IN is true only if no comparison is true or unknown.
+                let unknown = same.clone().at(span).is_null();
+                let condition = if subquery.negated { same.at(span).or(unknown) } else { same.at(span) };
+                plan.join(list, kind, JoinOn::Condition(condition)).map_err(|e| e.at(span))
+            }
+            None => {
+                let (inner, condition) = self.correlated(subquery.query, span, scope)?;
+                let on = condition.map_or(JoinOn::None, JoinOn::Condition);
+                plan.join(inner, kind, on).map_err(|e| e.at(span))
+            }
+        }
+    }
+
+    /// The one column of a subquery after IN, under a hidden name.
+    fn list_of(&self, query: &ast::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+        let list = self.query(query, scope)?;
+        if list.schema().len() != 1 {
+            let text = format!("the subquery after IN must have one column, not {}", list.schema().len());
+            return Err(Error::invalid(text).class("DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH").at(span));
+        }
+        let name = hidden_name(&self.hidden);
+        list.alias(&name, core::slice::from_ref(&name))
+    }
+
+    /// The rows that EXISTS looks at, and the conditions that tie them to the query outside: those whose names are
+    /// not all to be found inside.
+    fn correlated(
+        &self,
+        query: &ast::Query,
+        span: Option<Span>,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<(PlanBuilder, Option<Expr>)> {
+        let select = plain_select(query).filter(|s| {
+            query.with.is_none() && query.limit_clause.is_none() && s.having.is_none() && !self.aggregates(s)
+        });
+        let Some(select) = select else { return Err(subquery(span)) };
+        let mut inner = self.lateral_views(self.from(&select.from, scope)?, select)?;
+        let mut conjuncts = Vec::new();
+        if let Some(condition) = &select.selection {
+            split_and(condition, &mut conjuncts);
+        }
+        let mut ties: Option<Expr> = None;
+        for conjunct in conjuncts {
+            match self.filtered(inner.clone(), conjunct, scope) {
+                Ok(filtered) => inner = filtered,
+                Err(error) if is_unresolved(&error) => {
+                    let tie = self.exprs.expr(conjunct)?;
+                    ties = Some(match ties {
+                        Some(before) => before.and(tie),
+                        None => tie,
+                    });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((inner, ties))
+    }
+}
+
+/// A conjunct that is a join.
+#[derive(Clone, Copy)]
+struct Subquery<'a> {
+    query: &'a ast::Query,
+    /// What is before IN; nothing for EXISTS.
+    tested: Option<&'a ast::Expr>,
+    negated: bool,
+}
+
+impl<'a> Subquery<'a> {
+    fn of(conjunct: &'a ast::Expr) -> Option<Self> {
+        match conjunct {
+            ast::Expr::InSubquery { expr, subquery, negated } => {
+                Some(Self { query: subquery, tested: Some(expr), negated: *negated })
+            }
+            ast::Expr::Exists { subquery, negated } => Some(Self { query: subquery, tested: None, negated: *negated }),
+            ast::Expr::Nested(inner) => Self::of(inner),
+            ast::Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+                Self::of(expr).map(|inner| Self { negated: !inner.negated, ..inner })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A name for what a subquery adds.
+pub(super) fn hidden_name(count: &Cell<usize>) -> String {
+    count.set(count.get() + 1);
+    format!("(subquery {})", count.get())
+}
+
+/// A query that is one SELECT without GROUP BY and DISTINCT.
+fn plain_select(query: &ast::Query) -> Option<&ast::Select> {
+    let SetExpr::Select(select) = &*query.body else { return None };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    (ungrouped && select.distinct.is_none()).then_some(select)
+}
+
+fn calls_aggregate(expr: &Expr) -> bool {
+    let mut found = false;
+    expr.walk(&mut |e| {
+        found |= matches!(&e.kind, ExprKind::Function { name, .. } if agg::lookup(name).is_some());
+    });
+    found
+}
+
+fn is_unresolved(error: &Error) -> bool {
+    error.error_class().is_some_and(|class| class.starts_with("UNRESOLVED_COLUMN"))
+}
+
+/// The conditions that AND joins.
+fn split_and<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
+    match e {
+        ast::Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            split_and(left, out);
+            split_and(right, out);
+        }
+        ast::Expr::Nested(inner) => split_and(inner, out),
+        other => out.push(other),
+    }
+}

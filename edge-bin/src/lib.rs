@@ -85,13 +85,14 @@ pub use firesteel_core::{
     time::interval::parse_interval,
 };
 pub use firesteel_io::{
-    engine::{Meter, QueryEvent, QueryListener, QueryStatus, StreamingQuery, StreamingQueryProgress, Trigger},
+    engine::{QueryEvent, QueryListener, QueryStatus, StreamingQuery, StreamingQueryProgress, Trigger},
     session::{
         DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, FromValue, GroupedData, IntoColumn,
         IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, ProgressFile, Row, RowIndex, SaveMode,
         Session, SessionBuilder, SinkFactory, StreamingQueryManager, Streams,
     },
     sink::{self, Sink},
+    source::Meter,
     source::{self, MemoryTable},
 };
 

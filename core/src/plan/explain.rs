@@ -4,6 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use super::{Aggregate, Join, LogicalPlan, Scan};
 use crate::{
+    block::Value,
     expr::{BoundExpr, BoundKind},
     schema::Schema,
 };
@@ -110,7 +111,7 @@ pub(crate) fn show(expr: &BoundExpr, input: &Schema) -> String {
     let all = |args: &[BoundExpr]| args.iter().map(|a| show(a, input)).collect::<Vec<_>>().join(", ");
     match &expr.kind {
         BoundKind::Column(i) => input.field(*i).name.clone(),
-        BoundKind::Literal(value) => format!("{value:?}"),
+        BoundKind::Literal(value) => show_literal(value),
         BoundKind::And(a, b) => format!("({} AND {})", show(a, input), show(b, input)),
         BoundKind::Or(a, b) => format!("({} OR {})", show(a, input), show(b, input)),
         BoundKind::Coalesce(args) => format!("coalesce({})", all(args)),
@@ -121,5 +122,17 @@ pub(crate) fn show(expr: &BoundExpr, input: &Schema) -> String {
             }
             args => format!("{}({})", call.function.name(), all(args)),
         },
+    }
+}
+
+fn show_literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".into(),
+        Value::String(text) => format!("'{text}'"),
+        Value::Boolean(x) => format!("{x}"),
+        Value::Float32(x) => format!("{x}"),
+        Value::Float64(x) => format!("{x}"),
+        Value::Decimal(x) => format!("{x}"),
+        other => other.as_i64().map_or_else(|| format!("{other:?}"), |x| format!("{x}")),
     }
 }

@@ -75,6 +75,7 @@ impl JobArgs {
             available_now: self.available_now,
             output_mode: self.output_mode,
             cores: self.cores.clone().map(|cores| cores.0).unwrap_or_default(),
+            memory_bytes_max: self.memory,
             ..JobOptions::default()
         }
     }

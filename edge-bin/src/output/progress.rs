@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel_io::engine::Meter;
+use firesteel_io::source::Meter;
 use indicatif::ProgressStyle;
 
 /// Runs that are over by then show no bar.

@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,12 +24,14 @@ use super::{
 };
 use crate::{
     sink::Sink,
-    source::{EpochPlan, Part, Reader, Source},
+    source::{EpochPlan, Meter, Part, Reader, Source},
     sys,
 };
 
 /// Longest a query sleeps without looking whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
+/// Looking at the size of the state costs a walk over the operators; state grows by at most some bytes a row.
+const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
 /// How long a query with several live inputs waits on each in turn: Spark's polling delay.
 const INPUT_POLL: Duration = Duration::from_millis(10);
 
@@ -46,6 +45,8 @@ pub struct QueryOptions {
     /// Cores to run on: the query's own thread takes the first, a worker each of the others. Empty: one thread,
     /// not pinned. `None` entries are workers that are not pinned.
     pub cores: Vec<Option<usize>>,
+    /// Most bytes that the query's state may take; a query that needs more fails alone.
+    pub memory_bytes_max: Option<u64>,
     /// Who is told.
     pub listeners: Vec<Arc<dyn QueryListener>>,
     /// Counts what is read, for progress bars.
@@ -55,51 +56,6 @@ pub struct QueryOptions {
 impl std::fmt::Debug for QueryOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QueryOptions").field("name", &self.name).field("trigger", &self.trigger).finish_non_exhaustive()
-    }
-}
-
-/// Counts what a query has read so far; clones share the counts.
-#[derive(Clone, Debug, Default)]
-pub struct Meter {
-    counts: Arc<Counts>,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    rows: AtomicU64,
-    bytes: AtomicU64,
-    bytes_planned: AtomicU64,
-}
-
-impl Meter {
-    /// Rows read.
-    pub fn rows(&self) -> u64 {
-        self.counts.rows.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of files read to their end.
-    pub fn bytes(&self) -> u64 {
-        self.counts.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of files that the query will read.
-    pub fn bytes_planned(&self) -> u64 {
-        self.counts.bytes_planned.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn add_rows(&self, rows: u64) {
-        self.counts.rows.fetch_add(rows, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_part(&self, part: &Part) {
-        if let Part::File { bytes, .. } = part {
-            self.counts.bytes.fetch_add(*bytes, Ordering::Relaxed);
-        }
-    }
-
-    fn plan(&self, parts: &[Part]) {
-        let bytes = parts.iter().map(|part| if let Part::File { bytes, .. } = part { *bytes } else { 0 }).sum();
-        self.counts.bytes_planned.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -329,21 +285,27 @@ impl<'s> Execution<'s> {
         {
             return Err(error);
         }
+        check_memory(&self.driver, &self.options)?;
         let sink = &mut self.sink;
         self.driver.finish_stage(stage.stage, &mut |block: &BlockRef<'_>| sink.write(block))
     }
 
     fn read_part(&mut self, index: usize, part: &Part) -> Result<()> {
-        let (driver, sink, meter) = (&mut self.driver, &mut self.sink, &self.options.meter);
+        let (driver, sink, options) = (&mut self.driver, &mut self.sink, &self.options);
+        let mut unchecked = 0;
         let input = &mut self.inputs[index];
         let port = input.port;
         let rows = input.reader.read(part, &mut |block| {
-            meter.add_rows(block.rows().count() as u64);
+            options.meter.add_rows(block.rows().count() as u64);
             driver.push(port, block, &mut |out: &BlockRef<'_>| sink.write(out))?;
+            unchecked += block.len();
+            if unchecked >= ROWS_BETWEEN_MEMORY_CHECKS {
+                unchecked = 0;
+                check_memory(driver, options)?;
+            }
             // A LIMIT that is full ends the reading of a batch; `run_stage` knows the difference to a closed pipe.
             if driver.wants_more() { Ok(()) } else { Err(Error::stopped()) }
         })?;
-        meter.add_part(part);
         input.rows += rows;
         Ok(())
     }
@@ -469,6 +431,17 @@ fn state_progress(metrics: &StateMetrics) -> StateOperatorProgress {
         num_state_store_instances: 1,
         custom_metrics: BTreeMap::new(),
     }
+}
+
+/// A query that outgrows what it may take fails alone.
+fn check_memory(driver: &Driver, options: &QueryOptions) -> Result<()> {
+    let Some(most) = options.memory_bytes_max else { return Ok(()) };
+    let held = driver.memory_bytes();
+    if held <= most {
+        return Ok(());
+    }
+    Err(Error::limit(format!("the query's state takes {held} bytes, and may take {most}"))
+        .hint("give it more with --memory, group by fewer keys, or let a watermark close windows earlier"))
 }
 
 /// A reader that has gone away is no failure.

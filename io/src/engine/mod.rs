@@ -11,7 +11,7 @@ mod progress;
 mod trigger;
 mod workers;
 
-pub use execution::{Execution, Input, Meter, QueryOptions};
+pub use execution::{Execution, Input, QueryOptions};
 pub use handle::{QueryStatus, StreamingQuery};
 pub use progress::{
     EventTimeProgress, QueryEvent, QueryListener, SinkProgress, SourceProgress, StateOperatorProgress,

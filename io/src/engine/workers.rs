@@ -9,9 +9,8 @@ use std::{
 
 use firesteel_core::{Error, Result, exec::Driver};
 
-use super::execution::Meter;
 use crate::{
-    source::{Part, Reader},
+    source::{Meter, Part, Reader},
     sys,
 };
 
@@ -130,7 +129,6 @@ impl Bench {
                 meter.add_rows(block.rows().count() as u64);
                 driver.push(port, block, &mut nowhere)
             })?;
-            meter.add_part(&part);
             self.rows[input] += read;
         }
         Ok(())

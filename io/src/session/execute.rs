@@ -10,7 +10,7 @@ use super::Session;
 use crate::{
     engine::{Execution, Input, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
-    source::{self, SourceContext},
+    source::{self, Meter, SourceContext},
 };
 
 impl Session {
@@ -36,7 +36,7 @@ impl Session {
         options: QueryOptions,
     ) -> Result<Execution<'s>> {
         let driver = self.driver(plan, mode)?;
-        let inputs = self.inputs(&driver)?;
+        let inputs = self.inputs(&driver, &options.meter)?;
         let cores = if options.cores.is_empty() { self.default_cores() } else { options.cores };
         Execution::new(driver, inputs, sink, QueryOptions { cores, ..options })
     }
@@ -61,9 +61,13 @@ impl Session {
         Ok(query)
     }
 
-    fn inputs(&self, driver: &Driver) -> Result<Vec<Input>> {
+    fn inputs(&self, driver: &Driver, meter: &Meter) -> Result<Vec<Input>> {
         let conf = self.conf();
-        let context = SourceContext { block_rows: conf.block_rows, memory: self.shared.memory.tables.clone() };
+        let context = SourceContext {
+            block_rows: conf.block_rows,
+            memory: self.shared.memory.tables.clone(),
+            meter: meter.clone(),
+        };
         let mut inputs = Vec::new();
         for ScanPort { port, scan } in driver.stages().into_iter().flat_map(|stage| stage.scans) {
             self.warn(source::warnings(&scan.table));

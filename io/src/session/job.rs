@@ -30,8 +30,9 @@ use super::{
     statement::Action,
 };
 use crate::{
-    engine::{Meter, QueryListener, QueryOptions, StreamingQuery, Trigger},
+    engine::{QueryListener, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
+    source::Meter,
 };
 
 /// How often a job that waits for its streams looks at each of them.
@@ -51,6 +52,8 @@ pub struct JobOptions {
     pub output_mode: OutputMode,
     /// Cores to run on, shared out among queries that run beside each other. Empty: one thread a query, not pinned.
     pub cores: Vec<usize>,
+    /// Most bytes that the state of each query may take.
+    pub memory_bytes_max: Option<u64>,
     /// Where the progress of streams is appended.
     pub progress_file: Option<PathBuf>,
     /// Who is told about streams.
@@ -223,6 +226,7 @@ impl Run<'_> {
             trigger: trigger_of(plan, self.options.available_now),
             cores: cores.iter().copied().map(Some).collect(),
             listeners: self.listeners.clone(),
+            memory_bytes_max: self.options.memory_bytes_max,
             meter: self.options.meter.clone(),
             ..QueryOptions::default()
         }

@@ -8,7 +8,7 @@ use std::{
 
 use firesteel_core::{Error, Result, block::BlockRef, schema::Schema, time::TimeZone};
 
-use super::{Dropped, Part, Reader};
+use super::{Dropped, Meter, Part, Reader};
 use crate::format::{Decoder, Format, Options};
 
 /// Bytes asked of the system at a time: few calls, and the chunk stays in L2 while it is decoded.
@@ -29,6 +29,8 @@ pub struct Decoding {
     pub zone: TimeZone,
     /// Rows of a block.
     pub block_rows: usize,
+    /// Counts the bytes.
+    pub meter: Meter,
 }
 
 impl Decoding {
@@ -43,6 +45,7 @@ impl Decoding {
 #[derive(Debug)]
 pub struct FileReader {
     decoder: Decoder,
+    meter: Meter,
     chunk: Box<[u8]>,
     dropped: Dropped,
     /// A file that is gone is no error.
@@ -53,7 +56,7 @@ impl FileReader {
     /// A reader that adds malformed records to `dropped`.
     pub fn new(decoding: &Decoding, dropped: Dropped, ignores_missing: bool) -> Result<Self> {
         let chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
-        Ok(Self { decoder: decoding.decoder()?, chunk, dropped, ignores_missing })
+        Ok(Self { decoder: decoding.decoder()?, meter: decoding.meter.clone(), chunk, dropped, ignores_missing })
     }
 
     fn read_file(&mut self, path: &Path, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
@@ -78,7 +81,10 @@ impl FileReader {
         loop {
             match file.read(&mut self.chunk) {
                 Ok(0) => break,
-                Ok(len) => self.decoder.push(&self.chunk[..len], sink)?,
+                Ok(len) => {
+                    self.meter.add_bytes(len as u64);
+                    self.decoder.push(&self.chunk[..len], sink)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(failed(path, &error)),
             }

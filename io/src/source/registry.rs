@@ -11,7 +11,7 @@ use firesteel_core::{
 };
 
 use super::{
-    Decoding, FileSource, HostSource, MemorySource, MemoryTables, PipeInput, PipeSource, RateMicroBatchSource,
+    Decoding, FileSource, HostSource, MemorySource, MemoryTables, Meter, PipeInput, PipeSource, RateMicroBatchSource,
     RateSource, RingSource, Source, host, options, rate, ring,
 };
 use crate::format::{Format, Options};
@@ -103,11 +103,13 @@ pub struct SourceContext {
     pub block_rows: usize,
     /// The session's tables in memory.
     pub memory: MemoryTables,
+    /// Counts what is read.
+    pub meter: Meter,
 }
 
 impl Default for SourceContext {
     fn default() -> Self {
-        Self { block_rows: BLOCK_ROWS, memory: MemoryTables::default() }
+        Self { block_rows: BLOCK_ROWS, memory: MemoryTables::default(), meter: Meter::default() }
     }
 }
 
@@ -217,6 +219,7 @@ fn decoding(format: Format, scan: &Scan, settings: &Settings, context: &SourceCo
         needed: scan.needed.clone(),
         zone: settings.time_zone.clone(),
         block_rows: context.block_rows,
+        meter: context.meter.clone(),
     }
 }
 

@@ -32,6 +32,14 @@ impl Epoch {
     pub fn has_lateness(&self) -> bool {
         matches!(self.mode, Some(OutputMode::Append | OutputMode::Update))
     }
+
+    /// The epoch as an operator sees it whose rows may be so far behind the watermark.
+    pub(super) fn behind(&self, lag_us: i64) -> Self {
+        let Lateness { late_us, evict_us } = self.lateness;
+        // At the end of a stream everything closes, however far behind.
+        let evict_us = if evict_us == i64::MAX { evict_us } else { evict_us.saturating_sub(lag_us) };
+        Self { lateness: Lateness { late_us: late_us.saturating_sub(lag_us), evict_us }, ..*self }
+    }
 }
 
 /// Where an operator's rows go: the next operator, or the sink.

@@ -5,7 +5,10 @@
 //!
 //! *Stages* order what must be complete before something else starts: the build side of a join is a stage that runs
 //! before the stage of the probe side. Stage 0 is the query itself; its number grows with nesting, so stages run from
-//! the highest number down.
+//! the highest number down. The sides of a join of two streams are of one stage: both wait for each other.
+//!
+//! Such a join holds rows back, so what stands on it must lag behind the query's watermark: each node knows by how
+//! much and sees the epoch accordingly.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
@@ -14,14 +17,14 @@ use super::{
     operator::{BoxedOperator, Epoch, Output},
     operators::{
         BUILD_PORT, ExplodeOperator, FilterOperator, JoinOperator, LimitOperator, ProjectOperator, SortOperator,
-        WatermarkOperator, WindowOperator,
+        StreamJoinOperator, WatermarkOperator, WindowOperator,
     },
 };
 use crate::{
     block::{Block, BlockRef},
     error::Result,
     expr::Evaluator,
-    plan::{Aggregate, EventKey, Join, JoinKind, LogicalPlan, Scan},
+    plan::{Aggregate, EventKey, Join, JoinExpiry, JoinKind, LogicalPlan, Scan},
 };
 
 /// Node and port that rows go to; `None` is the sink.
@@ -46,6 +49,8 @@ pub(super) struct Node {
     pub(super) stage: usize,
     /// Its state makes a stream go on without data until everything is emitted (aggregations, not LIMIT).
     pub(super) closes_groups: bool,
+    /// How far the event times of its rows can be behind the query's watermark.
+    lag_us: i64,
 }
 
 #[derive(Debug)]
@@ -118,7 +123,8 @@ impl Pipeline {
             if self.nodes[index].stage == stage {
                 let (consumers, rest) = self.nodes.split_at_mut(index);
                 let next = rest[0].next;
-                rest[0].operator.finish(epoch, &mut Downstream { nodes: consumers, next, epoch, sink })?;
+                let own = epoch.behind(rest[0].lag_us);
+                rest[0].operator.finish(&own, &mut Downstream { nodes: consumers, next, epoch, sink })?;
             }
         }
         Ok(())
@@ -204,36 +210,54 @@ impl Pipeline {
             }
             _ => Box::new(AggregateOperator::new(aggregate, self.block_rows)),
         };
-        let index = self.nodes.len();
-        let closes_groups = aggregate.input.is_streaming();
-        self.nodes.push(Node { operator, next: target, stage, closes_groups });
-        self.add(input_of(aggregate), Some((index, 0)), stage)
+        let input = input_of(aggregate);
+        let (closes_groups, lag_us) = (input.is_streaming(), input.watermark_lag_us());
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+        self.add(input, Some((index, 0)), stage)
     }
 
     fn add_join(&mut self, join: &Join, target: Target, stage: usize) -> Result<()> {
         let build_is_left = match (join.left.is_streaming(), join.right.is_streaming()) {
-            (true, true) => {
-                return Err(crate::Error::invalid("joins of two streams are not supported yet")
-                    .hint("read one of the tables as a static table: leave it out of --stream-table"));
-            }
+            (true, true) => return self.add_stream_join(join, target, stage),
             (true, false) => false,
             (false, true) => true,
             (false, false) => join.kind == JoinKind::Right,
         };
         let (probe, build) = if build_is_left { (&join.right, &join.left) } else { (&join.left, &join.right) };
-        let index = self.nodes.len();
         let operator = Box::new(JoinOperator::new(join, build_is_left, self.block_rows));
-        self.nodes.push(Node { operator, next: target, stage, closes_groups: false });
+        let lag_us = probe.watermark_lag_us();
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups: false, lag_us });
         let build_stage = self.stages.len();
         self.stages.push(StageInfo { is_static: true, builds: Some(index) });
         self.add(build, Some((index, BUILD_PORT)), build_stage)?;
         self.add(probe, Some((index, 0)), stage)
     }
 
+    fn add_stream_join(&mut self, join: &Join, target: Target, stage: usize) -> Result<()> {
+        for side in [&join.left, &join.right] {
+            if side.schema().fields().iter().filter(|f| f.event_time.is_some()).count() > 1 {
+                let text = "a side of a join of streams has more than one event-time column";
+                return Err(crate::Error::unsupported("MULTIPLE_EVENT_TIME_COLUMNS", text)
+                    .hint("select only one of them in a subquery below the join"));
+            }
+        }
+        let operator = Box::new(StreamJoinOperator::new(join, self.block_rows));
+        let closes_groups = join.expiry() != [JoinExpiry::Never; 2];
+        let lag_us = join.left.watermark_lag_us().max(join.right.watermark_lag_us());
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+        self.add(&join.left, Some((index, 0)), stage)?;
+        self.add(&join.right, Some((index, 1)), stage)
+    }
+
     fn add_node(&mut self, operator: BoxedOperator, input: &LogicalPlan, target: Target, stage: usize) -> Result<()> {
-        let index = self.nodes.len();
-        self.nodes.push(Node { operator, next: target, stage, closes_groups: false });
+        let lag_us = input.watermark_lag_us();
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups: false, lag_us });
         self.add(input, Some((index, 0)), stage)
+    }
+
+    fn push_node(&mut self, node: Node) -> usize {
+        self.nodes.push(node);
+        self.nodes.len() - 1
     }
 
     fn add_port(&mut self, leaf: Leaf, target: Target, stage: usize) -> Result<()> {
@@ -256,7 +280,7 @@ impl Output for Downstream<'_> {
         let (consumers, rest) = self.nodes.split_at_mut(index);
         let next = rest[0].next;
         let mut out = Downstream { nodes: consumers, next, epoch: self.epoch, sink: &mut *self.sink };
-        rest[0].operator.process(port, block, self.epoch, &mut out)
+        rest[0].operator.process(port, block, &self.epoch.behind(rest[0].lag_us), &mut out)
     }
 }
 

@@ -2,10 +2,7 @@
 //! reason and a way out. A batch query may be anything.
 
 use super::{Aggregate, EventKey, Join, JoinKind, LogicalPlan};
-use crate::{
-    error::{Error, Result},
-    schema::Schema,
-};
+use crate::error::{Error, Result};
 
 /// What a trigger of a stream hands to the sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -158,6 +155,11 @@ fn check_stream_stream(join: &Join, mode: OutputMode) -> Result<()> {
         return Err(Error::invalid("a join of two streams needs an equality between them")
             .class("STREAM_STREAM_JOIN_WITHOUT_EQUALITY"));
     }
+    if join.kind == JoinKind::LeftAnti {
+        return Err(Error::invalid("a left anti join with a stream on the right is not supported")
+            .class("STREAM_STREAM_ANTI_JOIN")
+            .hint("use a left join and keep the rows whose right columns are NULL"));
+    }
     let inner = matches!(join.kind, JoinKind::Inner | JoinKind::LeftSemi);
     if !inner && mode != OutputMode::Append {
         let text = alloc::format!("{:?} join of two streams works only in append mode", join.kind);
@@ -176,23 +178,14 @@ fn check_stream_stream(join: &Join, mode: OutputMode) -> Result<()> {
     Ok(())
 }
 
-/// A marked column among the equalities, or in a condition that compares both sides.
+/// An event time among the equalities, or a bound on how long rows of a preserved side wait.
 fn has_event_time_condition(join: &Join) -> bool {
-    let (left, right) = (join.left.schema(), join.right.schema());
-    let marked = |schema: &Schema, e: &crate::expr::BoundExpr| {
-        e.as_column().is_some_and(|i| schema.field(i).event_time.is_some())
+    let is_bounded = match join.kind {
+        JoinKind::Right => join.lower_bound(false).is_some(),
+        JoinKind::Full => join.lower_bound(true).or_else(|| join.lower_bound(false)).is_some(),
+        _ => join.lower_bound(true).is_some(),
     };
-    if join.on.iter().any(|(l, r)| marked(left, l) || marked(right, r)) {
-        return true;
-    }
-    let Some(residual) = &join.residual else { return false };
-    let mut columns = alloc::vec::Vec::new();
-    residual.collect_columns(&mut columns);
-    let is_marked = |i: usize| match i.checked_sub(left.len()) {
-        None => left.field(i).event_time.is_some(),
-        Some(i) => right.field(i).event_time.is_some(),
-    };
-    columns.iter().any(|&i| i < left.len() && is_marked(i)) && columns.iter().any(|&i| i >= left.len() && is_marked(i))
+    is_bounded || join.event_key().is_some()
 }
 
 fn check_limit(has_limit: bool, offset: u64, mode: OutputMode) -> Result<()> {

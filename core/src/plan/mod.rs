@@ -13,6 +13,7 @@ mod check;
 mod explain;
 mod grouped;
 mod insert;
+mod join_time;
 mod rewrite;
 mod select;
 mod windows;
@@ -23,6 +24,8 @@ pub use builder::{JoinOn, PlanBuilder};
 pub use catalog::{Catalog, Table};
 pub use check::{OutputMode, check};
 pub use explain::explain;
+pub(crate) use join_time::JoinConditions;
+pub use join_time::JoinExpiry;
 pub use rewrite::rewrite;
 pub use select::{GroupBy, Select};
 

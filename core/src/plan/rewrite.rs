@@ -15,6 +15,7 @@ use crate::{
         BoundExpr, Settings, UnaryOp,
         operator::{Site, unary},
     },
+    schema::{Field, Schema},
 };
 
 /// The plan as it will run.
@@ -219,8 +220,32 @@ fn prune_join(join: Join, needed: &[bool]) -> LogicalPlan {
     let both = used(width + right_width, join.residual.iter(), Some(&both));
     let left = used(width, join.on.iter().map(|(l, _)| l), Some(&both[..width]));
     let right = used(right_width, join.on.iter().map(|(_, r)| r), Some(&both[width..]));
-    let (left, right) = (Box::new(prune(*join.left, &left)), Box::new(prune(*join.right, &right)));
+    let is_streams = join.left.is_streaming() && join.right.is_streaming();
+    let side = |plan: LogicalPlan, needed: &[bool]| {
+        let plan = prune(plan, needed);
+        Box::new(if is_streams { forget_unused_times(plan, needed) } else { plan })
+    };
+    let (left, right) = (side(*join.left, &left), side(*join.right, &right));
     LogicalPlan::Join(Join { left, right, ..join })
+}
+
+/// An event time that nothing above reads goes no further than its watermark: a join of streams drops late rows, and
+/// forgets rows, only by event times that reach it.
+fn forget_unused_times(plan: LogicalPlan, needed: &[bool]) -> LogicalPlan {
+    let is_unused = |i: usize, field: &Field| !needed[i] && field.event_time.is_some();
+    if !plan.schema().fields().iter().enumerate().any(|(i, f)| is_unused(i, f)) {
+        return plan;
+    }
+    let mut fields = plan.schema().fields().to_vec();
+    let exprs = fields.iter_mut().enumerate().map(|(i, field)| match is_unused(i, field) {
+        false => BoundExpr::column(i, field.data_type.clone(), field.nullable),
+        true => {
+            (field.event_time, field.nullable) = (None, true);
+            BoundExpr::literal(Value::Null, field.data_type.clone())
+        }
+    });
+    let exprs = exprs.collect();
+    LogicalPlan::Project { input: Box::new(plan), exprs, schema: Schema::new(fields) }
 }
 
 /// Which of `width` columns the expressions read, or are needed above anyway.

@@ -3,7 +3,8 @@
 //!
 //! A value is one byte (0 NULL, 1 not), then: fixed-width values little-endian; strings and binaries a `u32` length
 //! and the bytes; structs their fields; arrays a `u32` length and the elements. Floats are normalised as Spark
-//! groups them: every NaN is one NaN, −0.0 is 0.0.
+//! groups them: every NaN is one NaN, −0.0 is 0.0. Rows that are kept for their values rather than for their identity
+//! are written the same way but for that.
 
 use alloc::vec::Vec;
 
@@ -16,10 +17,15 @@ use crate::{
 
 /// Appends row `row` of the columns to `out`.
 pub fn encode_row(columns: &[ColumnRef<'_>], row: usize, out: &mut Vec<u8>) {
-    columns.iter().for_each(|column| encode_value(column, row, out));
+    columns.iter().for_each(|column| encode_value::<true>(column, row, out));
 }
 
-fn encode_value(column: &ColumnRef<'_>, row: usize, out: &mut Vec<u8>) {
+/// As [`encode_row`], but floats keep their bits, so that the row comes back exactly.
+pub fn encode_row_exact(columns: &[ColumnRef<'_>], row: usize, out: &mut Vec<u8>) {
+    columns.iter().for_each(|column| encode_value::<false>(column, row, out));
+}
+
+fn encode_value<const NORMAL: bool>(column: &ColumnRef<'_>, row: usize, out: &mut Vec<u8>) {
     if !column.is_valid(row) || matches!(column.values, Values::Null) {
         return out.push(0);
     }
@@ -33,20 +39,20 @@ fn encode_value(column: &ColumnRef<'_>, row: usize, out: &mut Vec<u8>) {
         Values::Int32(v) => out.extend_from_slice(&v[i].to_le_bytes()),
         Values::Int64(v) => out.extend_from_slice(&v[i].to_le_bytes()),
         Values::Int128(v) => out.extend_from_slice(&v[i].to_le_bytes()),
-        Values::Float32(v) => out.extend_from_slice(&normal_f32(v[i]).to_le_bytes()),
-        Values::Float64(v) => out.extend_from_slice(&normal_f64(v[i]).to_le_bytes()),
+        Values::Float32(v) => out.extend_from_slice(&normal_f32::<NORMAL>(v[i]).to_le_bytes()),
+        Values::Float64(v) => out.extend_from_slice(&normal_f64::<NORMAL>(v[i]).to_le_bytes()),
         Values::Bytes(bytes) => encode_bytes(bytes.get(i), out),
         Values::Interval(v) => {
             out.extend_from_slice(&v[i].months.to_le_bytes());
             out.extend_from_slice(&v[i].days.to_le_bytes());
             out.extend_from_slice(&v[i].micros.to_le_bytes());
         }
-        Values::Struct(fields) => fields.iter().for_each(|f| encode_value(&f.view(), i, out)),
+        Values::Struct(fields) => fields.iter().for_each(|f| encode_value::<NORMAL>(&f.view(), i, out)),
         Values::Array { offsets, elements } => {
             let range = offsets[i] as usize..offsets[i + 1] as usize;
             out.extend_from_slice(&(range.len() as u32).to_le_bytes());
             let elements = elements.view();
-            range.for_each(|j| encode_value(&elements, j, out));
+            range.for_each(|j| encode_value::<NORMAL>(&elements, j, out));
         }
     }
 }
@@ -56,12 +62,20 @@ fn encode_bytes(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-fn normal_f64(x: f64) -> f64 {
-    if x.is_nan() { f64::NAN } else { x + 0.0 }
+fn normal_f64<const NORMAL: bool>(x: f64) -> f64 {
+    match NORMAL {
+        false => x,
+        true if x.is_nan() => f64::NAN,
+        true => x + 0.0,
+    }
 }
 
-fn normal_f32(x: f32) -> f32 {
-    if x.is_nan() { f32::NAN } else { x + 0.0 }
+fn normal_f32<const NORMAL: bool>(x: f32) -> f32 {
+    match NORMAL {
+        false => x,
+        true if x.is_nan() => f32::NAN,
+        true => x + 0.0,
+    }
 }
 
 /// Appends an encoded row to columns of the types it was encoded from, and advances `bytes` past it.
@@ -193,5 +207,14 @@ mod tests {
             .collect();
         assert_eq!(bytes[0], bytes[1]);
         assert_eq!(bytes[2], bytes[3]);
+    }
+
+    #[test]
+    fn an_exact_row_keeps_the_sign_of_zero() {
+        let column = Column::from_values(DataType::Float64, &[(-0.0).into()]);
+        let (mut bytes, mut back) = (Vec::new(), [Column::new(DataType::Float64)]);
+        encode_row_exact(&[column.view()], 0, &mut bytes);
+        decode_row(&mut &bytes[..], &mut back).unwrap();
+        assert!(back[0].view().as_slice::<f64>()[0].is_sign_negative());
     }
 }

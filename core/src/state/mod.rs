@@ -12,6 +12,6 @@ mod encode;
 mod groups;
 mod keys;
 
-pub use encode::{decode_row, encode_row, skip_row};
+pub use encode::{decode_row, encode_row, encode_row_exact, skip_row};
 pub use groups::{Groups, NO_GROUP, Pane};
 pub use keys::KeyTable;

@@ -1,8 +1,10 @@
 //! The operators without groups, one file each.
 
+mod buffered;
 mod explode;
 mod filter;
 mod join;
+mod join_streams;
 mod limit;
 mod project;
 mod sort;
@@ -12,6 +14,7 @@ mod window;
 pub(super) use explode::ExplodeOperator;
 pub(super) use filter::FilterOperator;
 pub(super) use join::{BUILD_PORT, JoinOperator};
+pub(super) use join_streams::StreamJoinOperator;
 pub(super) use limit::LimitOperator;
 pub(super) use project::{ProjectOperator, evaluate};
 pub(super) use sort::SortOperator;

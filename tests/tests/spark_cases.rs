@@ -1,8 +1,7 @@
 //! Every case under `tests/spark/cases` against Apache Spark's answers: batch and stream, every output mode, batch ids
 //! and progress included, for several block sizes and numbers of workers.
 //!
-//! `tests/spark/check.py` does the same through the binary. Cases that we cannot answer yet are listed in
-//! `tests/spark/known_gaps`, `case mode` a line; the test fails if one of them passes.
+//! `tests/spark/check.py` does the same through the binary.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 use std::{
@@ -47,17 +46,13 @@ fn check_all(settings: &[(&str, &str)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("spark/cases");
     let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
     cases.sort();
-    let gaps = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spark/known_gaps")).unwrap_or_default();
-    let is_gap = |name: &str| gaps.lines().any(|line| line == name);
     let (mut failures, mut checked) = (Vec::new(), 0);
     for case in &cases {
         for mode in fs::read_to_string(case.join("modes")).unwrap().split_whitespace() {
             let name = format!("{} {mode}", case.file_name().unwrap().to_string_lossy());
-            let outcome = check_mode(case, mode, settings);
-            match (outcome, is_gap(&name)) {
-                (Err(why), false) => failures.push(format!("{name}: {why}")),
-                (Ok(()), true) => failures.push(format!("{name} passes: take it out of known_gaps")),
-                _ => checked += 1,
+            match check_mode(case, mode, settings) {
+                Err(why) => failures.push(format!("{name}: {why}")),
+                Ok(()) => checked += 1,
             }
         }
     }

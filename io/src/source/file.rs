@@ -270,3 +270,6 @@ impl Seen {
         if self.by_name { path.file_name().map_or(path, Path::new) } else { path }
     }
 }
+
+#[cfg(test)]
+mod tests;

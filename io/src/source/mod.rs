@@ -9,8 +9,6 @@
 mod dropped;
 mod file;
 mod file_reader;
-#[cfg(test)]
-mod file_tests;
 pub mod host;
 mod memory;
 mod meter;

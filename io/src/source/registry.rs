@@ -169,7 +169,7 @@ pub fn is_bounded(table: &Table) -> bool {
     }
 }
 
-/// Options that nobody knows, each with the known one that was probably meant. Spark ignores such options, and so do we.
+/// Options that nobody knows, each with the known one that was probably meant. They are ignored, as Spark does.
 pub fn warnings(table: &Table) -> Vec<String> {
     let Ok(provider) = find(&table.provider) else { return Vec::new() };
     let format = if provider.name == "stdin" { stdin_format(table) } else { Format::parse(provider.name) };

@@ -89,8 +89,8 @@ pub struct Sampler {
 const TEXT_BYTES: usize = 32 << 10;
 
 impl Sampler {
-    /// Finds the sensors that are wanted. Those that count something say how much a second since the sample before; this
-    /// one is that of now.
+    /// Finds the sensors that are wanted. Those that count something tell how much a second since the sample before;
+    /// the first time, since now.
     pub fn new(sensors: Sensors) -> Result<Self> {
         let probes = probes(&sensors);
         let text = vec![0; TEXT_BYTES].into_boxed_slice();

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Part, Source, testing::*};
+use crate::source::{Part, Source, testing::*};
 
 fn folder(files: &[(&str, &str, u64)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();

@@ -334,8 +334,11 @@ fn fill_in(name: &str, args: &mut Vec<String>) {
         ("assert_true", [condition]) => args.push(format!("'{condition}' is not true!")),
         _ => {}
     }
-    // IGNORE NULLS as an argument and the error of a sketch are no operands to Spark.
-    if matches!(name, "first" | "first_value" | "last" | "last_value" | "any_value" | "approx_count_distinct") {
+    // IGNORE NULLS as an argument, the error of a sketch and a schema are no operands to Spark.
+    if matches!(
+        name,
+        "from_json" | "first" | "first_value" | "last" | "last_value" | "any_value" | "approx_count_distinct"
+    ) {
         args.truncate(1);
     }
 }

@@ -12,7 +12,12 @@ use crate::{
 
 /// `expr.name`; of an array of structs, the array of that field.
 pub(crate) fn field(expr: BoundExpr, name: &str, site: Site<'_>) -> Result<BoundExpr> {
-    let Some(fields) = expr.data_type.struct_fields() else {
+    let of_array = matches!(&expr.data_type, DataType::Array(element) if element.struct_fields().is_some());
+    let holder = match &expr.data_type {
+        DataType::Array(element) if of_array => &**element,
+        other => other,
+    };
+    let Some(fields) = holder.struct_fields() else {
         let text = format!("`.{name}` needs a STRUCT before it, not {}", expr.data_type);
         return Err(Error::unsupported("INVALID_EXTRACT_BASE_FIELD_TYPE", text).at(site.span));
     };
@@ -21,6 +26,11 @@ pub(crate) fn field(expr: BoundExpr, name: &str, site: Site<'_>) -> Result<Bound
     if found.next().is_some() {
         let text = format!("the field `{name}` is there more than once in {}", expr.data_type);
         return Err(Error::unsupported("AMBIGUOUS_REFERENCE_TO_FIELDS", text).at(site.span));
+    }
+    if of_array {
+        let (data_type, nullable) = (DataType::Array(field.data_type.clone().into()), expr.nullable);
+        let call = BoundExpr::call(GetArrayFields { index }, vec![expr], data_type);
+        return Ok(fold::constant(call.nullable(nullable)));
     }
     let (data_type, nullable) = (field.data_type.clone(), field.nullable || expr.nullable);
     Ok(fold::constant(BoundExpr::call(GetField { index }, vec![expr], data_type).nullable(nullable)))
@@ -33,6 +43,44 @@ fn no_field(data_type: &DataType, name: &str, site: Site<'_>) -> Error {
     match crate::expr::suggest::nearest(name, fields.iter().map(|f| f.name.as_str())) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error,
+    }
+}
+
+/// A field of every element of an array.
+#[derive(Clone, Copy, Debug)]
+struct GetArrayFields {
+    index: usize,
+}
+
+impl ScalarFunction for GetArrayFields {
+    fn name(&self) -> &'static str {
+        "get_array_fields"
+    }
+
+    fn parameters(&self) -> String {
+        format!("{}", self.index)
+    }
+
+    fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        let array = &args[0];
+        let Values::Array { offsets, elements } = array.values else { panic!("{} is no array", array.data_type) };
+        let elements = elements.view();
+        let Values::Struct(fields) = elements.values else { panic!("{} is no struct", elements.data_type) };
+        let field = fields[self.index].view();
+        for row in 0..rows.len() {
+            if !rows.contains(row) || !array.is_valid(row) {
+                out.push_null();
+                continue;
+            }
+            let i = array.index(row);
+            out.push_array(|to| {
+                (offsets[i] as usize..offsets[i + 1] as usize).for_each(|j| match elements.is_valid(j) {
+                    true => to.push_from(&field, j),
+                    false => to.push_null(),
+                });
+            });
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@
 pub(super) mod arithmetic;
 pub(super) mod elementary;
 pub(super) mod integer;
+pub(super) mod random;
 pub(super) mod rounding;
 
 use crate::error::Error;

@@ -169,7 +169,7 @@ fn base64(mut call: Call<'_>) -> Result<BoundExpr> {
     })
 }
 
-fn push_base64(bytes: &[u8], text: &mut String) {
+pub(super) fn push_base64(bytes: &[u8], text: &mut String) {
     for group in bytes.chunks(3) {
         let word = group.iter().fold(0_u32, |w, b| w << 8 | u32::from(*b)) << (8 * (3 - group.len()));
         let digit = |i: usize| char::from(ALPHABET[(word >> (18 - 6 * i) & 63) as usize]);
@@ -189,7 +189,7 @@ fn unbase64(mut call: Call<'_>) -> Result<BoundExpr> {
 }
 
 /// As MIME decodes: foreign characters are skipped, padding ends the text.
-fn push_unbase64(s: &str, bytes: &mut Vec<u8>) {
+pub(super) fn push_unbase64(s: &str, bytes: &mut Vec<u8>) {
     let digits = s.bytes().take_while(|b| *b != b'=').filter_map(|b| ALPHABET.iter().position(|a| *a == b));
     let (mut word, mut bits) = (0_u32, 0);
     for digit in digits {

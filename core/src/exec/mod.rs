@@ -12,9 +12,6 @@
 
 mod aggregate;
 mod driver;
-#[cfg(test)]
-#[cfg(feature = "sql")]
-mod join_tests;
 mod operator;
 mod operators;
 mod pipeline;

@@ -6,10 +6,10 @@ mod model;
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
-use super::{Driver, DriverOptions};
 use crate::{
     block::{Block, BlockRef, Value},
     error::Result,
+    exec::{Driver, DriverOptions},
     expr::Settings,
     plan::{Catalog, LogicalPlan, OutputMode, PlanBuilder, Table, check, rewrite},
     schema::{DataType, Schema},

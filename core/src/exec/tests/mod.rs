@@ -1,5 +1,8 @@
 //! The driver over small plans: epochs, watermarks, windows and what comes out when.
 
+#[cfg(feature = "sql")]
+mod joins;
+
 use alloc::{sync::Arc, vec, vec::Vec};
 
 use super::{Driver, DriverOptions};

@@ -17,7 +17,9 @@ pub mod zone;
 pub use clock::Clock;
 pub use jiff::tz::TimeZone;
 pub use shift::{date_add_months, timestamp_add, timestamp_add_day_time};
-pub use text::{Text, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz};
+pub use text::{
+    Text, TimestampReader, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz,
+};
 
 /// Microseconds since the epoch, UTC.
 pub type Micros = i64;

@@ -7,7 +7,7 @@ use core::fmt;
 use jiff::tz::TimeZone;
 
 use super::{
-    MICROS_PER_DAY, MICROS_PER_SECOND, Micros,
+    MICROS_PER_DAY, MICROS_PER_MINUTE, MICROS_PER_SECOND, Micros,
     calendar::{civil_from_days, days_from_civil},
     zone,
 };
@@ -24,6 +24,60 @@ pub fn parse_timestamp(text: &[u8], zone: &TimeZone) -> Option<Micros> {
     match reading.zone {
         None => zone::local_to_instant(reading.local, zone),
         Some(name) => zone::local_to_instant(reading.local, &zone::find(name)?),
+    }
+}
+
+/// [`parse_timestamp`] for many texts: readings of one minute, which mostly come together, are placed in time once.
+#[derive(Clone, Debug)]
+pub struct TimestampReader {
+    zone: TimeZone,
+    /// The last minute, as the text had it, if the zone's offset is the same throughout.
+    minute: Option<[u8; MINUTE]>,
+    local: Micros,
+    instant: Micros,
+}
+
+/// Bytes of `2025-01-01T00:00`.
+const MINUTE: usize = 16;
+
+impl TimestampReader {
+    /// A reader of clock readings in `zone`.
+    pub fn new(zone: TimeZone) -> Self {
+        Self { zone, minute: None, local: 0, instant: 0 }
+    }
+
+    /// The zone of readings that name none.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Text to TIMESTAMP; `None` if Spark's CAST rejects it.
+    #[inline]
+    pub fn parse(&mut self, text: &[u8]) -> Option<Micros> {
+        match text.split_first_chunk::<MINUTE>() {
+            Some((minute, [b':', tens, ones, tail @ ..])) if self.minute == Some(*minute) => {
+                let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+                if let Some((fraction, is_utc)) = parse_usual_tail(tail).filter(|_| tens < 6 && ones < 10) {
+                    let micros = i64::from(tens * 10 + ones) * MICROS_PER_SECOND + i64::from(fraction);
+                    return Some(micros + if is_utc { self.local } else { self.instant });
+                }
+                parse_timestamp(text, &self.zone)
+            }
+            _ => self.parse_new_minute(text),
+        }
+    }
+
+    fn parse_new_minute(&mut self, text: &[u8]) -> Option<Micros> {
+        if let Some((local, _)) = parse_usual_layout(text) {
+            let start = local - local.rem_euclid(MICROS_PER_MINUTE);
+            let instant = zone::local_to_instant(start, &self.zone)?;
+            let last = zone::local_to_instant(start + MICROS_PER_MINUTE - 1, &self.zone)?;
+            // A zone that changes its clock inside the minute is asked every time.
+            let is_steady = last - instant == MICROS_PER_MINUTE - 1;
+            self.minute = text.first_chunk().copied().filter(|_| is_steady);
+            (self.local, self.instant) = (start, instant);
+        }
+        parse_timestamp(text, &self.zone)
     }
 }
 
@@ -110,6 +164,13 @@ impl Text {
         self.len += 1;
     }
 
+    #[inline]
+    fn push_two(&mut self, n: u32) {
+        let digits = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
+        self.bytes[self.len..self.len + 2].copy_from_slice(&digits);
+        self.len += 2;
+    }
+
     fn push_number(&mut self, mut n: u64, width: usize) {
         self.bytes[self.len..self.len + width].iter_mut().rev().for_each(|byte| {
             *byte = b'0' + (n % 10) as u8;
@@ -127,20 +188,24 @@ impl Text {
         } else if year > 9999 {
             self.push(b'+');
         }
-        let width = if year <= 9999 { 4 } else { year.ilog10() as usize + 1 };
-        self.push_number(year, width);
+        if year <= 9999 {
+            self.push_two(year as u32 / 100);
+            self.push_two(year as u32 % 100);
+        } else {
+            self.push_number(year, year.ilog10() as usize + 1);
+        }
         self.push(b'-');
-        self.push_number(date.month.into(), 2);
+        self.push_two(date.month);
         self.push(b'-');
-        self.push_number(date.day.into(), 2);
+        self.push_two(date.day);
     }
 
     fn push_time(&mut self, second_of_day: u32) {
-        self.push_number((second_of_day / 3600).into(), 2);
+        self.push_two(second_of_day / 3600);
         self.push(b':');
-        self.push_number((second_of_day / 60 % 60).into(), 2);
+        self.push_two(second_of_day / 60 % 60);
         self.push(b':');
-        self.push_number((second_of_day % 60).into(), 2);
+        self.push_two(second_of_day % 60);
     }
 
     fn push_fraction(&mut self, micros: u32) {
@@ -393,6 +458,35 @@ mod tests {
         assert_eq!(in_new_york("2025-01-01 00:00:00"), Some(BASE + 18_000_000_000));
         assert_eq!(in_new_york("2025-01-01 00:00:00Z"), Some(BASE));
         assert_eq!(in_new_york("2025-03-09 02:30:00"), in_new_york("2025-03-09 03:30:00"));
+    }
+
+    #[test]
+    fn a_reader_that_remembers_the_minute_gives_the_same_answers() {
+        let texts = [
+            "2025-03-09 01:59:59.9",
+            "2025-03-09 01:59:00",
+            "2025-03-09 01:59:60",
+            "2025-03-09 01:59:0x",
+            "2025-03-09 01:59:30Z",
+            "2025-03-09 01:59:30+02:00",
+            "2025-03-09 01:59:30 PST",
+            "2025-03-09 01:59",
+            "2025-03-09 02:00:00",
+            "2025-03-09 02:30:00",
+            "2025-03-09T02:30:00",
+            "1883-11-18 12:03:50",
+            "1883-11-18 12:03:59",
+            "bad",
+            "2025-11-02 01:30:00",
+            "2025-11-02 01:30:01.000001",
+        ];
+        for name in ["UTC", "America/New_York", "+05:30"] {
+            let zone = zone::find(name).unwrap();
+            let mut reader = TimestampReader::new(zone.clone());
+            for text in texts.iter().chain(texts.iter().rev()) {
+                assert_eq!(reader.parse(text.as_bytes()), parse_timestamp(text.as_bytes(), &zone), "{text} in {name}");
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use firesteel_core::{
     Error, Result,
     block::Column,
     schema::{DataType, Field},
-    time::{self, TimeZone, pattern::Pattern},
+    time::{self, TimeZone, TimestampReader, pattern::Pattern},
 };
 
 use super::{
@@ -26,7 +26,7 @@ pub(super) enum Converter {
     String,
     Binary,
     Date(Option<Pattern>),
-    Timestamp(Option<Pattern>, TimeZone),
+    Timestamp(Option<Pattern>, TimestampReader),
     TimestampNtz(Option<Pattern>),
     Void,
 }
@@ -37,6 +37,8 @@ pub(super) struct FloatWords {
     nan: Vec<u8>,
     positive: Vec<u8>,
     negative: Vec<u8>,
+    /// One of them begins with a digit, as numbers do.
+    has_digits: bool,
 }
 
 impl Converter {
@@ -54,7 +56,10 @@ impl Converter {
             DataType::String => Self::String,
             DataType::Binary => Self::Binary,
             DataType::Date => Self::Date(options.pattern("dateFormat")?),
-            DataType::Timestamp => Self::Timestamp(options.pattern("timestampFormat")?, options.zone(session_zone)?),
+            DataType::Timestamp => {
+                let reader = TimestampReader::new(options.zone(session_zone)?);
+                Self::Timestamp(options.pattern("timestampFormat")?, reader)
+            }
             DataType::TimestampNtz => Self::TimestampNtz(options.pattern("timestampNTZFormat")?),
             DataType::Null => Self::Void,
             _ => return Err(unsupported_type(field, Format::Csv)),
@@ -63,14 +68,14 @@ impl Converter {
 
     /// Appends the value that `text` stands for, or NULL and `false` if it stands for none.
     #[inline]
-    pub(super) fn push(&self, text: &[u8], column: &mut Column) -> bool {
+    pub(super) fn push(&mut self, text: &[u8], column: &mut Column) -> bool {
         match self {
             Self::String => return push_string(text, column),
             Self::Float64(words) => match words.parse(text).or_else(|| parse_double(text)) {
                 Some(value) => column.push(value),
                 None => return push_bad(column),
             },
-            Self::Timestamp(pattern, zone) => match parse_timestamp(text, pattern.as_ref(), zone) {
+            Self::Timestamp(pattern, reader) => match parse_timestamp(text, pattern.as_ref(), reader) {
                 Some(value) => column.push(value),
                 None => return push_bad(column),
             },
@@ -88,7 +93,7 @@ impl Converter {
         true
     }
 
-    fn push_rarer(&self, text: &[u8], column: &mut Column) -> bool {
+    fn push_rarer(&mut self, text: &[u8], column: &mut Column) -> bool {
         let pushed = match self {
             Self::Boolean => parse_boolean(text).map(|x| column.push_bool(x)),
             Self::Int8 => parse_integer(text).and_then(|x| i8::try_from(x).ok()).map(|x| column.push(x)),
@@ -107,18 +112,18 @@ impl Converter {
 
 impl FloatWords {
     fn new(options: &Options) -> Self {
-        let word = |name: &str, default: &str| options.get(name).unwrap_or(default).into();
-        Self {
-            nan: word("nanValue", "NaN"),
-            positive: word("positiveInf", "Inf"),
-            negative: word("negativeInf", "-Inf"),
-        }
+        let word = |name: &str, default: &str| options.get(name).unwrap_or(default).as_bytes().to_vec();
+        let (nan, positive, negative) =
+            (word("nanValue", "NaN"), word("positiveInf", "Inf"), word("negativeInf", "-Inf"));
+        let has_digits = [&nan, &positive, &negative].iter().any(|w| w.first().is_some_and(u8::is_ascii_digit));
+        Self { nan, positive, negative, has_digits }
     }
 
+    #[inline]
     fn parse(&self, text: &[u8]) -> Option<f64> {
         // Numbers, which are almost all there is, begin with a digit; comparing three words would cost as much as
         // parsing.
-        if text.first().is_some_and(u8::is_ascii_digit) && !self.has_digits() {
+        if !self.has_digits && text.first().is_some_and(u8::is_ascii_digit) {
             return None;
         }
         match text {
@@ -128,18 +133,14 @@ impl FloatWords {
             _ => None,
         }
     }
-
-    fn has_digits(&self) -> bool {
-        [&self.nan, &self.positive, &self.negative].iter().any(|word| word.first().is_some_and(u8::is_ascii_digit))
-    }
 }
 
 /// Text to TIMESTAMP: by the pattern if there is one, else by the rules of CAST.
 #[inline]
-pub(super) fn parse_timestamp(text: &[u8], pattern: Option<&Pattern>, zone: &TimeZone) -> Option<i64> {
+pub(super) fn parse_timestamp(text: &[u8], pattern: Option<&Pattern>, reader: &mut TimestampReader) -> Option<i64> {
     match pattern {
-        Some(pattern) => pattern.parse(std::str::from_utf8(text).ok()?, zone),
-        None => time::parse_timestamp(text, zone).or_else(|| time::parse_timestamp(&without_gmt(text)?, zone)),
+        Some(pattern) => pattern.parse(std::str::from_utf8(text).ok()?, reader.zone()),
+        None => reader.parse(text).or_else(|| time::parse_timestamp(&without_gmt(text)?, reader.zone())),
     }
 }
 

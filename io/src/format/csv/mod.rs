@@ -120,7 +120,7 @@ impl CsvReader {
         let mut fields = Fields::new(&self.dialect, record);
         let (mut count, mut fault) = (0, None);
         while let Some(token) = fields.next(&mut self.scratch) {
-            if let Some(Some((column, converter))) = self.plan.get(count) {
+            if let Some(Some((column, converter))) = self.plan.get_mut(count) {
                 let column = &mut columns[*column];
                 match token.value(&self.null_value, &self.empty_value) {
                     None => column.push_null(),

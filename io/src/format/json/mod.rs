@@ -74,7 +74,7 @@ impl JsonReader {
     #[inline]
     fn read_object(&mut self, scanner: &mut Scanner<'_>, page: &mut Page) -> Verdict {
         let (columns, row) = page.open();
-        let mut reader = value::Reader { formats: &self.formats, scratch: &mut self.scratch };
+        let mut reader = value::Reader { formats: &mut self.formats, scratch: &mut self.scratch };
         let result = reader.object(scanner, &self.record, columns, Places::At(&self.columns), row);
         match result.and_then(|bad| scanner.check_text().map(|()| bad)) {
             Ok(None) => Verdict::Row,
@@ -116,7 +116,7 @@ impl JsonReader {
 
     /// Reads the elements into `array`; gives their number, and where the first value of a wrong type is.
     fn read_elements(&mut self, scanner: &mut Scanner<'_>) -> Result<(usize, Option<usize>), Syntax> {
-        let mut reader = value::Reader { formats: &self.formats, scratch: &mut self.scratch };
+        let mut reader = value::Reader { formats: &mut self.formats, scratch: &mut self.scratch };
         let (mut rows, mut bad) = (0, None);
         scanner.open(b'[')?;
         while scanner.next_element(rows == 0)? {

@@ -3,7 +3,7 @@
 use firesteel_core::{
     Result,
     schema::{DataType, Field},
-    time::{TimeZone, pattern::Pattern},
+    time::{TimeZone, TimestampReader, pattern::Pattern},
 };
 
 use super::super::{Format, Options, convert::unsupported_type};
@@ -55,7 +55,7 @@ pub(super) struct Formats {
     pub(super) date: Option<Pattern>,
     pub(super) timestamp: Option<Pattern>,
     pub(super) timestamp_ntz: Option<Pattern>,
-    pub(super) zone: TimeZone,
+    pub(super) timestamps: TimestampReader,
 }
 
 impl Record {
@@ -117,7 +117,7 @@ impl Formats {
             date: options.pattern("dateFormat")?,
             timestamp: options.pattern("timestampFormat")?,
             timestamp_ntz: options.pattern("timestampNTZFormat")?,
-            zone: options.zone(session_zone)?,
+            timestamps: TimestampReader::new(options.zone(session_zone)?),
         })
     }
 }

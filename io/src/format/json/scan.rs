@@ -220,7 +220,7 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self) -> Result<Text<'a>> {
         let quote = self.bytes[self.at];
         let start = self.at + 1;
-        let mut end = start;
+        let mut end = start + plain_len(&self.bytes[start..], quote);
         while let Some(&byte) = self.bytes.get(end) {
             if byte == quote {
                 self.at = end + 1;
@@ -452,6 +452,14 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn skip_blanks(&mut self) -> Result<()> {
+        // Most often there is nothing to skip.
+        if self.bytes.get(self.at).is_some_and(|b| *b > b'/' || *b == b'"' || *b == b',') {
+            return Ok(());
+        }
+        self.skip_more_blanks()
+    }
+
+    fn skip_more_blanks(&mut self) -> Result<()> {
         while let Some(byte) = self.bytes.get(self.at) {
             match byte {
                 b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
@@ -474,6 +482,27 @@ impl<'a> Scanner<'a> {
         self.at += len.ok_or(self.error("comments are not allowed"))?;
         Ok(())
     }
+}
+
+/// How many bytes, eight at a time, are certainly neither the quote nor a backslash nor a control character.
+#[inline]
+fn plain_len(text: &[u8], quote: u8) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    // The lowest marked byte is exact: subtraction borrows only above it.
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut len = 0;
+    while let Some(eight) = text[len..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let below_blank = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let special =
+            is_zero(word ^ (ONES * u64::from(quote))) | is_zero(word ^ (ONES * u64::from(b'\\'))) | below_blank;
+        if special != 0 {
+            return len + special.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    len
 }
 
 /// Which brackets are open: one bit a level.

@@ -53,7 +53,7 @@ impl Places<'_> {
 /// Reads values.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    pub(super) formats: &'a Formats,
+    pub(super) formats: &'a mut Formats,
     pub(super) scratch: &'a mut Scratch,
 }
 
@@ -247,10 +247,10 @@ impl Reader<'_> {
                 &self.scratch.text
             }
         };
-        let formats = self.formats;
+        let formats = &mut *self.formats;
         let pushed = match target {
             Target::Timestamp => {
-                parse_timestamp(text, formats.timestamp.as_ref(), &formats.zone).map(|x| column.push(x))
+                parse_timestamp(text, formats.timestamp.as_ref(), &mut formats.timestamps).map(|x| column.push(x))
             }
             Target::TimestampNtz => parse_timestamp_ntz(text, formats.timestamp_ntz.as_ref()).map(|x| column.push(x)),
             Target::Date => parse_date(text, formats.date.as_ref())

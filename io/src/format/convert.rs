@@ -4,7 +4,7 @@ use firesteel_core::{
     Error, Result,
     block::Column,
     schema::{DataType, Field},
-    time::{self, TimeZone, TimestampReader, pattern::Pattern},
+    time::{self, TimeZone, TimestampReader, interval, pattern::Pattern},
 };
 
 use super::{
@@ -28,6 +28,8 @@ pub(super) enum Converter {
     Date(Option<Pattern>),
     Timestamp(Option<Pattern>, TimestampReader),
     TimestampNtz(Option<Pattern>),
+    IntervalDayTime,
+    IntervalYearMonth,
     Void,
 }
 
@@ -61,6 +63,8 @@ impl Converter {
                 Self::Timestamp(options.pattern("timestampFormat")?, reader)
             }
             DataType::TimestampNtz => Self::TimestampNtz(options.pattern("timestampNTZFormat")?),
+            DataType::IntervalDayTime => Self::IntervalDayTime,
+            DataType::IntervalYearMonth => Self::IntervalYearMonth,
             DataType::Null => Self::Void,
             _ => return Err(unsupported_type(field, Format::Csv)),
         })
@@ -104,6 +108,8 @@ impl Converter {
             Self::Decimal(precision, scale) => parse_decimal(text, *precision, *scale).map(|x| column.push(x)),
             Self::Date(pattern) => parse_date(text, pattern.as_ref()).map(|x| column.push(x)),
             Self::TimestampNtz(pattern) => parse_timestamp_ntz(text, pattern.as_ref()).map(|x| column.push(x)),
+            Self::IntervalDayTime => parse_day_time(text).map(|x| column.push(x)),
+            Self::IntervalYearMonth => parse_year_month(text).map(|x| column.push(x)),
             _ => None,
         };
         pushed.is_some() || push_bad(column)
@@ -158,6 +164,16 @@ pub(super) fn parse_date(text: &[u8], pattern: Option<&Pattern>) -> Option<i32> 
         Some(pattern) => pattern.parse_date(std::str::from_utf8(text).ok()?),
         None => time::parse_date(text).or_else(|| time::parse_date(&without_gmt(text)?)),
     }
+}
+
+/// Text to a day-time interval, as CAST reads it.
+pub(super) fn parse_day_time(text: &[u8]) -> Option<i64> {
+    interval::parse_day_time(std::str::from_utf8(text).ok()?)
+}
+
+/// Text to a year-month interval, as CAST reads it.
+pub(super) fn parse_year_month(text: &[u8]) -> Option<i32> {
+    interval::parse_year_month(std::str::from_utf8(text).ok()?)
 }
 
 /// Old Sparks wrote `GMT` before the offset; readers still take it out and try again.

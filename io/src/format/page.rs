@@ -6,6 +6,7 @@
 use firesteel_core::{
     Error, Result,
     block::{Block, BlockRef, Column},
+    limits::TEXT_BLOCK_BYTES_MAX,
     schema::{DataType, Schema},
 };
 
@@ -48,6 +49,8 @@ pub(super) struct Page {
     block: Block,
     len: usize,
     capacity: usize,
+    /// Bytes of the records in it.
+    bytes: usize,
     /// Columns that readers fill.
     read: Box<[bool]>,
     /// The column that takes malformed records.
@@ -66,6 +69,7 @@ impl Page {
             block: Block::new(schema),
             len: 0,
             capacity,
+            bytes: 0,
             read,
             corrupt: corrupt.filter(|&i| needed[i]),
             mode: options.mode(),
@@ -108,7 +112,7 @@ impl Page {
         sink: &mut Sink<'_>,
     ) -> Result<()> {
         match verdict {
-            Verdict::Row => self.commit(None, sink),
+            Verdict::Row => self.commit(record.len(), None, sink),
             Verdict::Nothing => Ok(()),
             Verdict::Partial(fault) | Verdict::Bad(fault) => self.close_malformed(verdict, fault, record, place, sink),
         }
@@ -125,7 +129,7 @@ impl Page {
         self.block.set_len(self.len);
         let result = sink(&self.block.view());
         self.block.clear();
-        self.len = 0;
+        (self.len, self.bytes) = (0, 0);
         result
     }
 
@@ -146,7 +150,7 @@ impl Page {
                 if !appended {
                     self.append_nulls();
                 }
-                self.commit(Some(record), sink)
+                self.commit(record.len(), Some(record), sink)
             }
             Mode::DropMalformed => {
                 if appended {
@@ -164,7 +168,7 @@ impl Page {
     }
 
     #[inline]
-    fn commit(&mut self, corrupt_record: Option<&[u8]>, sink: &mut Sink<'_>) -> Result<()> {
+    fn commit(&mut self, bytes: usize, corrupt_record: Option<&[u8]>, sink: &mut Sink<'_>) -> Result<()> {
         if let Some(corrupt) = self.corrupt {
             let column = &mut self.block.columns_mut()[corrupt];
             match corrupt_record {
@@ -174,7 +178,8 @@ impl Page {
         }
         self.len += 1;
         self.rows += 1;
-        if self.len == self.capacity { self.flush(sink) } else { Ok(()) }
+        self.bytes += bytes;
+        if self.len == self.capacity || self.bytes > TEXT_BLOCK_BYTES_MAX { self.flush(sink) } else { Ok(()) }
     }
 
     fn append_nulls(&mut self) {

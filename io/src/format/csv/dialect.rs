@@ -43,11 +43,12 @@ impl Dialect {
         let quote = options.character("quote", Some(b'"'))?;
         let escape = options.character("escape", Some(b'\\'))?;
         let default_escape = escape.filter(|_| escape != quote);
-        let fixed_line_end = match options.get("lineSep").map(str::as_bytes) {
+        let multi_line = options.flag("multiLine", false)?;
+        let fixed_line_end = match options.get("lineSep").filter(|_| multi_line).map(str::as_bytes) {
             None => None,
             Some(b"\r\n") => Some(LineEnd::CrLf),
             Some(&[byte]) => Some(LineEnd::Byte(byte)),
-            Some(_) => return Err(Error::invalid("the option lineSep of CSV must be one character or CRLF")),
+            Some(_) => return Err(Error::invalid("with multiLine, lineSep must be one ASCII character or CRLF")),
         };
         Ok(Self {
             delimiter: Delimiter::new(options.get_any(&["sep", "delimiter"]).unwrap_or(","))?,
@@ -57,7 +58,7 @@ impl Dialect {
             comment: options.character("comment", None)?,
             trim_leading: options.flag("ignoreLeadingWhiteSpace", false)?,
             trim_trailing: options.flag("ignoreTrailingWhiteSpace", false)?,
-            multi_line: options.flag("multiLine", false)?,
+            multi_line,
             line_end: fixed_line_end,
             fixed_line_end,
         })

@@ -28,6 +28,8 @@ pub(super) enum Target {
     Date,
     Timestamp,
     TimestampNtz,
+    IntervalDayTime,
+    IntervalYearMonth,
     Struct(Record),
     Array(Box<Target>),
 }
@@ -104,6 +106,8 @@ impl Target {
             DataType::Date => Self::Date,
             DataType::Timestamp => Self::Timestamp,
             DataType::TimestampNtz => Self::TimestampNtz,
+            DataType::IntervalDayTime => Self::IntervalDayTime,
+            DataType::IntervalYearMonth => Self::IntervalYearMonth,
             DataType::Struct(fields) => Self::Struct(Record::new(fields, |_| true)?),
             DataType::Array(element) => Self::Array(Box::new(Self::new(field, element)?)),
             _ => return Err(unsupported_type(field, Format::Json)),

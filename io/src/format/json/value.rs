@@ -8,7 +8,7 @@ use firesteel_core::{block::Column, time::MICROS_PER_SECOND};
 use super::{
     super::{
         base64,
-        convert::{parse_date, parse_timestamp, parse_timestamp_ntz},
+        convert::{parse_date, parse_day_time, parse_timestamp, parse_timestamp_ntz, parse_year_month},
         number::{self, parse_decimal, parse_double, parse_float, parse_integer},
     },
     plan::{Formats, Record, Target},
@@ -256,6 +256,8 @@ impl Reader<'_> {
             Target::Date => parse_date(text, formats.date.as_ref())
                 .or_else(|| days_of_old(text).filter(|_| formats.date.is_none()))
                 .map(|x| column.push(x)),
+            Target::IntervalDayTime => parse_day_time(text).map(|x| column.push(x)),
+            Target::IntervalYearMonth => parse_year_month(text).map(|x| column.push(x)),
             Target::Float64 if words => number_word(text).map(|x| column.push(x)),
             Target::Float32 if words => number_word(text).map(|x| column.push(x as f32)),
             Target::Decimal(precision, scale) => parse_decimal(text, *precision, *scale).map(|x| column.push(x)),

@@ -23,6 +23,10 @@ use crate::format::files::{FileEntry, expand_nested};
 /// How long a path is remembered after newer files have come, unless `maxFileAge` says otherwise: Spark's week.
 const FILE_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
 
+/// Bytes of a file that are a part of their own: long enough that its seams do not show, short enough that the workers
+/// share a file evenly.
+const RANGE_BYTES: u64 = 8 << 20;
+
 /// A folder that was changed less than this ago may change again without its time showing it.
 const FOLDER_TIME_STEP: Duration = Duration::from_secs(2);
 
@@ -151,7 +155,8 @@ impl Source for FileSource {
         let offset = |n: Option<u64>| n.map_or(Json::Null, |n| json!({ "logOffset": n }));
         let start = offset(self.log_offset);
         self.log_offset = Some(self.log_offset.map_or(0, |n| n + 1));
-        let parts = files.into_iter().map(|file| Part::File { path: file.path, bytes: file.len }).collect();
+        let range_bytes = if self.decoding.is_cut_at_lines() { RANGE_BYTES } else { u64::MAX };
+        let parts = files.iter().flat_map(|file| parts_of(file, range_bytes)).collect();
         Ok(Some(EpochPlan { parts, start, end: offset(self.log_offset) }))
     }
 
@@ -222,6 +227,16 @@ impl Limit {
             }
         }
     }
+}
+
+/// The parts of a file: ranges of so many bytes, the last one longer rather than short.
+fn parts_of(file: &FileEntry, range_bytes: u64) -> impl Iterator<Item = Part> {
+    let ranges = (file.len / range_bytes).max(1);
+    (0..ranges).map(move |i| {
+        let start = i * range_bytes;
+        let end = (i + 1 < ranges).then_some(start.saturating_add(range_bytes));
+        Part::File { path: file.path.clone(), start, end, bytes: end.unwrap_or(file.len) - start }
+    })
 }
 
 /// The paths that a stream has taken.

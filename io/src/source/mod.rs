@@ -100,11 +100,15 @@ pub struct EpochPlan {
 /// A piece of an epoch that one worker reads.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// A whole file.
+    /// The lines of a file that begin in a range of its bytes; of most files, all.
     File {
         /// Its path.
         path: PathBuf,
-        /// Its length when it was planned, for progress bars.
+        /// First byte of the range.
+        start: u64,
+        /// First byte that is not in it; `None`: the file's end, wherever it is by then.
+        end: Option<u64>,
+        /// Bytes in it when it was planned, for progress bars.
         bytes: u64,
     },
     /// Numbered rows of a generator, from `start` up to `end`, and the event time of the first (microseconds).

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::source::{Part, Source, testing::*};
+use crate::source::{EpochPlan, Part, Source, testing::*};
 
 fn folder(files: &[(&str, &str, u64)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -157,5 +157,50 @@ fn mistakes_are_told_when_the_table_is_opened() {
     for (options, expected) in cases {
         let error = open(table("csv", "x INT", options), true).unwrap_err();
         assert!(error.message().contains(expected), "{error}");
+    }
+}
+
+/// Every way to cut a file in two or three gives its lines once each, in order, whatever ends them.
+#[test]
+fn ranges_of_a_file_share_its_lines() {
+    let texts = ["1\n2\n3\n", "1\r\n22\r\n3", "1\r2\r\r\n3\n\n", "1\n\r\n2\r", "", "\n", "12345", "1\r\n\n2"];
+    for text in texts {
+        let dir = folder(&[("a.txt", text, 1)]);
+        let path = dir.path().join("a.txt");
+        let options = [("path", path.to_str().unwrap())];
+        let mut source = open(table("text", "value STRING", &options), true).unwrap();
+        let mut lines = |cuts: &[u64]| {
+            let starts = [&[0], cuts].concat();
+            let ends = cuts.iter().copied().map(Some).chain([None]);
+            let part = |(start, end): (u64, Option<u64>)| Part::File { path: path.clone(), start, end, bytes: 0 };
+            let parts = starts.into_iter().zip(ends).map(part).collect();
+            let plan = EpochPlan { parts, ..EpochPlan::default() };
+            read(&mut *source.reader().unwrap(), &plan, 1).unwrap()
+        };
+        let whole = lines(&[]);
+        let len = text.len() as u64 + 1;
+        for a in 0..=len {
+            assert_eq!(lines(&[a]), whole, "{text:?} cut at {a}");
+            for b in a..=len {
+                assert_eq!(lines(&[a, b]), whole, "{text:?} cut at {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_big_file_has_parts_for_the_workers() {
+    let line = format!("{{\"x\":1,\"pad\":\"{}\"}}\n", "-".repeat(1000));
+    let dir = folder(&[("a.json", &line.repeat(17_000), 1)]);
+    let path = dir.path().to_str().unwrap();
+    for (options, parts) in [(vec![("path", path)], 2), (vec![("path", path), ("lineSep", "\n")], 1)] {
+        let mut source = open(table("json", "x INT", &options), false).unwrap();
+        source.freeze().unwrap();
+        let plan = source.plan().unwrap().unwrap();
+        assert_eq!(plan.parts.len(), parts);
+        let bytes = plan.parts.iter().map(|part| if let Part::File { bytes, .. } = part { *bytes } else { 0 });
+        assert_eq!(bytes.sum::<u64>(), 17_000 * line.len() as u64);
+        let rows = read(&mut *source.reader().unwrap(), &plan, 1).unwrap();
+        assert!(rows.len() == 17_000 && rows.iter().all(|row| row[0].as_i64() == Some(1)));
     }
 }

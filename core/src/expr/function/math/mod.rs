@@ -1,5 +1,5 @@
-//! Numbers, one file a topic: `arithmetic` (operators as functions, try_ forms, pmod), `elementary` (powers, logarithms,
-//! trigonometry), `rounding`, `integer` (bits, bases, counting), `random`.
+//! Numbers, one file a topic: `arithmetic` (operators as functions, try_ forms, pmod), `elementary` (powers,
+//! logarithms, trigonometry), `rounding`, `integer` (bits, bases, counting), `random`.
 
 pub(super) mod arithmetic;
 pub(super) mod elementary;

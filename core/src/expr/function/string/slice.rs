@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 use super::{
     super::{
         Call, Function,
-        define::{define, fill},
+        define::{each_row, fill},
     },
     byte_offset, char_count, text_or_binary,
 };
@@ -346,17 +346,19 @@ fn mask(mut call: Call<'_>) -> Result<BoundExpr> {
     for index in 0..5 {
         call.coerce(index, &DataType::String)?;
     }
-    let literal = |index| call.literal_str(index).map(|s| s.chars().next());
-    let replacements = [literal(1), literal(2), literal(3), literal(4)].map(Option::flatten);
-    call.args.truncate(1);
-    let parameters = alloc::format!("{replacements:?}");
-    let run = define(call.name, move |_, args, rows, out| {
-        fill(args, rows, out, |(s,): (&str,), text: &mut String| {
-            text.extend(s.chars().map(|c| masked(c, &replacements)));
+    let nullable = call.args[0].nullable;
+    let masked_text = call.run(DataType::String, |_, args, rows, out| {
+        let mut text = String::new();
+        each_row(&args[..1], rows, out, |row, out| {
+            let first = |i: usize| args[i].is_valid(row).then(|| args[i].str_at(row).chars().next())?;
+            let replacements = [first(1), first(2), first(3), first(4)];
+            text.clear();
+            text.extend(args[0].str_at(row).chars().map(|c| masked(c, &replacements)));
+            out.push_str(&text);
             Ok(())
         })
-    });
-    call.finish(run.with(parameters), DataType::String)
+    })?;
+    Ok(masked_text.nullable(nullable))
 }
 
 /// Replacements for upper case letters, lower case letters, digits and the rest; `None` keeps the character.

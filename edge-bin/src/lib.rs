@@ -8,43 +8,46 @@
 //! # A stream, in verbs
 //!
 //! ```
-//! use firesteel::prelude::*;
+//! use firesteel::{
+//!     prelude::*,
+//!     ring::{Cell, Producer, StreamFolder},
+//! };
 //!
 //! # fn main() -> firesteel::Result<()> {
 //! # let folder = std::env::temp_dir().join(format!("firesteel-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder).unwrap();
 //! # let (path, out) = (folder.join("readings"), folder.join("summary"));
-//! # std::fs::create_dir_all(&path).unwrap();
-//! # let lines = r#"{"ts": "2025-01-01 00:00:00.25", "sensor": 1, "value": 20.5}
-//! # {"ts": "2025-01-01 00:00:00.75", "sensor": 1, "value": 21.5}
-//! # {"ts": "2025-01-01 00:00:09", "sensor": 1, "value": 22.5}"#;
-//! # std::fs::write(path.join("0.json"), lines).unwrap();
+//! // Somebody puts readings into a ring: a program, in any language, or `firesteel ring append`.
+//! let columns = firesteel::Schema::parse_ddl("ts TIMESTAMP, sensor INT, value DOUBLE")?;
+//! let mut producer = Producer::open_in(StreamFolder::create(&path, &columns, &Default::default())?, None)?;
+//! for tick in 0..40 {
+//!     producer.push(&[Cell::I64(tick * 100_000), Cell::I32(1), Cell::F64(20.0 + tick as f64)])?;
+//! }
+//! producer.publish();
+//!
 //! let session = Session::new()?;
-//! let readings = session
-//!     .read_stream() // session.read() for a batch
-//!     .format("json")
-//!     .schema("ts TIMESTAMP, sensor INT, value DOUBLE")
-//!     .option("path", path.display())
-//!     .load()?;
+//! let readings = session.read_stream().format("ring").option("path", path.display()).load()?; // read() for a batch
 //! let query = readings
 //!     .with_watermark("ts", "2 seconds")?
 //!     .group_by([window("ts", "1 second")?, col("sensor")])
 //!     .agg([count_all().alias("n"), avg("value").alias("mean")])?
 //!     .write_stream()
 //!     .output_mode(OutputMode::Append)
-//!     .trigger(Trigger::AvailableNow) // without it the query waits for more files
+//!     .trigger(Trigger::AvailableNow) // without it the query goes on until it is stopped
 //!     .format("json")
 //!     .option("path", out.display())
 //!     .start()?;
 //! query.await_termination()?;
 //!
+//! // The watermark, 2 seconds behind the last reading, has closed the first window.
 //! let summary = session.read().schema("sensor INT, n BIGINT, mean DOUBLE").json(&out)?.collect()?;
-//! assert_eq!(summary[0].to_string(), "[1,2,21.0]");
+//! assert_eq!(summary[0].to_string(), "[1,10,24.5]");
 //! # std::fs::remove_dir_all(&folder).unwrap();
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # The same, in SQL
+//! # The same, in SQL, over rows of this program
 //!
 //! ```
 //! use firesteel::prelude::*;
@@ -86,6 +89,7 @@ pub use firesteel_core::{
 };
 pub use firesteel_io::{
     engine::{QueryEvent, QueryListener, QueryStatus, StreamingQuery, StreamingQueryProgress, Trigger},
+    ring,
     session::{
         DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, FromValue, GroupedData, IntoColumn,
         IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, ProgressFile, Row, RowIndex, SaveMode,

@@ -8,7 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel::{Error, Job, JobOptions, QueryEvent, Result, SaveMode, Streams, prelude::*, sink::NoopSink};
+use firesteel::{
+    Error, Job, JobOptions, QueryEvent, Result, SaveMode, Schema, Streams,
+    prelude::*,
+    ring::{Cell, Producer, RingOptions, StreamFolder},
+    sink::NoopSink,
+};
 
 const SCHEMA: &str = "ts TIMESTAMP, dev STRING, v DOUBLE";
 
@@ -137,6 +142,38 @@ fn listeners_hear_the_start_each_epoch_and_the_end() {
     query.await_termination().unwrap();
     let expected = ["started q", "epoch 0 rows 5", "epoch 1 rows 1", "ended false"];
     assert_eq!(*heard.lock().unwrap(), expected);
+}
+
+#[test]
+fn a_ring_is_read_while_it_is_filled() {
+    let (session, folder) = (session(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("readings");
+    let columns = Schema::parse_ddl("id INT, v DOUBLE").unwrap();
+    let ring = StreamFolder::create(&path, &columns, &RingOptions::default()).unwrap();
+    let mut producer = Producer::open_in(ring, None).unwrap();
+    let mut add = |ids: std::ops::Range<i32>| {
+        ids.for_each(|id| assert!(producer.push(&[Cell::I32(id), Cell::F64(0.5)]).unwrap()));
+        producer.publish();
+    };
+    add(0..10);
+    let live = session.read_stream().format("ring").option("path", path.display()).load().unwrap();
+    assert_eq!(live.columns(), ["id", "v"]);
+    let query = live.filter("id % 2 = 0").unwrap().write_stream().format("memory").query_name("even").start().unwrap();
+    query.process_all_available().unwrap();
+    let count = || session.table("even").unwrap().count().unwrap();
+    assert_eq!(count(), 5);
+    add(10..20);
+    query.process_all_available().unwrap();
+    assert_eq!(count(), 10);
+    query.stop().unwrap();
+    add(20..30);
+    let ddl = format!("CREATE TABLE ring USING ring OPTIONS (path '{}')", path.display());
+    session.sql(&ddl).unwrap();
+    assert!(session.sql("SELECT * FROM ring").unwrap().is_streaming());
+    assert_eq!(
+        session.read().table("ring").unwrap().agg([sum("v")]).unwrap().collect().unwrap()[0].to_string(),
+        "[15.0]"
+    );
 }
 
 #[test]
@@ -321,9 +358,11 @@ fn a_job_with_a_mistake_runs_nothing() {
     assert_eq!(error.hint_text(), Some("did you mean `out`?"));
     let job = Job::parse(&text.replace("nope", "id"), &|_| None).unwrap();
     let plan = job.explain(&session, &JobOptions { cores: vec![0, 1], ..JobOptions::default() }).unwrap();
-    for part in
-        ["Query at line 2: batch, into table out", "Query at line 3: batch, into the output", "core 1: a worker"]
-    {
+    for part in [
+        "Query at line 2: batch, into table out",
+        "Query at line 3: batch, into the output",
+        "core 0: everything; the query cannot be shared out",
+    ] {
         assert!(plan.contains(part), "{plan}");
     }
 }

@@ -2,11 +2,17 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use super::{Aggregate, Join, LogicalPlan, Scan};
+use jiff::tz::TimeZone;
+
+use super::{Aggregate, Join, LogicalPlan, Scan, TimeWindow};
 use crate::{
-    block::Value,
-    expr::{BoundExpr, BoundKind},
-    schema::Schema,
+    block::{Column, Value},
+    expr::{
+        BoundExpr, BoundKind, FunctionCall,
+        cast::print::{Style, write_value},
+    },
+    schema::{DataType, Schema},
+    time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND},
 };
 
 /// The plan as an indented tree.
@@ -34,20 +40,14 @@ fn describe(plan: &LogicalPlan) -> String {
             format!("Alias {}", schema.fields().first().and_then(|f| f.qualifier.as_deref()).unwrap_or(""))
         }
         LogicalPlan::Watermark { column, delay_us, schema, .. } => {
-            format!("Watermark {} delay {} us", schema.field(*column).name, delay_us)
+            format!("Watermark {} delay {}", schema.field(*column).name, duration(*delay_us))
         }
         LogicalPlan::Filter { input, predicate } => format!("Filter {}", show(predicate, input.schema())),
         LogicalPlan::Project { input, exprs, schema } => {
             let items = exprs.iter().zip(schema.fields());
             list("Project", items.map(|(e, f)| named(e, &f.name, input.schema())))
         }
-        LogicalPlan::Window { input, window, .. } => format!(
-            "Window {} size {} us slide {} us start {} us",
-            show(&window.time, input.schema()),
-            window.size_us,
-            window.slide_us,
-            window.start_us
-        ),
+        LogicalPlan::Window { input, window, .. } => describe_window(window, input.schema()),
         LogicalPlan::Session { input, time, gap, .. } => {
             format!("Session {} gap {}", show(time, input.schema()), show(gap, input.schema()))
         }
@@ -73,6 +73,36 @@ fn describe_scan(scan: &Scan) -> String {
     format!("Scan {} {} as {kind} [{}]", scan.table.provider, scan.table.name, columns.join(", "))
 }
 
+fn describe_window(window: &TimeWindow, input: &Schema) -> String {
+    let mut text = format!("Window {} of {}", show(&window.time, input), duration(window.size_us));
+    if window.slide_us != window.size_us {
+        text += &format!(" every {}", duration(window.slide_us));
+    }
+    if window.start_us != 0 {
+        text += &format!(" from {}", duration(window.start_us));
+    }
+    text
+}
+
+/// Microseconds in the largest unit that holds them whole.
+fn duration(us: i64) -> String {
+    let units = [
+        (MICROS_PER_DAY, "days"),
+        (MICROS_PER_HOUR, "hours"),
+        (MICROS_PER_MINUTE, "minutes"),
+        (MICROS_PER_SECOND, "seconds"),
+        (MICROS_PER_MILLI, "ms"),
+    ];
+    match units.iter().find(|(unit, _)| us != 0 && us % unit == 0) {
+        Some((unit, name)) if us == *unit => {
+            format!("1 {}", name.strip_suffix("s").filter(|_| *name != "ms").unwrap_or(name))
+        }
+        Some((unit, name)) => format!("{} {name}", us / unit),
+        None if us == 0 => "0 seconds".into(),
+        None => format!("{us} us"),
+    }
+}
+
 fn describe_aggregate(aggregate: &Aggregate) -> String {
     let schema = aggregate.input.schema();
     let keys: Vec<String> = aggregate.group.iter().map(|e| show(e, schema)).collect();
@@ -83,7 +113,8 @@ fn describe_aggregate(aggregate: &Aggregate) -> String {
             let args: Vec<String> = a.call.args.iter().map(|e| show(e, schema)).collect();
             let distinct = if a.distinct { "DISTINCT " } else { "" };
             let filter = a.filter.as_ref().map_or_else(String::new, |f| format!(" FILTER {}", show(f, schema)));
-            format!("{}({distinct}{}){filter}", a.call.name, args.join(", "))
+            let args = if args.is_empty() { "*".into() } else { args.join(", ") };
+            format!("{}({distinct}{args}){filter}", a.call.name)
         })
         .collect();
     format!("Aggregate by [{}] compute [{}]", keys.join(", "), calls.join(", "))
@@ -111,28 +142,36 @@ pub(crate) fn show(expr: &BoundExpr, input: &Schema) -> String {
     let all = |args: &[BoundExpr]| args.iter().map(|a| show(a, input)).collect::<Vec<_>>().join(", ");
     match &expr.kind {
         BoundKind::Column(i) => input.field(*i).name.clone(),
-        BoundKind::Literal(value) => show_literal(value),
+        BoundKind::Literal(value) => literal(value, &expr.data_type),
         BoundKind::And(a, b) => format!("({} AND {})", show(a, input), show(b, input)),
         BoundKind::Or(a, b) => format!("({} OR {})", show(a, input), show(b, input)),
         BoundKind::Coalesce(args) => format!("coalesce({})", all(args)),
         BoundKind::Case { .. } => "CASE ... END".into(),
-        BoundKind::Call(call) => match call.args.as_slice() {
-            [a, b] if !call.function.name().starts_with(char::is_alphabetic) => {
-                format!("({} {} {})", show(a, input), call.function.name(), show(b, input))
+        BoundKind::Call(call) => match (call.function.name(), call.args.as_slice()) {
+            ("cast" | "try_cast", [a]) => format!("CAST({} AS {})", show(a, input), expr.data_type),
+            ("field", [a]) => format!("{}.{}", show(a, input), field_name(call, a)),
+            (operator, [a, b]) if !operator.starts_with(char::is_alphabetic) => {
+                format!("({} {operator} {})", show(a, input), show(b, input))
             }
-            args => format!("{}({})", call.function.name(), all(args)),
+            (name, args) => format!("{name}({})", all(args)),
         },
     }
 }
 
-fn show_literal(value: &Value) -> String {
-    match value {
-        Value::Null => "NULL".into(),
-        Value::String(text) => format!("'{text}'"),
-        Value::Boolean(x) => format!("{x}"),
-        Value::Float32(x) => format!("{x}"),
-        Value::Float64(x) => format!("{x}"),
-        Value::Decimal(x) => format!("{x}"),
-        other => other.as_i64().map_or_else(|| format!("{other:?}"), |x| format!("{x}")),
+/// The name of the field that a call takes out of a struct.
+fn field_name(call: &FunctionCall, of: &BoundExpr) -> String {
+    let index = call.function.parameters().parse().ok();
+    let field = of.data_type.struct_fields().zip(index).and_then(|(fields, i): (_, usize)| fields.get(i));
+    field.map_or_else(|| "?".into(), |field| field.name.clone())
+}
+
+fn literal(value: &Value, data_type: &DataType) -> String {
+    if value.is_null() {
+        return "NULL".into();
     }
+    let column = Column::from_values(data_type.clone(), core::slice::from_ref(value));
+    let mut text = String::new();
+    // Writing into a String does not fail.
+    let _ = write_value(&mut text, &column.view(), 0, Style { zone: &TimeZone::UTC, plain_decimals: true });
+    if data_type.is_numeric() || *data_type == DataType::Boolean { text } else { format!("'{text}'") }
 }

@@ -123,7 +123,7 @@ mod tests {
         let cases = [
             (inserted("a INT, b INT", table, &[], false), "Project [a AS x, b AS y]"),
             (inserted("a INT, b INT", table, &["y", "X"], false), "Project [b AS x, a AS y]"),
-            (inserted("a INT", table, &["y"], false), "Project [Null AS x, a AS y]"),
+            (inserted("a INT", table, &["y"], false), "Project [NULL AS x, a AS y]"),
             (inserted("y INT, x INT", table, &[], true), "Project [x, y]"),
         ];
         for (found, expected) in cases {

@@ -97,6 +97,7 @@ pub struct Execution<'s> {
     // State.
     static_prints: Option<Vec<u64>>,
     last_start: Option<Instant>,
+    is_batch: bool,
 }
 
 impl Execution<'static> {
@@ -132,7 +133,18 @@ impl<'s> Execution<'s> {
         };
         let handle = StreamingQuery::new(options.name.clone());
         let stages = driver.stages();
-        Ok(Self { options, handle, stages, driver, inputs: open, sink, workers, static_prints: None, last_start: None })
+        Ok(Self {
+            options,
+            handle,
+            stages,
+            driver,
+            inputs: open,
+            sink,
+            workers,
+            static_prints: None,
+            last_start: None,
+            is_batch: false,
+        })
     }
 
     /// The handle by which others see and stop the query.
@@ -140,8 +152,9 @@ impl<'s> Execution<'s> {
         self.handle.clone()
     }
 
-    /// Runs a batch query: one epoch over everything.
+    /// Runs a batch query: one epoch over everything. If it is stopped it ends quietly, with part of the rows written.
     pub fn run_batch(mut self) -> Result<()> {
+        self.is_batch = true;
         self.pin();
         let result = self.run_batch_epoch().and_then(|()| self.sink.finish());
         quiet(result)
@@ -293,6 +306,7 @@ impl<'s> Execution<'s> {
     fn read_part(&mut self, index: usize, part: &Part) -> Result<()> {
         let (driver, sink, options) = (&mut self.driver, &mut self.sink, &self.options);
         let mut unchecked = 0;
+        let (handle, is_batch) = (&self.handle, self.is_batch);
         let input = &mut self.inputs[index];
         let port = input.port;
         let rows = input.reader.read(part, &mut |block| {
@@ -302,6 +316,9 @@ impl<'s> Execution<'s> {
             if unchecked >= ROWS_BETWEEN_MEMORY_CHECKS {
                 unchecked = 0;
                 check_memory(driver, options)?;
+            }
+            if is_batch && handle.is_stop_requested() {
+                return Err(Error::stopped());
             }
             // A LIMIT that is full ends the reading of a batch; `run_stage` knows the difference to a closed pipe.
             if driver.wants_more() { Ok(()) } else { Err(Error::stopped()) }

@@ -13,7 +13,7 @@ use firesteel_core::{
     schema::{Schema, same_name},
 };
 
-use crate::source;
+use crate::{format::Format, source};
 
 /// Which tables a query reads as streams although they end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Streams {
     /// Those with `STREAM` before them, and those that never end.
     #[default]
     AsWritten,
-    /// All of them.
+    /// All tables of files.
     All,
     /// These, beside those that are streams anyway.
     Named(Vec<String>),
@@ -103,16 +103,16 @@ impl<'a> QueryCatalog<'a> {
     fn table(&self, table: &Arc<Table>, stream: bool, options: &[(String, String)]) -> Result<PlanBuilder> {
         let table = with_options(table, options);
         let table = with_schema(table)?;
-        let is_stream = stream || self.is_wanted_as_stream(&table.name) || !source::is_bounded(&table);
+        let is_stream = stream || self.is_wanted_as_stream(&table) || !source::is_bounded(&table);
         Ok(PlanBuilder::scan(table, is_stream, self.settings.clone()))
     }
 
-    fn is_wanted_as_stream(&self, name: &str) -> bool {
+    fn is_wanted_as_stream(&self, table: &Table) -> bool {
         match self.streams {
             Streams::AsWritten => false,
-            Streams::All => true,
+            Streams::All => Format::parse(&table.provider).is_ok(),
             Streams::Named(names) => {
-                let wanted = names.iter().find(|wanted| same_name(wanted, name));
+                let wanted = names.iter().find(|wanted| same_name(wanted, &table.name));
                 wanted.is_some_and(|wanted| {
                     self.used.borrow_mut().insert(wanted.clone());
                     true

@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -85,13 +85,16 @@ pub struct JobStop {
 struct StopState {
     requested: AtomicBool,
     running: Mutex<Vec<StreamingQuery>>,
+    /// The batch that runs, or the last that did.
+    batch: Mutex<Option<StreamingQuery>>,
 }
 
 impl JobStop {
-    /// Asks the job to end: its streams after the epoch they are in, the script before its next statement.
+    /// Asks the job to end: its streams after the epoch they are in, a batch at its next block, the script before its
+    /// next statement.
     pub fn request(&self) {
         self.shared.requested.store(true, Ordering::Release);
-        self.running().iter().for_each(StreamingQuery::request_stop);
+        self.running().iter().chain(&*self.batch()).for_each(StreamingQuery::request_stop);
     }
 
     /// Whether it was asked to.
@@ -106,10 +109,23 @@ impl JobStop {
 
     fn add(&self, query: &StreamingQuery) {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).push(query.clone());
-        // A request that came between the start and here must not be lost.
+        self.catch_up(query);
+    }
+
+    fn set_batch(&self, query: StreamingQuery) {
+        *self.batch() = Some(query.clone());
+        self.catch_up(&query);
+    }
+
+    /// A request that came between the start of a query and its being known must not be lost.
+    fn catch_up(&self, query: &StreamingQuery) {
         if self.is_requested() {
             query.request_stop();
         }
+    }
+
+    fn batch(&self) -> MutexGuard<'_, Option<StreamingQuery>> {
+        self.shared.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,7 +161,7 @@ impl Job {
 
     /// What would run: plans, cores, memory.
     pub fn explain(&self, session: &Session, options: &JobOptions) -> Result<String> {
-        Ok(job_plan::explain(&self.plan(session, options)?, options))
+        Ok(job_plan::explain(&self.plan(session, options)?))
     }
 
     /// Runs the script. `sinks` makes the sinks of its bare queries. Errors carry the place in the text.
@@ -161,7 +177,7 @@ impl Job {
 
     /// Plans every statement in a copy of the session.
     fn plan(&self, session: &Session, options: &JobOptions) -> Result<Vec<Planned>> {
-        let session = session.fork();
+        let (caller, session) = (session, session.fork());
         let mut used = BTreeSet::new();
         let mut planned = Vec::new();
         for (statement, text) in self.statements.iter().enumerate() {
@@ -171,6 +187,7 @@ impl Job {
                 planned.push(plan);
             }
         }
+        caller.warn(session.take_warnings());
         check_stream_names(&options.streams, &used, &session)?;
         job_plan::share_cores(&mut planned, options);
         Ok(planned)
@@ -208,7 +225,7 @@ impl Run<'_> {
         let (plan, mode) = (frame.plan(), self.options.output_mode);
         let options = self.query_options(number, plan);
         if !plan.is_streaming() {
-            return run_batch(self.session, plan, sink, options);
+            return self.batch(plan, sink, options);
         }
         let ends = options.trigger == Trigger::AvailableNow;
         let query = self.session.start_stream(plan, mode, sink, options)?;
@@ -218,6 +235,18 @@ impl Run<'_> {
         }
         self.started.push((span, query));
         Ok(())
+    }
+
+    /// A batch that was given cores runs on a thread of its own: this one must not stay pinned.
+    fn batch(&self, plan: &LogicalPlan, sink: Box<dyn Sink>, options: QueryOptions) -> Result<()> {
+        let is_pinned = !options.cores.is_empty();
+        let execution = self.session.execution(plan, OutputMode::Append, sink, options)?;
+        self.options.stop.set_batch(execution.handle());
+        if !is_pinned {
+            return execution.run_batch();
+        }
+        let ended = std::thread::scope(|scope| scope.spawn(|| execution.run_batch()).join());
+        ended.unwrap_or_else(|_| Err(Error::internal("the query met a defect of the engine")))
     }
 
     fn query_options(&self, number: usize, plan: &LogicalPlan) -> QueryOptions {
@@ -247,17 +276,6 @@ impl Run<'_> {
         let failed = self.started.iter().find_map(|(span, query)| Some((span, query.exception()?)));
         failed.map_or(Ok(()), |(span, error)| Err(error.at(Some(*span))))
     }
-}
-
-/// A batch that was given cores runs on a thread of its own: this one must not stay pinned.
-fn run_batch(session: &Session, plan: &LogicalPlan, sink: Box<dyn Sink>, options: QueryOptions) -> Result<()> {
-    let is_pinned = !options.cores.is_empty();
-    let execution = session.execution(plan, OutputMode::Append, sink, options)?;
-    if !is_pinned {
-        return execution.run_batch();
-    }
-    let ended = std::thread::scope(|scope| scope.spawn(|| execution.run_batch()).join());
-    ended.unwrap_or_else(|_| Err(Error::internal("the query met a defect of the engine")))
 }
 
 /// `--stream-table` must name tables that the job reads.

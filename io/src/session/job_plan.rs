@@ -30,6 +30,8 @@ pub(super) struct Planned {
     pub(super) goes_on: bool,
     block_rows: usize,
     pub(super) cores: Vec<usize>,
+    /// Whether workers can take a share of it.
+    has_workers: bool,
 }
 
 impl Planned {
@@ -47,10 +49,20 @@ impl Planned {
             Action::Insert(insert) => (insert.frame.clone(), Some(insert.table().name.clone())),
         };
         let (plan, mode) = (frame.plan(), options.output_mode);
-        session.driver(plan, mode)?;
+        let has_workers = session.driver(plan, mode)?.worker()?.is_some();
         let goes_on = plan.is_streaming() && trigger_of(plan, options.available_now) != Trigger::AvailableNow;
         let (plan, block_rows) = (plan.clone(), session.conf().block_rows);
-        Ok(Some(Self { statement, span: text.span, into, plan, mode, goes_on, block_rows, cores: Vec::new() }))
+        Ok(Some(Self {
+            statement,
+            span: text.span,
+            into,
+            plan,
+            mode,
+            goes_on,
+            block_rows,
+            cores: Vec::new(),
+            has_workers,
+        }))
     }
 
     fn title(&self) -> String {
@@ -81,43 +93,35 @@ pub(super) fn share_cores(planned: &mut [Planned], options: &JobOptions) {
 }
 
 /// All of it as text.
-pub(super) fn explain(planned: &[Planned], options: &JobOptions) -> String {
+pub(super) fn explain(planned: &[Planned]) -> String {
     if planned.is_empty() {
         return "nothing to run\n".into();
     }
-    let texts: Vec<String> = planned.iter().map(|query| explain_query(query, options)).collect();
+    let texts: Vec<String> = planned.iter().map(explain_query).collect();
     texts.join("\n")
 }
 
-fn explain_query(query: &Planned, options: &JobOptions) -> String {
+fn explain_query(query: &Planned) -> String {
     let plan = explain_plan(&query.plan);
-    let indented: String =
-        plan.lines().map(|line| if line.is_empty() { "\n".into() } else { format!("  {line}\n") }).collect();
-    format!(
-        "{}\n{indented}\n  Cores\n{}\n  Memory\n{}",
-        query.title(),
-        explain_cores(query),
-        explain_memory(query, options)
-    )
+    let indent = |line: &str| if line.is_empty() { "\n".into() } else { format!("  {line}\n") };
+    let plan: String = plan.lines().map(indent).collect();
+    format!("{}\n{plan}\n  Cores\n{}\n  Memory\n{}", query.title(), explain_cores(query), explain_memory(query))
 }
 
 fn explain_cores(query: &Planned) -> String {
-    match query.cores.as_slice() {
-        [] => "  one thread, not pinned\n".into(),
-        [first, rest @ ..] => {
-            let own = format!("  core {first}: reading, all operators, the sink\n");
-            let workers =
-                rest.iter().map(|core| format!("  core {core}: a worker: reading up to the lowest aggregation\n"));
-            std::iter::once(own).chain(workers).collect()
-        }
+    let Some((first, rest)) = query.cores.split_first() else { return "    one thread, not pinned\n".into() };
+    if !query.has_workers {
+        return format!("    core {first}: everything; the query cannot be shared out\n");
     }
+    let workers = rest.iter().map(|core| format!("    core {core}: a worker: reading, up to the lowest aggregation\n"));
+    std::iter::once(format!("    core {first}: reading, all operators, the sink\n")).chain(workers).collect()
 }
 
-fn explain_memory(query: &Planned, _options: &JobOptions) -> String {
-    let mut lines =
-        vec![format!("blocks of {} rows, {} bytes a row or more", query.block_rows, row_bytes(query.plan.schema()))];
+fn explain_memory(query: &Planned) -> String {
+    let row = row_bytes(query.plan.schema());
+    let mut lines = vec![format!("blocks of {} rows, {row} bytes a row and what text takes", query.block_rows)];
     query.plan.visit(&mut |node| lines.extend(state_of(node)));
-    lines.into_iter().map(|line| format!("  {line}\n")).collect()
+    lines.into_iter().map(|line| format!("    {line}\n")).collect()
 }
 
 /// What a node keeps.

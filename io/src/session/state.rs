@@ -86,10 +86,8 @@ impl Session {
 
     /// Sets a key, as `SET key = value` does. It holds for queries made after it.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
-        let mut state = self.state();
-        if let Some(warning) = state.conf.set(key, value)? {
-            state.warnings.push(warning);
-        }
+        let warning = self.state().conf.set(key, value)?;
+        self.warn(warning);
         Ok(())
     }
 
@@ -192,8 +190,14 @@ impl Session {
         std::mem::take(&mut self.state().warnings)
     }
 
-    pub(crate) fn warn(&self, warnings: Vec<String>) {
-        self.state().warnings.extend(warnings);
+    /// Keeps warnings for [`Session::take_warnings`], each once.
+    pub(crate) fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        let mut state = self.state();
+        for warning in warnings {
+            if !state.warnings.contains(&warning) {
+                state.warnings.push(warning);
+            }
+        }
     }
 
     /// A session with the same settings and names, of which this one knows nothing.

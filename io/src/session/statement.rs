@@ -121,13 +121,17 @@ impl Session {
             }
             None => return Err(relations.not_found(name)),
         };
-        if table.schema.is_empty() {
+        let known = if table.schema.is_empty() { known_schema(&table) } else { table.schema.clone() };
+        if known.is_empty() {
+            if !columns.is_empty() {
+                return Err(columns_unknown(&table));
+            }
             // The table has the columns of what is written into it first, for those who read it later in the job.
             let learned = Table { schema: plain(frame.schema()), ..Table::clone(&table) };
             self.with_relations(|relations| relations.insert(name, Relation::Table(Arc::new(learned))));
             return Ok(Insert { table, frame, overwrite });
         }
-        let frame = frame.build(|plan| plan.insert_into(&table.schema, columns, by_name))?;
+        let frame = frame.build(|plan| plan.insert_into(&known, columns, by_name))?;
         Ok(Insert { table, frame, overwrite })
     }
 
@@ -222,7 +226,18 @@ impl Insert {
 
 /// The plan as written, and as it runs.
 pub(crate) fn explain_plan(plan: &LogicalPlan) -> String {
-    format!("Logical plan\n{}\nOperators\n{}", explain(plan), explain(&rewrite(plan.clone())))
+    let indented = |text: String| text.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    format!("Logical plan\n{}\nOperators\n{}", indented(explain(plan)), indented(explain(&rewrite(plan.clone()))))
+}
+
+/// The columns of a table that exists already and knows them, as rings do; else none.
+fn known_schema(table: &Table) -> Schema {
+    source::schema_of(&table.provider, &table.options).ok().flatten().unwrap_or_default()
+}
+
+fn columns_unknown(table: &Table) -> Error {
+    Error::invalid(format!("the columns of table `{}` are not known, so none can be named", table.name))
+        .hint("write them in CREATE TABLE, or leave out the list of columns")
 }
 
 /// Columns of a table are not qualified and carry no watermark.

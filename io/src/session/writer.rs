@@ -176,6 +176,10 @@ impl DataStreamWriter {
         if !self.frame.is_streaming() {
             return Err(needs_stream("write_stream()"));
         }
+        if self.options.iter().any(|(key, _)| key.eq_ignore_ascii_case("checkpointLocation")) {
+            return Err(Error::invalid("checkpoints are not available in this version")
+                .hint("leave out checkpointLocation: a restarted stream reads its tables from the start"));
+        }
         // A mistake in the query is told before the sink makes anything.
         self.frame.session().driver(self.frame.plan(), self.mode)?;
         let sink = sink(&mut self)?;

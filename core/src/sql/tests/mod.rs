@@ -126,12 +126,12 @@ fn clauses_make_the_plans_they_should() {
         ),
         (
             "SELECT e.dev FROM ev WATERMARK ts DELAY OF INTERVAL 10 SECONDS AS e WHERE e.v > 1",
-            &["Project", "Filter", "Alias e", "Watermark ts delay 10000000", "Scan"],
+            &["Project", "Filter", "Alias e", "Watermark ts delay 10 seconds", "Scan"],
         ),
-        ("SELECT * FROM ev WATERMARK ts DELAY OF INTERVAL 1 MONTH", &["Watermark ts delay 2678400000000"]),
+        ("SELECT * FROM ev WATERMARK ts DELAY OF INTERVAL 1 MONTH", &["Watermark ts delay 31 days"]),
         (
             "SELECT t FROM ev WATERMARK timestamp_seconds(n) AS t DELAY OF INTERVAL '5 seconds'",
-            &["Watermark t delay 5000000", "Project", "Scan"],
+            &["Watermark t delay 5 seconds", "Project", "Scan"],
         ),
         (
             "SELECT t FROM (SELECT ts AS t FROM ev) WATERMARK t DELAY OF INTERVAL 5 SECONDS q",

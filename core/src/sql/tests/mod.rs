@@ -161,7 +161,7 @@ fn clauses_make_the_plans_they_should() {
             &["Project [ts, dev, v, n, tags, s, pos AS p, col AS c]", "Explode"],
         ),
         ("SELECT * EXCEPT (tags, s) FROM ev", &["Project [ts, dev, v, n]"]),
-        ("SELECT s.* FROM ev", &["Project [field(s) AS x, field(s) AS y]"]),
+        ("SELECT s.* FROM ev", &["Project [s.x AS x, s.y AS y]"]),
         ("SELECT dev, sum(v) FROM ev GROUP BY ALL HAVING sum(v) > 1", &["Filter", "Aggregate by [dev]"]),
         ("SELECT DISTINCT dev FROM ev", &["Aggregate by [dev]"]),
         ("SELECT dev FROM ev UNION SELECT dev FROM dim", &["Aggregate", "Union"]),

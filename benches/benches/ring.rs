@@ -31,9 +31,9 @@ fn row(n: usize) -> (i64, i64, f64) {
 struct Stream(PathBuf);
 
 impl Stream {
-    fn new(name: &str, on_full: &str) -> Self {
+    fn new(name: &str, on_full: &str, capacity: &str) -> Self {
         let path = PathBuf::from(format!("/dev/shm/firesteel-bench-{name}-{}", std::process::id()));
-        let options = RingOptions::parse([("capacity", "16MB"), ("onFull", on_full)]).unwrap();
+        let options = RingOptions::parse([("capacity", capacity), ("onFull", on_full)]).unwrap();
         StreamFolder::create(&path, &schema(), &options).unwrap();
         Self(path)
     }
@@ -94,14 +94,19 @@ fn expected(rows: std::ops::Range<usize>) -> f64 {
 fn append(c: &mut Criterion) {
     let mut group = c.benchmark_group("ring/append");
     group.throughput(Throughput::Elements(BLOCK_ROWS as u64));
-    let stream = Stream::new("append", "overwrite");
-    let mut producer = stream.producer();
-    let mut reader = stream.reader();
     let block = block(0);
-    producer.append(&block.view()).unwrap();
-    assert_eq!(read_all(&mut reader), (BLOCK_ROWS as u64, expected(0..BLOCK_ROWS)));
-
-    group.bench_function("block", |b| b.iter(|| producer.append(&block.view()).unwrap()));
+    // A lane that stays in a core's cache, and one that does not.
+    for capacity in ["1MB", "64MB"] {
+        let stream = Stream::new("append", "overwrite", capacity);
+        let (mut producer, mut reader) = (stream.producer(), stream.reader());
+        producer.append(&block.view()).unwrap();
+        assert_eq!(read_all(&mut reader), (BLOCK_ROWS as u64, expected(0..BLOCK_ROWS)));
+        group.bench_function(format!("block, lane of {capacity}"), |b| {
+            b.iter(|| producer.append(&block.view()).unwrap());
+        });
+    }
+    let stream = Stream::new("push", "overwrite", "1MB");
+    let mut producer = stream.producer();
     for portion in [1, 64, BLOCK_ROWS] {
         group.bench_function(format!("rows, published every {portion}"), |b| {
             b.iter(|| {
@@ -119,15 +124,23 @@ fn append(c: &mut Criterion) {
     group.bench_function("crossbeam ArrayQueue", |b| {
         b.iter(|| (0..BLOCK_ROWS).for_each(|n| drop(queue.force_push(row(n)))));
     });
-    let (source, mut target) = (vec![1_u8; BLOCK_ROWS * 24], vec![0_u8; BLOCK_ROWS * 24]);
-    group.bench_function("memcpy", |b| b.iter(|| black_box(&mut target).copy_from_slice(black_box(&source))));
+    let (source, mut target) = (vec![1_u8; BLOCK_ROWS * 24], vec![0_u8; 64 << 20]);
+    for (blocks, size) in [(10, "1MB"), (640, "64MB")] {
+        let mut next = (0..blocks).cycle();
+        group.bench_function(format!("memcpy into {size}"), |b| {
+            b.iter(|| {
+                let at = next.next().unwrap_or_default() * source.len();
+                black_box(&mut target[at..at + source.len()]).copy_from_slice(black_box(&source));
+            });
+        });
+    }
     group.finish();
 }
 
 fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("ring/read");
     group.throughput(Throughput::Elements(PASS_ROWS as u64));
-    let stream = Stream::new("read", "block");
+    let stream = Stream::new("read", "block", "16MB");
     let mut producer = stream.producer();
     (0..PASS_ROWS).step_by(BLOCK_ROWS).for_each(|first| {
         producer.append(&block(first).view()).unwrap();
@@ -153,7 +166,7 @@ fn read(c: &mut Criterion) {
 fn through(c: &mut Criterion) {
     let mut group = c.benchmark_group("ring/through");
     group.throughput(Throughput::Elements(PASS_ROWS as u64));
-    let stream = Stream::new("through", "block");
+    let stream = Stream::new("through", "block", "1MB");
     let (mut reader, mut producer) = (stream.reader(), stream.producer());
     let block = block(0);
     let mut pass = || {

@@ -78,6 +78,7 @@ fn a_killed_reader_holds_nobody_up_while_another_lives() {
         rows.read(&mut reader);
     }
     producer.succeed();
+    assert!(!folder.0.join("gone.cursor").exists(), "the dead reader's cursor was not forgotten");
 }
 
 #[test]

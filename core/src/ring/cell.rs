@@ -1,9 +1,6 @@
 //! One value of one row on its way into a lane: what the row-wise side of a producer takes.
 
-use crate::{
-    block::Value,
-    schema::{DataType, Physical},
-};
+use crate::block::Value;
 
 /// A borrowed value. `From` makes one of every Rust type that a ring's column can hold, and of `Option`s of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,25 +30,6 @@ pub enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// Whether a column of this type can hold the value.
-    #[inline]
-    pub fn fits(&self, data_type: &DataType) -> bool {
-        let physical = data_type.physical();
-        match self {
-            Self::Null => true,
-            Self::Bool(_) => physical == Physical::Boolean,
-            Self::I8(_) => physical == Physical::Int8,
-            Self::I16(_) => physical == Physical::Int16,
-            Self::I32(_) => physical == Physical::Int32,
-            Self::I64(_) => physical == Physical::Int64,
-            Self::F32(_) => physical == Physical::Float32,
-            Self::F64(_) => physical == Physical::Float64,
-            Self::I128(_) => physical == Physical::Int128,
-            Self::Str(_) => physical == Physical::Bytes,
-            Self::Bytes(_) => *data_type == DataType::Binary,
-        }
-    }
-
     /// The bytes of a STRING or BINARY; none for anything else.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {

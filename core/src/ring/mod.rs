@@ -40,6 +40,7 @@ mod loom_tests;
 #[cfg(not(loom))]
 mod model_tests;
 mod producer;
+mod push;
 pub mod region;
 pub mod sync;
 mod view;

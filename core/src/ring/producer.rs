@@ -10,14 +10,14 @@
 use alloc::{format, vec::Vec};
 
 use super::{
-    BlockNumber, Cell, Cursor, LaneHeader, Layout, OnFull, SlotHeader, control,
+    BlockNumber, ColumnLayout, Cursor, LaneHeader, Layout, OnFull, SlotHeader, control,
     region::RegionMut,
     rows_since,
     sync::{Ordering, fence},
 };
 use crate::{
     error::{Error, Result},
-    schema::Physical,
+    schema::{DataType, Physical},
 };
 
 /// What became of rows offered to a producer.
@@ -51,6 +51,8 @@ pub struct Producer {
     /// who comes later may want what those before did not.
     released: Option<u64>,
     pub(super) fills: Vec<ColumnFill>,
+    /// Whether any column has a heap.
+    pub(super) has_strings: bool,
     /// Positions of selected rows, reused by `append`.
     pub(super) picks: Vec<u32>,
     // Metrics; the lane has them too, for others to see.
@@ -58,9 +60,18 @@ pub struct Producer {
     waits: u64,
 }
 
-/// How far a column of the current block is filled.
-#[derive(Clone, Copy, Debug, Default)]
+/// A column of the current block: where it lies, and how far it is filled. All that storing a value needs, close
+/// together.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct ColumnFill {
+    // Fixed properties.
+    pub physical: Physical,
+    pub is_text: bool,
+    pub is_nullable: bool,
+    pub width: usize,
+    // State.
+    /// Where the values lie in the region.
+    pub values_at: usize,
     /// Bytes in the heap.
     pub heap: usize,
     /// NULLs in the block. Validity bytes are kept from the first NULL on.
@@ -75,7 +86,7 @@ impl Producer {
         let word = region.load_u64(control::PUBLISHED, Ordering::Acquire);
         let published = Cursor::from_word(word, layout.geometry().block_rows).ok_or_else(damaged)?;
         let slot = layout.slot_at(published.block.slot(layout.geometry().slot_count));
-        let fills = alloc::vec![ColumnFill::default(); layout.columns().len()];
+        let fills = layout.columns().iter().map(|column| ColumnFill::new(column, slot)).collect();
         let mut producer = Self {
             on_full: header.on_full,
             at: published,
@@ -84,6 +95,7 @@ impl Producer {
             begun: published.rows > 0,
             published,
             released: None,
+            has_strings: layout.columns().iter().any(|column| column.physical == Physical::Bytes),
             fills,
             picks: Vec::new(),
             dropped: region.load_u64(control::DROPPED, Ordering::Relaxed),
@@ -94,20 +106,6 @@ impl Producer {
         producer.resume_fills()?;
         producer.region.store_u32(control::STATE, 0, Ordering::Release);
         Ok(producer)
-    }
-
-    /// Stores one row, to be seen by readers at the next [`Producer::publish`].
-    #[inline]
-    pub fn push(&mut self, row: &[Cell<'_>]) -> Result<Pushed> {
-        self.check_row(row)?;
-        if !self.has_room_for(row) && !self.begin() {
-            return Ok(Pushed::Full(0));
-        }
-        for (i, cell) in row.iter().enumerate() {
-            self.store_cell(i, cell);
-        }
-        self.at.rows += 1;
-        Ok(Pushed::All)
     }
 
     /// Lets readers see all rows stored so far.
@@ -218,7 +216,7 @@ impl Producer {
         self.region.store_u64(self.slot + SlotHeader::FIRST_ROW, self.first_row, Ordering::Relaxed);
         self.region.store_u32(self.slot + SlotHeader::ROWS, 0, Ordering::Relaxed);
         for (column, fill) in self.layout.columns().iter().zip(&mut self.fills) {
-            *fill = ColumnFill::default();
+            *fill = ColumnFill::new(column, self.slot);
             if column.nullable {
                 self.region.store_u32(self.slot + column.nulls_at, 0, Ordering::Relaxed);
             }
@@ -247,78 +245,12 @@ impl Producer {
         Some(self.region.load_u64(after + SlotHeader::FIRST_ROW, Ordering::Relaxed))
     }
 
-    #[inline]
-    fn has_room_for(&self, row: &[Cell<'_>]) -> bool {
-        let heap_bytes = self.layout.geometry().heap_bytes;
-        self.rows_left() > 0
-            && self.fills.iter().zip(row).all(|(fill, cell)| fill.heap + cell.bytes().len() <= heap_bytes)
-    }
-
-    #[inline]
-    fn check_row(&self, row: &[Cell<'_>]) -> Result<()> {
-        let columns = self.layout.columns();
-        if row.len() != columns.len() {
-            return Err(Error::invalid(format!("a row of {} values for {} columns", row.len(), columns.len())));
-        }
-        let heap_bytes = self.layout.geometry().heap_bytes;
-        let wrong = row.iter().zip(columns).position(|(cell, column)| {
-            !cell.fits(&column.data_type)
-                || (*cell == Cell::Null && !column.nullable)
-                || cell.bytes().len() > heap_bytes
-        });
-        match wrong {
-            None => Ok(()),
-            Some(i) => Err(self.refuse(i, &row[i])),
-        }
-    }
-
-    #[cold]
-    fn refuse(&self, i: usize, cell: &Cell<'_>) -> Error {
-        let column = &self.layout.columns()[i];
-        if *cell == Cell::Null {
-            null_refused(&column.name)
-        } else if cell.fits(&column.data_type) {
-            self.too_long(i, cell.bytes().len())
-        } else {
-            Error::invalid(format!("column `{}` is {}, the value is {}", column.name, column.data_type, cell.kind()))
-        }
-    }
-
     #[cold]
     pub(super) fn too_long(&self, i: usize, bytes: usize) -> Error {
         let heap_bytes = self.layout.geometry().heap_bytes;
         let name = &self.layout.columns()[i].name;
         Error::limit(format!("a value of {bytes} bytes in column `{name}`: this ring takes up to {heap_bytes}"))
             .hint("create the ring with a larger capacity")
-    }
-
-    #[inline]
-    fn store_cell(&mut self, i: usize, cell: &Cell<'_>) {
-        let column = &self.layout.columns()[i];
-        let fill = &mut self.fills[i];
-        let row = self.at.rows;
-        let at = self.slot + column.values_at + row * column.width;
-        match *cell {
-            Cell::Null => {}
-            Cell::Bool(x) => self.region.write(at, u8::from(x)),
-            Cell::I8(x) => self.region.write(at, x),
-            Cell::I16(x) => self.region.write(at, x),
-            Cell::I32(x) => self.region.write(at, x),
-            Cell::I64(x) => self.region.write(at, x),
-            Cell::F32(x) => self.region.write(at, x),
-            Cell::F64(x) => self.region.write(at, x),
-            Cell::I128(x) => self.region.write(at, x),
-            Cell::Str(_) | Cell::Bytes(_) => {
-                self.region.write_bytes(self.slot + column.heap_at + fill.heap, cell.bytes());
-                fill.heap += cell.bytes().len();
-            }
-        }
-        if column.physical == Physical::Bytes {
-            self.region.write(at, fill.heap as u32);
-        }
-        if *cell == Cell::Null || fill.nulls > 0 {
-            self.mark(i, row, *cell != Cell::Null);
-        }
     }
 
     /// Stores a validity byte. The first NULL of a block also stores those of the rows before it.
@@ -361,6 +293,20 @@ impl Producer {
         }
         let heap_bytes = self.layout.geometry().heap_bytes;
         if self.fills.iter().any(|fill| fill.heap > heap_bytes) { Err(damaged()) } else { Ok(()) }
+    }
+}
+
+impl ColumnFill {
+    fn new(column: &ColumnLayout, slot: usize) -> Self {
+        Self {
+            physical: column.physical,
+            is_text: column.data_type == DataType::String,
+            is_nullable: column.nullable,
+            width: column.width,
+            values_at: slot + column.values_at,
+            heap: 0,
+            nulls: 0,
+        }
     }
 }
 

@@ -53,10 +53,21 @@ pub fn take(region: &RegionMut, place: ClaimPlace, file: &File) -> Result<u64, O
     }
     let us = Identity::current();
     word.compare_exchange(seen, us.claim(), Ordering::AcqRel, Ordering::Acquire).map_err(|_| None)?;
+    store_process(region, place, us);
+    Ok(us.claim())
+}
+
+/// Makes a file ours that nobody else has seen yet.
+pub fn take_new(region: &RegionMut, place: ClaimPlace) {
+    let us = Identity::current();
+    store_process(region, place, us);
+    region.store_u64(place.owner, us.claim(), Ordering::Release);
+}
+
+fn store_process(region: &RegionMut, place: ClaimPlace, us: Identity) {
     for (i, part) in us.words().into_iter().enumerate() {
         region.store_u64(place.process + i * 8, part, Ordering::Release);
     }
-    Ok(us.claim())
 }
 
 /// Gives the claim back, if it is still ours.

@@ -16,6 +16,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use firesteel_core::{
@@ -43,6 +44,8 @@ const ENTRIES: usize = 128;
 const ENTRY_BYTES: usize = 64;
 /// Lanes that one reader can read: one a producer, and a gateway has fewer sensors processes than that.
 const LANES_MAX: usize = 1023;
+/// Times the lock of a cursor is tried: whoever forgets a dead reader holds it for microseconds.
+const LOCK_ATTEMPTS: usize = 20;
 const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
 
 const _: () = assert!(ENTRIES.is_multiple_of(ENTRY_BYTES) && CLAIM.process + 32 <= ENTRIES);
@@ -64,20 +67,25 @@ impl CursorFile {
     /// Makes the cursor file of the reader `name`, or takes over that of a reader of this name who is gone.
     pub fn open(folder: &StreamFolder, name: &str, durable: bool) -> Result<Self> {
         let path = folder.cursor_path(name)?;
-        match create(&path, durable) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(io_error("creating", &path, error));
-            }
-            _ => {}
-        }
-        let file = file::open(&path, true).map_err(|e| io_error("opening", &path, e))?;
+        // A cursor is ours from the moment others see it, or they might take it for a dead reader's.
+        let is_new = match create(&path, durable) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(io_error("creating", &path, error)),
+        };
+        let file = open_locked(&path)?;
         check(&file, &path)?;
         let region = Mapping::writable(&file, BYTES, true).map_err(|e| io_error("mapping", &path, e))?;
-        let claim = claim::take(&region, CLAIM, &file).map_err(|pid| {
+        let in_use = |pid: Option<u32>| {
             let by = pid.map_or(String::new(), |pid| format!(" by process {pid}"));
             Error::io(format!("the cursor '{name}' of {} is in use{by}", folder.path().display()))
                 .hint("two readers cannot share a cursor; give this one another name")
-        })?;
+        };
+        let claim = if is_new {
+            region.load_u64(CLAIM.owner, Ordering::Acquire)
+        } else {
+            claim::take(&region, CLAIM, &file).map_err(in_use)?
+        };
         region.store_u32(DURABLE, durable.into(), Ordering::Release);
         let lanes = entries(&region).map(|(lane_id, _)| lane_id).collect();
         Ok(Self { path, region, claim, durable, _file: file, lanes })
@@ -159,8 +167,14 @@ impl Readers {
 
     fn live_have_read(&mut self, has_read: impl Fn(&KnownReader) -> bool) -> bool {
         let alive: Vec<bool> = self.known.iter_mut().map(KnownReader::is_alive).collect();
-        let counting = self.known.iter().zip(&alive).filter(|(reader, alive)| **alive || reader.is_durable());
-        alive.contains(&true) && counting.map(|(reader, _)| reader).all(has_read)
+        if !alive.contains(&true) {
+            return false;
+        }
+        let counts = |(reader, alive): &(&KnownReader, &bool)| **alive || reader.is_durable();
+        let (counting, gone): (Vec<_>, Vec<_>) = self.known.iter().zip(&alive).partition(counts);
+        // So that the next look need not be a close one.
+        gone.into_iter().for_each(|(reader, _)| reader.forget());
+        counting.into_iter().all(|(reader, _)| has_read(reader))
     }
 }
 
@@ -195,6 +209,20 @@ impl KnownReader {
         self.region.load_u32(DURABLE, Ordering::Acquire) == 1
     }
 
+    /// Removes the cursor of a reader found dead. Under the file's lock, which a reader who takes such a cursor over
+    /// holds while it does, and only if that has not happened.
+    fn forget(&self) {
+        if self.file.try_lock().is_ok() {
+            let is_dead = !claim::holder(&self.region, CLAIM).is_alive(|| false);
+            if is_dead && file::is_same(&self.file, &self.path) {
+                // Somebody else may have done so.
+                let _ = std::fs::remove_file(&self.path);
+            }
+            // Closing the file unlocks it as well.
+            let _ = self.file.unlock();
+        }
+    }
+
     /// The number of its process.
     pub fn pid(&self) -> Option<u32> {
         self.holder.pid()
@@ -216,10 +244,25 @@ pub fn forget_the_dead(folder: &StreamFolder) {
     for name in folder.readers().unwrap_or_default() {
         let Ok(mut reader) = KnownReader::open(folder, &name) else { continue };
         if !reader.is_durable() && !reader.is_alive() {
-            // Somebody else may have done so.
-            let _ = std::fs::remove_file(&reader.path);
+            reader.forget();
         }
     }
+}
+
+/// Opens a cursor file under its lock, unless a stranger keeps that.
+fn open_locked(path: &Path) -> Result<File> {
+    let mut file = file::open(path, true).map_err(|e| io_error("opening", path, e))?;
+    for _ in 0..LOCK_ATTEMPTS {
+        if file.try_lock().is_ok() {
+            if file::is_same(&file, path) {
+                break;
+            }
+            // It was forgotten before we had the lock.
+            file = file::open(path, true).map_err(|e| io_error("opening", path, e))?;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(file)
 }
 
 fn create(path: &Path, durable: bool) -> io::Result<()> {
@@ -229,6 +272,7 @@ fn create(path: &Path, durable: bool) -> io::Result<()> {
         region.store_u32(8, VERSION, Ordering::Release);
         region.store_u32(DURABLE, durable.into(), Ordering::Release);
         region.store_u64(0, MAGIC, Ordering::Release);
+        claim::take_new(&region, CLAIM);
         Ok(())
     })
 }

@@ -30,6 +30,8 @@ pub(super) struct Planned {
     pub(super) goes_on: bool,
     block_rows: usize,
     pub(super) cores: Vec<usize>,
+    /// Most bytes that its state may take.
+    memory_bytes_max: Option<u64>,
     /// Whether workers can take a share of it.
     has_workers: bool,
 }
@@ -61,6 +63,7 @@ impl Planned {
             goes_on,
             block_rows,
             cores: Vec::new(),
+            memory_bytes_max: options.memory_bytes_max,
             has_workers,
         }))
     }
@@ -121,6 +124,9 @@ fn explain_memory(query: &Planned) -> String {
     let row = row_bytes(query.plan.schema());
     let mut lines = vec![format!("blocks of {} rows, {row} bytes a row and what text takes", query.block_rows)];
     query.plan.visit(&mut |node| lines.extend(state_of(node)));
+    lines.extend(
+        query.memory_bytes_max.map(|most| format!("the query fails when its state takes more than {most} bytes")),
+    );
     lines.into_iter().map(|line| format!("    {line}\n")).collect()
 }
 

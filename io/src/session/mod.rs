@@ -24,6 +24,8 @@ mod show;
 mod state;
 mod statement;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use catalog::Streams;

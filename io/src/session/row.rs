@@ -202,12 +202,13 @@ impl fmt::Debug for Row {
     }
 }
 
-/// Whether a row that a program brought fits the columns.
-pub(crate) fn check(row: &[Value], schema: &Schema) -> Result<()> {
+/// Makes a row that a program brought fit the columns.
+pub(crate) fn fit(row: &mut [Value], schema: &Schema) -> Result<()> {
     if row.len() != schema.len() {
         return Err(Error::invalid(format!("{} values for {} columns", row.len(), schema.len())));
     }
-    for (value, field) in row.iter().zip(schema.fields()) {
+    for (value, field) in row.iter_mut().zip(schema.fields()) {
+        widen(value, &field.data_type);
         if value.is_null() && !field.nullable {
             return Err(Error::invalid(format!("NULL in column `{}`, which is NOT NULL", field.name))
                 .class("NOT_NULL_ASSERT_VIOLATION"));
@@ -217,6 +218,22 @@ pub(crate) fn check(row: &[Value], schema: &Schema) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A whole number as the column's type, if that holds it.
+fn widen(value: &mut Value, data_type: &DataType) {
+    let Some(number) = value.as_i64() else { return };
+    let wide = match data_type {
+        DataType::Int8 => i8::try_from(number).ok().map(Value::Int8),
+        DataType::Int16 => i16::try_from(number).ok().map(Value::Int16),
+        DataType::Int32 => i32::try_from(number).ok().map(Value::Int32),
+        DataType::Int64 => Some(Value::Int64(number)),
+        DataType::Float64 => Some(Value::Float64(number as f64)),
+        _ => None,
+    };
+    if let Some(wide) = wide {
+        *value = wide;
+    }
 }
 
 fn fits(value: &Value, data_type: &DataType) -> bool {

@@ -8,8 +8,8 @@ use std::{
 use firesteel_core::{
     Error, Result,
     block::{Block, Value},
-    plan::{LogicalPlan, PlanBuilder, Table},
-    schema::Schema,
+    plan::{Catalog, LogicalPlan, PlanBuilder, Table},
+    schema::{DataType, Field, Schema},
     sql,
 };
 
@@ -18,6 +18,7 @@ use super::{
     catalog::{QueryCatalog, Relation, Relations},
     conf::Conf,
     memory::{self, Held, Memory},
+    row,
     statement::Action,
 };
 use crate::{engine::QueryListener, source::MemoryTable};
@@ -140,17 +141,16 @@ impl Session {
 
     /// Numbers from `start` up to `end`, in one BIGINT column `id`.
     pub fn range(&self, start: i64, end: i64) -> DataFrame {
-        let schema = firesteel_core::schema::Field::new("id", firesteel_core::schema::DataType::Int64).nullable(false);
-        let schema = Schema::new(vec![schema]);
+        let schema = Schema::new(vec![Field::new("id", DataType::Int64).nullable(false)]);
         DataFrame::new(self.clone(), LogicalPlan::Range { start, end, step: 1, schema })
     }
 
-    /// A table of rows that are here already.
+    /// A table of rows that are here already. Whole numbers widen to the column's type, and become DOUBLE where it is.
     ///
     /// ```
     /// # use firesteel_io::session::{Session, col};
     /// let session = Session::new()?;
-    /// let rows = [vec!["a".into(), 1.5.into()], vec!["b".into(), 2.5.into()]];
+    /// let rows = [vec!["a".into(), 1.5.into()], vec!["b".into(), 3.into()]];
     /// let frame = session.create_data_frame(rows, "name STRING, v DOUBLE")?;
     /// assert_eq!(frame.filter(col("v").gt(2.0))?.count()?, 1);
     /// # Ok::<(), firesteel_core::Error>(())
@@ -163,8 +163,8 @@ impl Session {
         let schema = schema.into_schema()?;
         let rows_max = self.conf().block_rows;
         let mut blocks = vec![Block::new(&schema)];
-        for (number, row) in rows.into_iter().enumerate() {
-            super::row::check(&row, &schema).map_err(|e| e.context(format!("row {number}")))?;
+        for (number, mut row) in rows.into_iter().enumerate() {
+            row::fit(&mut row, &schema).map_err(|e| e.context(format!("row {number}")))?;
             if blocks.last().is_some_and(|block| block.len() == rows_max) {
                 blocks.push(Block::new(&schema));
             }
@@ -224,7 +224,6 @@ impl Session {
     }
 
     pub(crate) fn relation(&self, name: &[String], stream: bool) -> Result<DataFrame> {
-        use firesteel_core::plan::Catalog;
         let catalog = QueryCatalog::new(self.relations(), self.conf().settings, &Streams::AsWritten);
         let plan = catalog.relation(name, stream, &[])?;
         Ok(DataFrame::from_builder(self.clone(), plan))

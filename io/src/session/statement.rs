@@ -112,6 +112,10 @@ impl Session {
         overwrite: bool,
         frame: DataFrame,
     ) -> Result<Insert> {
+        if overwrite && frame.is_streaming() {
+            return Err(Error::invalid("INSERT OVERWRITE of a stream: each epoch would replace the one before")
+                .hint("write INSERT INTO"));
+        }
         let relations = self.relations();
         let table = match relations.find(name) {
             Some(Relation::Table(table)) => table.clone(),

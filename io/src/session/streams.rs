@@ -10,6 +10,9 @@ use firesteel_core::{Error, Result};
 
 use crate::engine::{QueryListener, StreamingQuery};
 
+/// How many queries that have ended a session remembers, for those who ask which one has.
+const ENDED_MAX: usize = 100;
+
 /// How often those who wait for any of several queries look at them.
 const ANY_POLL: Duration = Duration::from_millis(10);
 
@@ -23,9 +26,7 @@ pub struct StreamingQueryManager {
 impl StreamingQueryManager {
     /// The queries that still run.
     pub fn active(&self) -> Vec<StreamingQuery> {
-        let mut queries = lock(&self.queries);
-        queries.retain(|query| query.is_active() || query.exception().is_some());
-        queries.iter().filter(|query| query.is_active()).cloned().collect()
+        lock(&self.queries).iter().filter(|query| query.is_active()).cloned().collect()
     }
 
     /// The query with this identity, if it runs.
@@ -33,7 +34,7 @@ impl StreamingQueryManager {
         self.active().into_iter().find(|query| query.id() == id)
     }
 
-    /// Waits until one of the queries has ended; its error if it failed.
+    /// Waits until one of the queries has ended, or finds that one has; its error if it failed.
     pub fn await_any_termination(&self) -> Result<()> {
         let queries = lock(&self.queries).clone();
         while !queries.is_empty() {
@@ -45,7 +46,7 @@ impl StreamingQueryManager {
         Ok(())
     }
 
-    /// Forgets queries that have ended, so that `await_any_termination` waits for the others.
+    /// Forgets queries that have ended, so that [`StreamingQueryManager::await_any_termination`] waits for the others.
     pub fn reset_terminated(&self) {
         lock(&self.queries).retain(StreamingQuery::is_active);
     }
@@ -77,7 +78,14 @@ impl StreamingQueryManager {
     }
 
     pub(super) fn add(&self, query: StreamingQuery) {
-        lock(&self.queries).push(query);
+        let mut queries = lock(&self.queries);
+        let ended = queries.iter().filter(|query| !query.is_active()).count();
+        if ended >= ENDED_MAX
+            && let Some(oldest) = queries.iter().position(|query| !query.is_active())
+        {
+            queries.remove(oldest);
+        }
+        queries.push(query);
     }
 }
 

@@ -26,6 +26,7 @@ mod page;
 mod plain;
 #[cfg(test)]
 mod tests;
+mod words;
 pub mod write;
 
 pub use decoder::Decoder;

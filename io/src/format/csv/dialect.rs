@@ -1,9 +1,9 @@
 //! The characters that give a CSV file its structure.
 
 use firesteel_core::{Error, Result};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr_iter, memmem};
 
-use super::super::Options;
+use super::super::{Options, words};
 
 /// What Spark's options say about delimiters, quotes and blanks.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl Delimiter {
     #[inline]
     pub(super) fn find(&self, bytes: &[u8]) -> Option<usize> {
         match self {
-            Self::Byte(byte) => memchr(*byte, bytes),
+            Self::Byte(byte) => words::find(bytes, *byte),
             Self::Text(finder) => finder.find(bytes),
         }
     }

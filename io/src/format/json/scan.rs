@@ -5,7 +5,7 @@
 
 use firesteel_core::Result as EngineResult;
 
-use super::super::{Options, page::Fault};
+use super::super::{Options, page::Fault, words::plain_len};
 
 /// Levels of arrays and objects in one value.
 const DEPTH_MAX: usize = 1000;
@@ -482,27 +482,6 @@ impl<'a> Scanner<'a> {
         self.at += len.ok_or(self.error("comments are not allowed"))?;
         Ok(())
     }
-}
-
-/// How many bytes, eight at a time, are certainly neither the quote nor a backslash nor a control character.
-#[inline]
-fn plain_len(text: &[u8], quote: u8) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The lowest marked byte is exact: subtraction borrows only above it.
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut len = 0;
-    while let Some(eight) = text[len..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let below_blank = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let special =
-            is_zero(word ^ (ONES * u64::from(quote))) | is_zero(word ^ (ONES * u64::from(b'\\'))) | below_blank;
-        if special != 0 {
-            return len + special.trailing_zeros() as usize / 8;
-        }
-        len += 8;
-    }
-    len
 }
 
 /// Which brackets are open: one bit a level.

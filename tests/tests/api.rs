@@ -1,5 +1,6 @@
 //! The Rust API from outside, over real files: batch and stream agree, queries can be watched, waited for and stopped,
 //! and what goes wrong is told.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
 //! The engine against the naive evaluator: any query of the family, over any rows, split in any way.
+#![allow(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 
 use firesteel_core::plan::OutputMode;
 use firesteel_tests::{

@@ -138,7 +138,8 @@ fn rows_appended_by_one_process_come_out_of_another_while_it_runs() {
     let job = job(
         folder.path(),
         "CREATE TABLE r USING ring OPTIONS (path '${RING}');
-         SELECT window.start AS at, sensor, count(*) AS n, sum(value) AS s FROM r WATERMARK ts DELAY OF INTERVAL 0 SECONDS
+         SELECT window.start AS at, sensor, count(*) AS n, sum(value) AS s
+         FROM r WATERMARK ts DELAY OF INTERVAL 0 SECONDS
          GROUP BY window(ts, '1 second'), sensor;",
     );
     let set = format!("RING={ring}");

@@ -239,5 +239,6 @@ pub(super) fn window_end(window: BoundExpr) -> BoundExpr {
     BoundExpr::call(WindowTime, vec![window], data_type).nullable(nullable)
 }
 pub(super) fn is_window_call(expr: &Expr) -> bool {
-    matches!(&expr.kind, ExprKind::Function { name, .. } if same_name(name, "window") || same_name(name, "session_window"))
+    let is_window = |name: &str| ["window", "session_window"].iter().any(|window| same_name(name, window));
+    matches!(&expr.kind, ExprKind::Function { name, .. } if is_window(name))
 }

@@ -4,7 +4,8 @@
 //! ```text
 //!   serial version 4   0 preamble longs (1, or 2 with theta) · 1 version · 2 family · 3 bits a hash ·
 //!                      4 bytes of the count · 5 flags · 6 seed hash · [theta] · count · differences, packed big-endian
-//!   serial version 3   0 preamble longs · 1 version · 2 family · 5 flags · 6 seed hash · [count, 1.0f · [theta]] · hashes
+//!   serial version 3   0 preamble longs · 1 version · 2 family · 5 flags · 6 seed hash
+//!                      [count, 1.0f · [theta]] · hashes
 //! ```
 //! Version 3 is for what cannot be compressed: no hash, or one and no theta.
 

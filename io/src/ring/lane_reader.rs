@@ -17,7 +17,8 @@ use crate::sys::file;
 
 /// One lane being read.
 ///
-/// On its own it reads given rows of a lane, for workers that share out what one [`super::Reader`] has found: the reader's
+/// On its own it reads given rows of a lane, for workers that share out what one [`super::Reader`] has found: the
+/// reader's
 /// cursor keeps the rows in the lane until they are committed there.
 #[derive(Debug)]
 pub struct LaneReader {

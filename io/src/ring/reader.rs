@@ -131,7 +131,8 @@ impl Reader {
     }
 
     /// The rows that are published and were not read, lane by lane, for whoever reads them with
-    /// [`LaneReader`](super::LaneReader)s; [`Reader::seek`] then goes behind them. A lane that turns out to be unreadable
+    /// [`LaneReader`](super::LaneReader)s; [`Reader::seek`] then goes behind them. A lane that turns out to be
+    /// unreadable
     /// has none; [`Reader::broken_lanes`] tells why.
     pub fn ready(&mut self) -> Result<Vec<ReadyRows>> {
         self.find_new_lanes()?;

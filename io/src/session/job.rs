@@ -1,7 +1,8 @@
 //! [`Job`]: a script of SQL, run as the command line runs it.
 //!
 //! Statements run in order. The whole script is planned before the first one runs, so that a mistake anywhere is told
-//! before a row is read. A stream that ends by itself (files, or anything with `available_now`) is run to its end before
+//! before a row is read. A stream that ends by itself (files, or anything with `available_now`) is run to its end
+//! before
 //! the next statement; one that does not goes on beside those after it, on a thread of its own, until it is stopped.
 
 use std::{

@@ -1,4 +1,5 @@
-//! A listener that appends the progress of every epoch to a file: Spark's StreamingQueryProgress JSON, an object a line.
+//! A listener that appends the progress of every epoch to a file: Spark's StreamingQueryProgress JSON, an object a
+//! line.
 
 use std::{
     fs::{File, OpenOptions},

@@ -240,7 +240,8 @@ impl Session {
         self.scan(table, false)
     }
 
-    /// A new table in memory under a name, which programs fill and queries read, also as a stream (Spark's MemoryStream).
+    /// A new table in memory under a name, which programs fill and queries read, also as a stream (Spark's
+    /// MemoryStream).
     ///
     /// ```
     /// # use firesteel_io::session::Session;

@@ -146,7 +146,10 @@ impl Cast {
                 kernel::unary_checked(from, rows, out, self.mode, convert, |m| self.overflow_of(m, from.data_type))
             }
             (_, to) => with_integer!(to, R => {
-                let convert = |months: i32| (R::of_i64(months.into()), R::of_i64(months.into()).to_i64() != i64::from(months));
+                let convert = |months: i32| {
+                    let number = R::of_i64(months.into());
+                    (number, number.to_i64() != i64::from(months))
+                };
                 kernel::unary_checked(from, rows, out, self.mode, convert, |m| self.overflow_of(m, from.data_type))
             }, else panic!("no cast from {} to {to}", from.data_type)),
         }

@@ -3,8 +3,7 @@
 //!
 //! A [`Session`] knows tables and settings; a [`DataFrame`] is a query being built; a [`StreamingQuery`] is one that
 //! runs. Names are Spark's in Rust spelling, so a Spark user needs no new words. SQL and the verbs build one and the
-//! same
-//! plan; a batch and a stream over the same rows give the same final answer.
+//! same plan; a batch and a stream over the same rows give the same final answer.
 //!
 //! # A stream, in verbs
 //!
@@ -56,8 +55,8 @@
 //! # fn main() -> firesteel::Result<()> {
 //! let session = Session::new()?;
 //! let readings = session.create_memory_table("readings", "ts TIMESTAMP, sensor INT, value DOUBLE")?;
-//! readings.add_rows(&[vec![250_000_i64.into(), 1.into(), 20.5.into()], vec![750_000_i64.into(), 1.into(),
-//! 21.5.into()]]);
+//! readings.add_rows(&[vec![250_000_i64.into(), 1.into(), 20.5.into()]]); // a quarter of a second after 1970 began
+//! readings.add_rows(&[vec![750_000_i64.into(), 1.into(), 21.5.into()]]);
 //! let frame = session.sql(
 //!     "SELECT window.start AS at, sensor, count(*) AS n, avg(value) AS mean
 //!      FROM readings WATERMARK ts DELAY OF INTERVAL 2 SECONDS
@@ -94,8 +93,8 @@ pub use firesteel_io::{
     ring,
     session::{
         DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, FromValue, GroupedData, IntoColumn,
-        IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, ProgressFile, Row, RowIndex, SaveMode,
-        Session, SessionBuilder, SinkFactory, StreamingQueryManager, Streams,
+        IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, OnFailure, ProgressFile, Row, RowIndex,
+        SaveMode, Session, SessionBuilder, SinkFactory, StreamingQueryManager, Streams,
     },
     sink::{self, Sink},
     source::Meter,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use firesteel::{
-    Error, Job, JobOptions, QueryEvent, Result, SaveMode, Schema, Streams,
+    Error, Job, JobOptions, JobStop, OnFailure, QueryEvent, Result, SaveMode, Schema, Streams,
     prelude::*,
     ring::{Cell, Producer, RingOptions, StreamFolder},
     sink::NoopSink,
@@ -310,6 +310,38 @@ fn streaming_inserts_of_a_job_run_beside_each_other_until_it_is_stopped() {
         stop.request();
         running.join().unwrap().unwrap();
         assert!(count("evens") >= 10 && count("odds") >= 10);
+    });
+}
+
+#[test]
+fn a_stream_of_a_job_fails_alone() {
+    let session = session();
+    session.create_memory_table("good", "x BIGINT").unwrap();
+    session.create_memory_table("bad", "x BIGINT").unwrap();
+    let job = "CREATE TABLE ticks USING rate OPTIONS (rowsPerSecond '1000');
+               INSERT INTO bad SELECT 10 div (value - 5) FROM ticks;
+               INSERT INTO good SELECT value FROM ticks;";
+    let (told, stop) = (Arc::new(Mutex::new(Vec::new())), JobStop::default());
+    let errors = told.clone();
+    let on_failure: OnFailure = Arc::new(move |error: &Error| errors.lock().unwrap().push(error.clone()));
+    let options = JobOptions { on_failure: Some(on_failure), stop: stop.clone(), ..JobOptions::default() };
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| run(job, &session, &options));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let wait = |until: &dyn Fn() -> bool| {
+            while !until() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait(&|| !told.lock().unwrap().is_empty());
+        let count = || session.table("good").unwrap().count().unwrap();
+        let before = count();
+        wait(&|| count() > before);
+        assert!(count() > before, "the other stream goes on");
+        stop.request();
+        let error = running.join().unwrap().unwrap_err();
+        assert_eq!(error.error_class(), Some("DIVIDE_BY_ZERO"));
+        assert_eq!(*told.lock().unwrap(), [error]);
     });
 }
 

@@ -1,10 +1,10 @@
 //! What `run`, `check` and `explain` share: reading a job, its variables, and which tables are streams.
 
-use std::{fs, io::Read, path::PathBuf};
+use std::{fs, io::Read, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use firesteel_core::{Error, Result, plan::OutputMode};
-use firesteel_io::session::{Job, JobOptions, Session, Streams};
+use firesteel_io::session::{Job, JobOptions, OnFailure, Session, Streams};
 
 use crate::exit::Failure;
 
@@ -98,6 +98,17 @@ impl OpenJob {
     pub fn locate<T>(&self, result: Result<T>) -> Result<T, Failure> {
         self.session.take_warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
         result.map_err(|error| Failure::in_text(error, &self.name, &self.text))
+    }
+}
+
+impl OpenJob {
+    /// Says on stderr what went wrong with a stream while others go on.
+    pub fn teller(&self) -> OnFailure {
+        let (name, text) = (self.name.clone(), self.text.clone());
+        Arc::new(move |error| {
+            eprint!("{}", firesteel_core::sql::render(error, &name, &text));
+            eprintln!("note: the other streams of the job go on");
+        })
     }
 }
 

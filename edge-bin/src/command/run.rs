@@ -38,7 +38,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
             .into());
     }
     let open = args.job.open()?;
-    let options = JobOptions { progress_file: args.progress_file.clone(), ..args.job.options() };
+    let options =
+        JobOptions { progress_file: args.progress_file.clone(), on_failure: Some(open.teller()), ..args.job.options() };
     signals::stop_on_request(&options.stop)?;
     let bar = ProgressBar::start(options.meter.clone());
     let result = run_job(&open, &args, &options);

@@ -2,8 +2,8 @@
 //!
 //! Statements run in order. The whole script is planned before the first one runs, so that a mistake anywhere is told
 //! before a row is read. A stream that ends by itself (files, or anything with `available_now`) is run to its end
-//! before
-//! the next statement; one that does not goes on beside those after it, on a thread of its own, until it is stopped.
+//! before the next statement; one that does not goes on beside those after it, on a thread of its own, until it is
+//! stopped. Such a stream fails alone: the others go on, and the job fails when they have ended.
 
 use std::{
     collections::BTreeSet,
@@ -42,6 +42,9 @@ const WAIT_POLL: Duration = Duration::from_millis(20);
 /// Makes the sink of a query that has no table: for these columns, and whether it is a stream.
 pub type SinkFactory<'a> = dyn FnMut(&Schema, bool) -> Result<Box<dyn Sink>> + 'a;
 
+/// Takes the error of a stream that failed alone.
+pub type OnFailure = Arc<dyn Fn(&Error) + Send + Sync>;
+
 /// How a job runs.
 #[derive(Clone, Default)]
 pub struct JobOptions {
@@ -61,6 +64,8 @@ pub struct JobOptions {
     pub listeners: Vec<Arc<dyn QueryListener>>,
     /// Counts what is read.
     pub meter: Meter,
+    /// Is told at once when a stream has failed and others go on.
+    pub on_failure: Option<OnFailure>,
     /// Ends the job from outside.
     pub stop: JobStop,
 }
@@ -209,7 +214,6 @@ impl Run<'_> {
         if self.options.stop.is_requested() {
             return Ok(());
         }
-        self.first_failure()?;
         let result = match self.session.apply(&statement.kind, &self.options.streams) {
             Ok(Action::Done) => Ok(()),
             Ok(Action::Rows(frame)) => sinks(frame.schema(), frame.is_streaming())
@@ -262,20 +266,28 @@ impl Run<'_> {
         }
     }
 
-    /// Waits for the streams that go on. If one fails, or the script has, the others are stopped.
-    fn wait(&mut self, mut result: Result<()>) -> Result<()> {
-        while result.is_ok() && self.started.iter().any(|(_, query)| query.is_active()) {
-            result = self.first_failure();
+    /// Waits for the streams that go on; if the script has failed they are stopped. The first error is the job's.
+    fn wait(&mut self, result: Result<()>) -> Result<()> {
+        if result.is_err() {
+            self.started.iter().for_each(|(_, query)| query.request_stop());
+        }
+        let mut told = vec![false; self.started.len()];
+        while self.started.iter().any(|(_, query)| query.is_active()) {
+            self.tell_failures(&mut told);
             std::thread::sleep(WAIT_POLL);
         }
-        self.started.iter().for_each(|(_, query)| query.request_stop());
         let ends = self.started.iter().map(|(span, query)| query.await_termination().map_err(|e| e.at(Some(*span))));
         ends.fold(result, Result::and)
     }
 
-    fn first_failure(&self) -> Result<()> {
-        let failed = self.started.iter().find_map(|(span, query)| Some((span, query.exception()?)));
-        failed.map_or(Ok(()), |(span, error)| Err(error.at(Some(*span))))
+    fn tell_failures(&self, told: &mut [bool]) {
+        let Some(tell) = &self.options.on_failure else { return };
+        for ((span, query), told) in self.started.iter().zip(told) {
+            if !*told && let Some(error) = query.exception() {
+                tell(&error.at(Some(*span)));
+                *told = true;
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use catalog::Streams;
 pub use frame::{DataFrame, IntoColumn, IntoPredicate, IntoSortKey};
 pub use functions::*;
 pub use group::GroupedData;
-pub use job::{Job, JobOptions, JobStop, SinkFactory};
+pub use job::{Job, JobOptions, JobStop, OnFailure, SinkFactory};
 pub use progress_file::ProgressFile;
 pub use reader::{DataReader, DataStreamReader, IntoSchema};
 pub use row::{FromValue, Row, RowIndex};

@@ -1,5 +1,4 @@
-//! A listener that appends the progress of every epoch to a file: Spark's StreamingQueryProgress JSON, an object a
-//! line.
+//! A listener that appends the progress of every epoch to a file: an object of Spark's StreamingQueryProgress a line.
 
 use std::{
     fs::{File, OpenOptions},

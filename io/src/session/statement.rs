@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     engine::{QueryOptions, StreamingQuery},
-    sink::Sink,
+    sink::{self, Sink},
     source,
 };
 
@@ -143,7 +143,9 @@ impl Session {
         let StatementKind::CreateTable { name, if_not_exists, or_replace, schema, provider, options, .. } = kind else {
             return Err(Error::internal("not a CREATE TABLE"));
         };
-        source::find(provider)?;
+        if !sink::registry::writable().contains(&provider.as_str()) {
+            source::find(provider)?;
+        }
         if self.relations().find(name).is_some() && !or_replace {
             return if *if_not_exists { Ok(()) } else { Err(exists(name)) };
         }

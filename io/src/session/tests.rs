@@ -12,13 +12,14 @@ fn rows(session: &Session, text: &str) -> Result<Vec<String>> {
 #[test]
 fn names_are_made_replaced_and_dropped() {
     let session = Session::new().unwrap();
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 9] = [
         ("CREATE TEMP VIEW v AS SELECT 1 AS a; SELECT * FROM V", &["[1]"]),
         ("CREATE OR REPLACE TEMPORARY VIEW v (b) AS SELECT 2; SELECT b FROM v", &["[2]"]),
         ("CREATE VIEW IF NOT EXISTS v AS SELECT 3; SELECT b FROM v", &["[2]"]),
         ("CREATE TABLE t (x INT) USING memory; INSERT INTO t VALUES (1), (2); SELECT sum(x) FROM t", &["[3]"]),
         ("CREATE TABLE IF NOT EXISTS t (y STRING) USING json; SELECT x FROM default.t", &["[1]", "[2]"]),
         ("DROP TABLE t; CREATE TABLE t (x INT) USING memory; SELECT count(*) FROM t", &["[0]"]),
+        ("CREATE TABLE nowhere USING noop; INSERT INTO nowhere SELECT id FROM range(9); SELECT 1", &["[1]"]),
         ("DROP VIEW IF EXISTS nobody; SET spark.sql.ansi.enabled = false; SELECT 1 / 0", &["[null]"]),
         ("SET spark.sql.ansi.enabled", &["[spark.sql.ansi.enabled,false]"]),
     ];

@@ -386,6 +386,9 @@ fn a_job_with_a_mistake_runs_nothing() {
     let error = run(&text, &session, &JobOptions::default()).unwrap_err();
     assert_eq!((error.error_class(), error.span().unwrap().line), (Some("UNRESOLVED_COLUMN.WITH_SUGGESTION"), 3));
     assert!(!path.exists());
+    let written = "CREATE TABLE r USING rate; INSERT INTO r SELECT now(), 1L";
+    let error = run(written, &session, &JobOptions::default()).unwrap_err();
+    assert_eq!(error.error_class(), Some("UNSUPPORTED_FEATURE.TABLE_OPERATION"));
     let options = JobOptions { streams: Streams::Named(vec!["outt".into()]), ..JobOptions::default() };
     let error = run("CREATE TABLE out (id INT) USING memory; SELECT * FROM out", &session, &options).unwrap_err();
     assert_eq!(error.hint_text(), Some("did you mean `out`?"));

@@ -48,7 +48,10 @@ impl Planned {
         let (frame, into) = match action {
             Action::Done => return Ok(None),
             Action::Rows(frame) => (frame, None),
-            Action::Insert(insert) => (insert.frame.clone(), Some(insert.table().name.clone())),
+            Action::Insert(insert) => {
+                insert.check(options.output_mode)?;
+                (insert.frame.clone(), Some(insert.table().name.clone()))
+            }
         };
         let (plan, mode) = (frame.plan(), options.output_mode);
         let has_workers = session.driver(plan, mode)?.worker()?.is_some();

@@ -46,6 +46,13 @@ impl Insert {
         self.frame.open_sink(&self.table, mode, self.overwrite)
     }
 
+    /// Whether the table can take the rows, as far as can be told without touching it.
+    pub(crate) fn check(&self, mode: OutputMode) -> Result<()> {
+        let settings = self.frame.session().conf().settings;
+        let mode = self.frame.is_streaming().then_some(mode);
+        sink::check(&self.table, self.frame.schema(), &settings, mode)
+    }
+
     /// Runs a batch to its end; starts a stream.
     pub(crate) fn start(&self, session: &Session) -> Result<Option<StreamingQuery>> {
         let (plan, mode) = (self.frame.plan(), OutputMode::Append);

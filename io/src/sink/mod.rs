@@ -7,7 +7,7 @@ mod ring;
 
 pub use file::FileSink;
 pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
-pub use registry::{SinkContext, open, writable};
+pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
 
 use std::fmt;

@@ -9,8 +9,8 @@ use firesteel_core::{
 
 use super::{FileSink, MemorySink, NoopSink, RingSink, Sink};
 use crate::{
-    format::Format,
-    source::{MemoryTables, registry},
+    format::{Format, write::Writer},
+    source::{MemoryTables, options, registry},
 };
 
 /// What opening a sink needs beside the table.
@@ -27,11 +27,10 @@ pub fn open(table: &Table, schema: &Schema, settings: &Settings, context: &SinkC
     if table.provider.eq_ignore_ascii_case("noop") {
         return Ok(Box::new(NoopSink::default()));
     }
+    check(table, schema, settings, context.mode)?;
     let provider = registry::find(&table.provider)?;
-    check_width(table, schema)?;
     let opened: Result<Box<dyn Sink>> = match provider.name {
         "csv" | "json" | "text" => {
-            append_only(table, context.mode)?;
             FileSink::open(table, Format::parse(provider.name)?, schema, settings).map(|sink| Box::new(sink) as _)
         }
         "ring" => RingSink::open(table, schema, context.mode.is_none()).map(|sink| Box::new(sink) as _),
@@ -40,10 +39,31 @@ pub fn open(table: &Table, schema: &Schema, settings: &Settings, context: &SinkC
             check_columns(table, target.schema(), schema)?;
             Ok(Box::new(MemorySink::new(target, context.mode)))
         }
-        other => Err(Error::unsupported("UNSUPPORTED_FEATURE.TABLE_OPERATION", format!("{other} cannot be written"))
-            .hint(format!("tables that can be written: {}", writable().join(", ")))),
+        other => Err(Error::internal(format!("{other} is listed and cannot be opened"))),
     };
     opened.map_err(|error| error.context(format!("table {}", table.name)))
+}
+
+/// Whether the table can take rows of this schema in this mode, as far as can be told without touching it.
+pub fn check(table: &Table, schema: &Schema, settings: &Settings, mode: Option<OutputMode>) -> Result<()> {
+    if table.provider.eq_ignore_ascii_case("noop") {
+        return Ok(());
+    }
+    let provider = registry::find(&table.provider)?;
+    if !provider.is_sink {
+        let text = format!("{} cannot be written", provider.name);
+        return Err(Error::unsupported("UNSUPPORTED_FEATURE.TABLE_OPERATION", text)
+            .hint(format!("tables that can be written: {}", writable().join(", "))));
+    }
+    check_width(table, schema)?;
+    if let Ok(format) = Format::parse(provider.name) {
+        append_only(table, mode)?;
+        Writer::for_files(format, schema, &table.options.iter().cloned().collect(), &settings.time_zone)?;
+    }
+    if matches!(provider.name, "csv" | "json" | "text" | "ring") {
+        options::path(table)?;
+    }
+    Ok(())
 }
 
 /// Names of the providers that can be written.

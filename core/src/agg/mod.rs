@@ -7,7 +7,7 @@
 //!   call, bound by name ──► AggregateFunction::bind ──► BoundAggregate ── make() ──► Aggregate
 //!                            types, literals captured    plans hold it               Cells<Kernel>: one cell a group
 //! ```
-//! `cells` turns a [`cells::Kernel`] (what one cell does) into an [`Aggregate`]; `batch` has the loops over rows,
+//! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `batch` has the loops over rows,
 //! `item` the values of any type that cells keep, `codec` the bytes they are saved as. All other files are families
 //! of functions. [`BoundAggregate::distinct`] wraps any of them.
 

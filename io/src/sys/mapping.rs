@@ -1,5 +1,5 @@
 //! Files in memory. A [`Mapping`] lends no reference to its bytes; it is the memory of a ring's
-//! [`Region`](firesteel_core::ring::region::Region), which reaches it atomically.
+//! region, which reaches it atomically.
 #![expect(unsafe_code, reason = "promises of a mapping that the ring's regions build on")]
 
 use std::{fmt, fs::File, io, ptr::NonNull, sync::Arc};

@@ -248,6 +248,41 @@ impl Expr {
         self.children().into_iter().for_each(|child| child.walk(f));
     }
 
+    /// The same expression over other operands: `f` replaces each of the direct ones.
+    pub fn map_children(self, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
+        let boxed = |e: Box<Expr>, f: &mut dyn FnMut(Expr) -> Expr| Box::new(f(*e));
+        let kind = match self.kind {
+            leaf @ (ExprKind::Column(_) | ExprKind::Literal { .. } | ExprKind::Star(_)) => leaf,
+            ExprKind::Function { name, args, distinct, filter, ignore_nulls, within_group } => ExprKind::Function {
+                name,
+                args: args.into_iter().map(&mut *f).collect(),
+                distinct,
+                filter: filter.map(|e| boxed(e, f)),
+                ignore_nulls,
+                within_group: within_group.into_iter().map(|k| SortKey { expr: f(k.expr), ..k }).collect(),
+            },
+            ExprKind::Unary(op, x) => ExprKind::Unary(op, boxed(x, f)),
+            ExprKind::Field(x, name) => ExprKind::Field(boxed(x, f), name),
+            ExprKind::Alias(x, name) => ExprKind::Alias(boxed(x, f), name),
+            ExprKind::Cast { expr, data_type, is_try } => ExprKind::Cast { expr: boxed(expr, f), data_type, is_try },
+            ExprKind::Binary(a, op, b) => ExprKind::Binary(boxed(a, f), op, boxed(b, f)),
+            ExprKind::Index(a, b) => ExprKind::Index(boxed(a, f), boxed(b, f)),
+            ExprKind::InList { expr, list, negated } => {
+                let expr = boxed(expr, f);
+                ExprKind::InList { expr, list: list.into_iter().map(&mut *f).collect(), negated }
+            }
+            ExprKind::Between { expr, low, high, negated } => {
+                ExprKind::Between { expr: boxed(expr, f), low: boxed(low, f), high: boxed(high, f), negated }
+            }
+            ExprKind::Case { operand, branches, otherwise } => ExprKind::Case {
+                operand: operand.map(|e| boxed(e, f)),
+                branches: branches.into_iter().map(|(when, then)| (f(when), f(then))).collect(),
+                otherwise: otherwise.map(|e| boxed(e, f)),
+            },
+        };
+        Expr { kind, span: self.span }
+    }
+
     /// `self = other`
     pub fn eq(self, other: impl Into<Expr>) -> Self {
         self.binary(BinaryOp::Eq, other)

@@ -38,7 +38,11 @@ impl Scope for AboveAggregate<'_> {
         }
         if let Some(aliased) = self.alias_target(expr) {
             let settings = self.settings;
-            return Some(bind(aliased, self, settings));
+            // What a name stands for was written below the names: `upper(a) AS a` means the input's `a`.
+            let aliases = core::mem::take(&mut self.aliases);
+            let bound = bind(aliased, self, settings);
+            self.aliases = aliases;
+            return Some(bound);
         }
         self.input.resolve_special(expr)
     }

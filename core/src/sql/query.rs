@@ -5,7 +5,7 @@ use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::cell::Cell;
 
 use sqlparser::{
-    ast::{self, SetExpr, SetOperator, SetQuantifier, Spanned},
+    ast::{self, SetExpr, Spanned},
     parser::ParserError,
     tokenizer::{Token, TokenWithSpan},
 };
@@ -261,11 +261,8 @@ impl Planner<'_> {
         let mut plan = self.set_operand(first, scope)?;
         for (op, quantifier, right) in rest.into_iter().rev() {
             let at = place(right.span());
-            refuse_set_operation(op, quantifier).map_err(|e| e.at(at))?;
-            plan = plan.union_all(self.set_expr(right, scope)?).map_err(|e| e.at(at))?;
-            if quantifier != SetQuantifier::All {
-                plan = plan.distinct().map_err(|e| e.at(at))?;
-            }
+            let right = self.set_expr(right, scope)?;
+            plan = self.combined(plan, right, op, quantifier).map_err(|e| e.at(at))?;
         }
         Ok(plan)
     }
@@ -305,20 +302,6 @@ impl Planner<'_> {
                 .hint("each use of a view or a name of WITH counts all that it reads"));
         }
         Ok(())
-    }
-}
-
-fn refuse_set_operation(op: SetOperator, quantifier: SetQuantifier) -> Result<()> {
-    if op != SetOperator::Union {
-        return Err(Error::unsupported("UNSUPPORTED_FEATURE", format!("{op} is not supported"))
-            .hint("join instead: LEFT SEMI JOIN keeps common rows, LEFT ANTI JOIN removes them"));
-    }
-    match quantifier {
-        SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName => {
-            Err(Error::unsupported("UNSUPPORTED_FEATURE", "UNION BY NAME is not supported")
-                .hint("select the columns in the same order on both sides"))
-        }
-        _ => Ok(()),
     }
 }
 

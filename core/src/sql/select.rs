@@ -6,6 +6,7 @@ use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardK
 
 use super::{
     expr::{Exprs, dotted, ident},
+    grouping::GroupingSets,
     query::{Planner, Scope, Tail},
     subquery::Scalars,
     syntax::place,
@@ -50,12 +51,22 @@ impl Planner<'_> {
         let items = select.projection.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
         let plan = self.scalar_columns(plan, scalars, scope)?;
         let (plan, projection) = expand(plan, &visible, items)?;
-        let group_by = self.group_by(&select.group_by)?;
         let having = select.having.as_ref().map(|e| self.exprs.expr(e)).transpose()?;
         let distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));
         let Tail { order_by, limit, offset, .. } = tail;
-        plan.select(Select { projection, group_by, having, distinct, order_by, limit, offset })
-            .map_err(|e| e.at(place(select.select_token.0.span)))
+        let mut rest = Select { projection, group_by: None, having, distinct, order_by, limit, offset };
+        let settings = self.exprs.settings;
+        let plan = match GroupingSets::of(&self.exprs, &select.group_by, &rest.projection, plan.schema())? {
+            Some(sets) => {
+                sets.apply(&mut rest, plan.schema(), settings);
+                sets.joined(plan, settings)?
+            }
+            None => {
+                rest.group_by = self.group_by(&select.group_by)?;
+                plan
+            }
+        };
+        plan.select(rest).map_err(|e| e.at(place(select.select_token.0.span)))
     }
 
     /// LATERAL VIEW, each over what those before it made.
@@ -73,20 +84,11 @@ impl Planner<'_> {
     }
 
     fn group_by(&self, group_by: &GroupByExpr) -> Result<Option<GroupBy>> {
-        let (exprs, modifiers) = match group_by {
-            GroupByExpr::All(modifiers) => (None, modifiers),
-            GroupByExpr::Expressions(exprs, modifiers) => (Some(exprs), modifiers),
+        let exprs = match group_by {
+            GroupByExpr::All(_) => None,
+            GroupByExpr::Expressions(exprs, _) => Some(exprs),
         };
-        let is_set =
-            |e: &ast::Expr| matches!(e, ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_));
         let empty = |e: &ast::Expr| matches!(e, ast::Expr::Tuple(items) if items.is_empty());
-        let sets = exprs.and_then(|exprs| exprs.iter().find(|e| is_set(e)));
-        if sets.is_some() || !modifiers.is_empty() {
-            let span = sets.and_then(|e| place(e.span())).or_else(|| place(group_by.span()));
-            return Err(Error::unsupported("UNSUPPORTED_FEATURE", "GROUPING SETS, ROLLUP and CUBE are not supported")
-                .at(span)
-                .hint("group once per level, and put the results together with UNION ALL"));
-        }
         match exprs {
             None => Ok(Some(GroupBy::All)),
             Some(exprs) if exprs.is_empty() => Ok(None),

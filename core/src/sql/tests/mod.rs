@@ -169,6 +169,15 @@ fn clauses_make_the_plans_they_should() {
             "SELECT dev FROM ev UNION ALL SELECT dev FROM dim ORDER BY dev LIMIT 2 OFFSET 1",
             &["Limit 2 offset 1", "Sort", "Union"],
         ),
+        ("SELECT dev FROM ev INTERSECT SELECT dev FROM dim", &["Join LeftSemi", "Aggregate by [dev]", "ev", "dim"]),
+        (
+            "SELECT dev, n FROM ev EXCEPT SELECT dev, 1 FROM dim",
+            &["Project [", "Join LeftAnti", "Aggregate by [dev, n]"],
+        ),
+        (
+            "SELECT dev, v FROM ev UNION ALL BY NAME SELECT lim AS v, dev FROM dim",
+            &["Union", "Project [dev, v]", "Project [dev, v]", "Project [lim AS v, dev]"],
+        ),
         ("(SELECT dev FROM ev LIMIT 1) UNION ALL SELECT dev FROM dim", &["Union", "Limit 1"]),
         ("SELECT dev, n FROM ev ORDER BY ALL DESC LIMIT 2", &["Limit 2", "Sort [dev DESC, n DESC]"]),
         (
@@ -195,6 +204,16 @@ fn clauses_make_the_plans_they_should() {
             &["Project [ts, dev, v, n, tags, s]", "Filter", "Join Cross", "Aggregate"],
         ),
         ("SELECT dev, (SELECT max(lim) FROM dim) AS m FROM ev", &["Project [dev, (subquery 1) AS m]", "Join Cross"]),
+        (
+            "SELECT dev, n, sum(v) FROM ev GROUP BY ROLLUP(dev, n) HAVING dev IS NULL",
+            &["Project", "Filter", "Aggregate by", "Join Cross", "Scan", "Values 3 row"],
+        ),
+        ("SELECT dev AS d, n, count(n) FROM ev GROUP BY d, 2 WITH CUBE", &["Aggregate by", "Values 4 row"]),
+        (
+            "SELECT window.start, dev, grouping(dev), count(*) FROM ev GROUP BY window(ts, '1 minute'), ROLLUP(dev)",
+            &["Aggregate by [window,", "Window ts", "Join Cross", "Values 2 row"],
+        ),
+        ("SELECT sum(v) FROM ev GROUP BY GROUPING SETS ((dev, n), (dev), ())", &["Values 3 row"]),
         ("SELECT 1 AS one", &["Values 1 row"]),
         ("INSERT INTO dim SELECT dev, dev, v FROM ev", &["Project", "Scan"]),
         ("CREATE TEMPORARY VIEW w AS SELECT dev FROM STREAM ev; SELECT * FROM w", &["Scan json ev as stream"]),

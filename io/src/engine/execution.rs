@@ -79,6 +79,10 @@ struct OpenInput {
     /// Rows read in this epoch.
     rows: u64,
     plan: Option<EpochPlan>,
+    /// The offset behind the last epoch.
+    offset: serde_json::Value,
+    /// The last epoch read what was there at the time, rather than what was planned for it.
+    is_live: bool,
 }
 
 /// A query with everything it needs, ready to run on the calling thread. Its sink may borrow from the caller, unless
@@ -123,7 +127,16 @@ impl<'s> Execution<'s> {
                 source.freeze()?;
             }
             let reader = source.reader()?;
-            open.push(OpenInput { port, is_stream, source, reader, rows: 0, plan: None });
+            open.push(OpenInput {
+                port,
+                is_stream,
+                source,
+                reader,
+                rows: 0,
+                plan: None,
+                offset: serde_json::Value::Null,
+                is_live: false,
+            });
         }
         let workers = match options.cores.get(1..) {
             Some(cores) if !cores.is_empty() => Workers::start(&driver, cores, &options.meter, || {
@@ -198,7 +211,7 @@ impl<'s> Execution<'s> {
                 self.wait_for_trigger(started);
                 continue;
             }
-            if self.inputs.iter().filter(|i| i.is_stream).all(|i| i.source.is_exhausted()) {
+            if self.is_exhausted() {
                 return self.run_final_epoch();
             }
             self.handle.set_status("Waiting for data to arrive", false, false);
@@ -206,6 +219,11 @@ impl<'s> Execution<'s> {
             self.wait_for_data()?;
         }
         Ok(())
+    }
+
+    /// Whether no stream will ever have more.
+    fn is_exhausted(&self) -> bool {
+        self.inputs.iter().filter(|i| i.is_stream).all(|i| i.source.is_exhausted())
     }
 
     /// When every input has truly ended, what is still open closes.
@@ -224,6 +242,7 @@ impl<'s> Execution<'s> {
         for input in self.inputs.iter_mut().filter(|i| i.is_stream) {
             input.plan = input.source.plan()?;
             if let Some(plan) = &input.plan {
+                input.is_live = plan.parts.iter().all(Part::is_live);
                 self.options.meter.plan(&plan.parts);
                 has_data = true;
             }
@@ -339,8 +358,11 @@ impl<'s> Execution<'s> {
     }
 
     fn wait_for_trigger(&self, started: SystemTime) {
-        let deadline = Instant::now() + self.options.trigger.delay(started, SystemTime::now());
-        while !self.handle.is_stop_requested() {
+        let delay = self.options.trigger.delay(started, SystemTime::now());
+        // Live rows can wait a little where many small epochs would do harm; files come in epochs that are what they are.
+        let is_live = self.options.trigger == Trigger::AsFastAsPossible && self.inputs.iter().any(|i| i.is_live);
+        let deadline = Instant::now() + if is_live { delay.max(self.sink.rest()) } else { delay };
+        while !self.handle.is_stop_requested() && !(is_live && self.is_exhausted()) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -407,12 +429,17 @@ impl<'s> Execution<'s> {
 impl OpenInput {
     fn progress(&mut self, rates: impl Fn(u64) -> (f64, f64)) -> SourceProgress {
         let rows = core::mem::take(&mut self.rows);
-        let plan = self.plan.take().unwrap_or_default();
+        // An epoch without new rows stays where the one before it ended.
+        let (start_offset, end_offset) = match self.plan.take() {
+            Some(plan) => (plan.start, plan.end),
+            None => (self.offset.clone(), self.offset.clone()),
+        };
+        self.offset.clone_from(&end_offset);
         let (input_rows_per_second, processed_rows_per_second) = rates(rows);
         SourceProgress {
             description: self.source.description(),
-            start_offset: plan.start,
-            end_offset: plan.end,
+            start_offset,
+            end_offset,
             latest_offset: serde_json::Value::Null,
             num_input_rows: rows,
             input_rows_per_second,

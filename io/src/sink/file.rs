@@ -5,12 +5,14 @@
 //!    part-00007-0001.json       epoch 7 of the folder's run 1, complete: renamed at commit, never touched again
 //! ```
 //! A run is one query that writes the folder; its number is the next one free, so that runs never write the same file.
-//! An epoch without rows leaves no file.
+//! An epoch without rows leaves no file, and live rows are asked to wait a second after a file, so that no folder fills
+//! with files of a few rows.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use firesteel_core::{Error, Result, block::BlockRef, expr::Settings, plan::Table, schema::Schema};
@@ -24,6 +26,9 @@ use crate::{
 
 /// Bytes gathered before they go to the file: few calls, and the buffer stays in L2.
 const BUFFER_BYTES: usize = 128 << 10;
+
+/// Least time between two files of live rows.
+const FILE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes a folder of CSV, JSON or text files.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub struct FileSink {
     part: Option<OpenPart>,
     buffer: Vec<u8>,
     rows: u64,
+    /// When the last file was finished.
+    shown_at: Option<Instant>,
     // Metrics.
     rows_committed: u64,
 }
@@ -80,6 +87,7 @@ impl FileSink {
             part: None,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             rows: 0,
+            shown_at: None,
             rows_committed: 0,
         })
     }
@@ -154,6 +162,7 @@ impl Sink for FileSink {
         }
         if let Some(part) = self.part.take() {
             self.show(part)?;
+            self.shown_at = Some(Instant::now());
         }
         for path in replaced {
             fs::remove_file(&path).map_err(|e| failed("cannot replace", &path, &e))?;
@@ -164,6 +173,10 @@ impl Sink for FileSink {
 
     fn rows_written(&self) -> u64 {
         self.rows_committed
+    }
+
+    fn rest(&self) -> Duration {
+        self.shown_at.map_or(Duration::ZERO, |at| FILE_INTERVAL.saturating_sub(at.elapsed()))
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -261,6 +274,7 @@ mod tests {
         sink.commit(3).unwrap();
         assert!(!dir.join(hidden).exists() && dir.join("part-00003-0000.json").exists());
         assert_eq!(sink.rows_written(), 20_000);
+        assert!(!sink.rest().is_zero(), "live rows wait after a file");
         run(&mut sink, 4, 0..0);
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
         assert_eq!(sink.rows_written(), 0);

@@ -10,7 +10,7 @@ pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
 pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use firesteel_core::{Result, block::BlockRef};
 
@@ -30,6 +30,11 @@ pub trait Sink: Send + fmt::Debug {
 
     /// Rows written in the epoch that was committed last.
     fn rows_written(&self) -> u64;
+
+    /// How long the next epoch of live rows should wait, for sinks that many small epochs would harm.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The query is over: release everything.
     fn finish(&mut self) -> Result<()> {

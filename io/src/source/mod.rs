@@ -132,3 +132,10 @@ pub enum Part {
     /// Whatever the reader finds when it looks: pipes, sensors.
     Live,
 }
+
+impl Part {
+    /// Whether an epoch has these rows only because they were there when it began.
+    pub fn is_live(&self) -> bool {
+        matches!(self, Self::Lane { .. } | Self::Live)
+    }
+}

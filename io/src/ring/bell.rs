@@ -55,11 +55,14 @@ impl Bell {
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(NAME);
         match Self::create(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(io_error("creating", &path, error));
-            }
-            _ => {}
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(io_error("creating", &path, error)),
+            _ => Self::open_existing(folder),
         }
+    }
+
+    /// Opens the bell of the stream in `folder`.
+    pub fn open_existing(folder: &Path) -> Result<Self> {
+        let path = folder.join(NAME);
         let file = file::open(&path, true).map_err(|e| io_error("opening", &path, e))?;
         let len = file.metadata().map_err(|e| io_error("reading", &path, e))?.len();
         if len < BYTES as u64 {

@@ -78,10 +78,16 @@ pub fn check_schema(folder: &StreamFolder, header: &LaneHeader, path: &Path) -> 
 }
 
 impl OpenLane {
-    /// In place if the producer waits for readers and runs under our user, who could stop us anyway.
-    pub fn read_mode(&self) -> ReadMode {
-        let trusted = file::owner(&self.file) == file::own_user();
-        if trusted && self.header.on_full != OnFull::Overwrite { ReadMode::InPlace } else { ReadMode::Copy }
+    /// In place if nobody overwrites the rows meanwhile: the producer waits for readers, and a cursor holds the rows
+    /// for us, or there is no producer. And only if the lane's owner is our own user, who could stop us anyway.
+    pub fn read_mode(&self, is_held: bool) -> ReadMode {
+        let is_trusted = file::owner(&self.file) == file::own_user();
+        let waits = self.header.on_full != OnFull::Overwrite;
+        if is_trusted && waits && (is_held || !self.has_producer()) { ReadMode::InPlace } else { ReadMode::Copy }
+    }
+
+    fn has_producer(&self) -> bool {
+        claim::holder(&self.region, claim::LANE).is_alive(|| claim::is_locked(&self.file))
     }
 }
 

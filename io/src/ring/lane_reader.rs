@@ -18,8 +18,7 @@ use crate::sys::file;
 /// One lane being read.
 ///
 /// On its own it reads given rows of a lane, for workers that share out what one [`super::Reader`] has found: the
-/// reader's
-/// cursor keeps the rows in the lane until they are committed there.
+/// reader's cursor keeps the rows in the lane until they are committed there.
 #[derive(Debug)]
 pub struct LaneReader {
     pub(super) name: String,
@@ -68,11 +67,12 @@ pub(super) enum Failure {
 
 impl LaneReader {
     /// Opens the lane with this key (`NAME#ID`, as [`super::Reader::positions`] has them) of the stream at `path`; only
-    /// the given columns are needed.
-    pub fn open(path: &Path, key: &str, columns: Option<&[usize]>) -> Result<Self> {
+    /// the given columns are needed. It is held if the cursor of a [`super::Reader`] keeps the rows in the lane until
+    /// they are read; else they are copied out of it first, if somebody may overwrite them.
+    pub fn open(path: &Path, key: &str, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
         let (name, _) = key.split_once('#').unwrap_or((key, ""));
         let path = StreamFolder::open(path)?.lane_path(name)?;
-        let lane = Self::new(name.into(), lane::open(&path)?, columns)?;
+        let lane = Self::new(name.into(), lane::open(&path)?, columns, is_held)?;
         if lane.key != key {
             return Err(Error::corrupt(format!("{}: the lane was removed and made anew", path.display()))
                 .hint("start the query again: it takes the new lane from its beginning"));
@@ -83,7 +83,7 @@ impl LaneReader {
     /// Opens a lane file by itself.
     pub fn open_file(path: &Path, columns: Option<&[usize]>) -> Result<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self::new(name, lane::open(path)?, columns)
+        Self::new(name, lane::open(path)?, columns, false)
     }
 
     /// The number of the row behind the one read last.
@@ -114,8 +114,8 @@ impl LaneReader {
         self.consumer.rows_lost()
     }
 
-    pub(super) fn new(name: String, open: OpenLane, columns: Option<&[usize]>) -> Result<Self> {
-        let mode = open.read_mode();
+    pub(super) fn new(name: String, open: OpenLane, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
+        let mode = open.read_mode(is_held);
         let mut consumer = Consumer::new(open.region, &open.header, mode).map_err(about(&open.path))?;
         if let Some(columns) = columns {
             consumer.project(columns);

@@ -6,7 +6,10 @@
 //!
 //! Positions are named `LANE#ID`: a lane that was removed and made anew has another id, and starts from its beginning.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use firesteel_core::{Error, Result, block::BlockRef, ring::rows_since, schema::Schema};
 
@@ -21,6 +24,9 @@ use super::{
 
 /// Rows that one `poll` lends at most, roughly: a poll is to end even if producers are as fast as we are.
 const ROWS_PER_POLL: u64 = 1 << 18;
+
+/// How often a reader without a bell looks for new lanes.
+const RELIST_AFTER: Duration = Duration::from_millis(100);
 
 /// Where a reader begins in lanes for which nothing else is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -51,7 +57,8 @@ pub struct ReaderOptions {
     /// The cursor outlives the reader: producers wait for it, and the next reader of this name goes on where it ended.
     /// Needs a name.
     pub durable: bool,
-    /// Look only: no cursor, so producers do not wait. For finished lanes, and for a look inside.
+    /// Look only: no cursor, so producers do not wait, and rows may be overwritten before they are read. For finished
+    /// lanes, and for a look inside.
     pub observe: bool,
     /// Where to begin.
     pub start: Start,
@@ -75,6 +82,7 @@ pub struct Reader {
     reported: usize,
     /// `Bell::changes` when the lanes were listed.
     changes: u32,
+    listed_at: Instant,
     /// Positions to take in lanes that have not appeared yet.
     pending: Vec<(String, u64)>,
     /// Positions that are not to be passed; lanes that are not mentioned are not read.
@@ -94,7 +102,10 @@ impl Reader {
     /// As [`Reader::open`], for a stream that is open already.
     pub fn open_in(folder: StreamFolder, options: ReaderOptions) -> Result<Self> {
         let mut reader = Self::new(folder.schema().clone(), options);
-        if !reader.options.observe {
+        if reader.options.observe {
+            // Who may only look has no bell, and looks now and then.
+            reader.bell = Bell::open_existing(folder.path()).ok();
+        } else {
             let bell = Bell::open(folder.path())?;
             reader.cursor = Some(reader.open_cursor(&folder)?);
             // From here on every producer knows of us, and holds what we have not seen.
@@ -132,8 +143,7 @@ impl Reader {
 
     /// The rows that are published and were not read, lane by lane, for whoever reads them with
     /// [`LaneReader`](super::LaneReader)s; [`Reader::seek`] then goes behind them. A lane that turns out to be
-    /// unreadable
-    /// has none; [`Reader::broken_lanes`] tells why.
+    /// unreadable has none; [`Reader::broken_lanes`] tells why.
     pub fn ready(&mut self) -> Result<Vec<ReadyRows>> {
         self.find_new_lanes()?;
         let Self { lanes, broken, .. } = self;
@@ -271,6 +281,7 @@ impl Reader {
             broken: Vec::new(),
             reported: 0,
             changes: 0,
+            listed_at: Instant::now(),
             pending: Vec::new(),
             limits: None,
         }
@@ -280,7 +291,7 @@ impl Reader {
         let open = lane::open(path)?;
         let mut reader = Self::new(open.header.layout.schema().clone(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let lane = LaneReader::new(name, open, reader.options.columns.as_deref())?;
+        let lane = LaneReader::new(name, open, reader.options.columns.as_deref(), false)?;
         reader.lanes.push(lane);
         Ok(reader)
     }
@@ -303,8 +314,8 @@ impl Reader {
     fn find_new_lanes(&mut self) -> Result<()> {
         match &self.bell {
             Some(bell) if bell.changes() == self.changes => Ok(()),
-            Some(_) => self.find_lanes(Start::Oldest),
-            None => Ok(()),
+            None if self.listed_at.elapsed() < RELIST_AFTER => Ok(()),
+            _ => self.find_lanes(Start::Oldest),
         }
     }
 
@@ -313,6 +324,7 @@ impl Reader {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         // Loaded before the folder is listed: who comes between is found next time.
         self.changes = self.bell.as_ref().map_or(0, Bell::changes);
+        self.listed_at = Instant::now();
         for name in folder.lanes()? {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
             if !is_known && !self.broken.iter().any(|(broken, _)| *broken == name) {
@@ -329,7 +341,8 @@ impl Reader {
         let path = folder.lane_path(name)?;
         let open = lane::open(&path)?;
         lane::check_schema(folder, &open.header, &path)?;
-        let mut lane = LaneReader::new(name.into(), open, self.options.columns.as_deref())?;
+        let is_held = self.cursor.is_some();
+        let mut lane = LaneReader::new(name.into(), open, self.options.columns.as_deref(), is_held)?;
         let committed = self.cursor.as_ref().and_then(|cursor| cursor.committed(lane.lane_id));
         match committed {
             Some(row) if lane.consumer.seek(row).map_err(about(&path))? => {}
@@ -382,7 +395,8 @@ impl Reader {
             }
             match &self.bell {
                 Some(bell) => bell.rows().sleep(waiting, is_ready),
-                None => waiting.nap(),
+                // Lanes that came are found by looking again.
+                None => return waiting.nap(),
             }
             if waiting.is_over() {
                 return;
@@ -394,8 +408,8 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         // The cursor goes first: whoever hears the bell must not find it.
-        self.cursor = None;
-        if let Some(bell) = &self.bell {
+        if let (Some(cursor), Some(bell)) = (self.cursor.take(), &self.bell) {
+            drop(cursor);
             bell.announce();
         }
     }

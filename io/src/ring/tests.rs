@@ -270,7 +270,7 @@ fn workers_read_shares_of_what_one_reader_found() {
     push(&mut producer, 0..9_000);
     let mut reader = folder.reader();
     let key = reader.end_positions().unwrap()[0].0.clone();
-    let mut worker = LaneReader::open(&folder.0, &key, Some(&[0])).unwrap();
+    let mut worker = LaneReader::open(&folder.0, &key, Some(&[0]), true).unwrap();
     for (start, end) in [(0, 10), (10, 8_000), (500, 500), (700, 9_000)] {
         let mut found = Vec::new();
         let take = &mut |block: &firesteel_core::block::BlockRef<'_>| {
@@ -280,7 +280,33 @@ fn workers_read_shares_of_what_one_reader_found() {
         assert_eq!(worker.read(start, end, take).unwrap(), end - start);
         assert_eq!(found, ids(start as i64..end as i64));
     }
-    assert!(LaneReader::open(&folder.0, "a#0000000000000001", None).unwrap_err().message().contains("anew"));
+    assert!(LaneReader::open(&folder.0, "a#0000000000000001", None, true).unwrap_err().message().contains("anew"));
+}
+
+/// Whoever only looks holds nobody up, and finds lanes that come later.
+#[test]
+fn an_observer_sees_new_lanes_and_counts_what_it_missed() {
+    let folder = Folder::stream("observer", &[("capacity", "40k")]);
+    let options = ReaderOptions { observe: true, ..ReaderOptions::default() };
+    let mut observer = Reader::open(&folder.0, options.clone()).unwrap();
+    let mut reader = folder.reader();
+    let mut producer = folder.producer("a");
+    push(&mut producer, 0..100);
+    assert_eq!(read(&mut observer, SOON), ids(0..100));
+    for n in 1..200 {
+        push(&mut producer, n * 100..n * 100 + 100);
+        read_all(&mut reader);
+        reader.commit_read().unwrap();
+    }
+    let rest = read_all(&mut observer);
+    assert_eq!(rest, ids(rest[0]..20_000));
+    assert_eq!(observer.rows_lost() as i64, rest[0] - 100);
+    assert_eq!(info(&folder.0).unwrap().readers.len(), 1);
+    fs::remove_file(folder.0.join("bell")).unwrap();
+    let mut without_bell = Reader::open(&folder.0, options).unwrap();
+    read_all(&mut without_bell);
+    push(&mut folder.producer("b"), 0..5);
+    assert_eq!(read(&mut without_bell, SOON), ids(0..5));
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl Source for RingSource {
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(RingReader::new(&self.path, &self.schema, self.columns.clone(), self.lost.clone())))
+        Ok(Box::new(RingReader::new(self)))
     }
 
     fn commit(&mut self) -> Result<()> {
@@ -240,6 +240,8 @@ fn parts_of(rows: &ReadyRows) -> impl Iterator<Item = Part> + use<> {
 #[derive(Debug)]
 struct RingReader {
     path: PathBuf,
+    /// The source's cursor keeps the rows in the ring until they are read.
+    is_held: bool,
     needed: Arc<[bool]>,
     indices: Vec<usize>,
     /// What stands for columns that are not needed.
@@ -257,16 +259,18 @@ struct OpenLane {
 }
 
 impl RingReader {
-    fn new(path: &Path, schema: &Schema, needed: Arc<[bool]>, lost: Arc<AtomicU64>) -> Self {
+    fn new(source: &RingSource) -> Self {
         let null =
             |data_type: &firesteel_core::schema::DataType| Column::from_values(data_type.clone(), &[Value::Null]);
+        let RingSource { path, options, schema, columns: needed, lost, .. } = source;
         Self {
             path: path.into(),
+            is_held: !options.observe,
             indices: (0..needed.len()).filter(|&i| needed[i]).collect(),
-            needed,
+            needed: needed.clone(),
             nulls: schema.fields().iter().map(|f| null(&f.data_type)).collect(),
             lanes: Vec::new(),
-            lost,
+            lost: lost.clone(),
         }
     }
 
@@ -277,7 +281,7 @@ impl RingReader {
         let columns = Some(&*self.indices);
         let reader = match self.path.is_file() {
             true => LaneReader::open_file(&self.path, columns)?,
-            false => LaneReader::open(&self.path, key, columns)?,
+            false => LaneReader::open(&self.path, key, columns, self.is_held)?,
         };
         self.lanes.push(OpenLane { key: key.clone(), reader, passed_by: None });
         Ok(self.lanes.len() - 1)

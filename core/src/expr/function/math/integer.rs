@@ -252,10 +252,10 @@ fn bucket(x: f64, min: f64, max: f64, buckets: i64) -> Option<i64> {
     let found = match (min < max, x) {
         (true, x) if x < lower => 0,
         (true, x) if x >= upper => buckets + 1,
-        (true, x) => (buckets as f64 * (x - lower) / (upper - lower)) as i64 + 1,
+        (true, x) => ((buckets as f64 * (x - lower) / (upper - lower)) as i64).saturating_add(1),
         (false, x) if x > upper => 0,
         (false, x) if x <= lower => buckets + 1,
-        (false, x) => (buckets as f64 * (upper - x) / (upper - lower)) as i64 + 1,
+        (false, x) => ((buckets as f64 * (upper - x) / (upper - lower)) as i64).saturating_add(1),
     };
     Some(found)
 }

@@ -113,12 +113,12 @@ fn round_f64(x: f64, scale: i32, mode: Mode) -> f64 {
         return x;
     }
     let (digits, exponent) = shortest_digits(libm::fabs(x));
-    let dropped = -exponent - scale;
+    let dropped = (-exponent).saturating_sub(scale);
     if dropped <= 0 {
         return x + 0.0;
     }
     let rounded = mode.divide(i128::from(digits), dropped as u32) as u64;
-    let magnitude = scaled(rounded, -scale);
+    let magnitude = scaled(rounded, scale.saturating_neg());
     if x < 0.0 && rounded != 0 { -magnitude } else { magnitude }
 }
 
@@ -174,12 +174,12 @@ fn wrap<T: Native>(x: i128) -> T {
 fn round_decimals(call: Call<'_>, mode: Mode, (p, s): (u8, i8), scale: i32) -> Result<BoundExpr> {
     let to = rounded_type(p, s, scale);
     let DataType::Decimal(precision, new_scale) = to else { unreachable!("a rounded decimal is a decimal") };
-    let digits = i32::from(s) - scale.min(s.into());
+    let digits = i32::from(s).saturating_sub(scale.min(s.into()));
     let bound = 10_i128.pow(u32::from(precision));
     let run = define(call.name, move |_, args, rows, out| {
         apply1(args, rows, out, |x: i128| {
             let quotient = mode.divide(x, digits.unsigned_abs().min(39));
-            let rounded = match 10_i128.checked_pow((-scale).max(0).unsigned_abs()) {
+            let rounded = match 10_i128.checked_pow(scale.min(0).unsigned_abs()) {
                 Some(power) => quotient.checked_mul(power),
                 None => (quotient == 0).then_some(0),
             };
@@ -201,7 +201,7 @@ fn out_of_range(precision: u8, scale: i8) -> Error {
 fn rounded_type(p: u8, s: i8, scale: i32) -> DataType {
     let integral = i32::from(p) - i32::from(s) + 1;
     if scale < 0 {
-        return DataType::Decimal(integral.max(1 - scale).min(38) as u8, 0);
+        return DataType::Decimal(integral.max(1_i32.saturating_sub(scale)).min(38) as u8, 0);
     }
     let new_scale = i32::from(s).min(scale);
     DataType::Decimal((integral + new_scale).min(38) as u8, new_scale as i8)
@@ -350,6 +350,8 @@ mod tests {
             (1e300, -299, 1e300),
             (5e-324, 400, 5e-324),
             (5e-324, 3, 0.0),
+            (1.5, i32::MAX, 1.5),
+            (1.5, i32::MIN, 0.0),
         ];
         for (x, scale, rounded) in cases {
             assert_eq!(round_f64(x, scale, Mode::HalfUp).to_bits(), f64::to_bits(rounded), "round({x}, {scale})");

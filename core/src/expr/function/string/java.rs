@@ -9,7 +9,10 @@ use core::{fmt::Write, iter::Peekable, str::Chars};
 
 use regex::Regex;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    limits::EXPRESSION_DEPTH_MAX,
+};
 
 /// What a pattern is used for, which decides what `$` may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +89,7 @@ impl<'a> Translation<'a> {
             match c {
                 '+' if self.after_repetition => return Err(unsupported(self.pattern, "possessive repetition")),
                 '\\' => self.escape()?,
-                '[' => self.class()?,
+                '[' => self.class(0)?,
                 '(' => self.group()?,
                 ')' => {
                     self.flags = self.groups.pop().unwrap_or_default();
@@ -284,7 +287,10 @@ impl<'a> Translation<'a> {
     }
 
     /// `[...]`, after the bracket.
-    fn class(&mut self) -> Result<()> {
+    fn class(&mut self, depth: usize) -> Result<()> {
+        if depth > EXPRESSION_DEPTH_MAX {
+            return Err(invalid(self.pattern, "its classes are nested too deep"));
+        }
         self.out.push('[');
         if self.rest.next_if_eq(&'^').is_some() {
             self.out.push('^');
@@ -298,7 +304,7 @@ impl<'a> Translation<'a> {
                     self.out.push(']');
                     return Ok(());
                 }
-                '[' => self.class()?,
+                '[' => self.class(depth + 1)?,
                 '\\' => {
                     let c = self.rest.next().ok_or_else(|| invalid(self.pattern, "it ends in a backslash"))?;
                     if c == 'Q' { self.quoted() } else { self.set_or_character(c)? }
@@ -380,7 +386,8 @@ mod tests {
             let error = compile(pattern, Use::Test).expect_err(pattern);
             assert!(error.hint_text().is_some(), "{pattern}: {error}");
         }
-        for pattern in ["(", "[a", "a\\", "\\y", "*a"] {
+        let deep = "[".repeat(100_000);
+        for pattern in ["(", "[a", "a\\", "\\y", "*a", &deep] {
             assert!(compile(pattern, Use::Test).is_err(), "{pattern}");
         }
     }

@@ -73,7 +73,8 @@ fn bind(
     is_descending: bool,
 ) -> Result<BoundAggregate> {
     let result = match call.type_of(0) {
-        interval @ (DataType::IntervalYearMonth | DataType::IntervalDayTime) => interval.clone(),
+        DataType::IntervalYearMonth(..) => DataType::YEAR_MONTH,
+        DataType::IntervalDayTime(..) => DataType::DAY_TIME,
         _ => {
             call.coerce_numeric(0)?;
             DataType::Float64
@@ -354,8 +355,8 @@ mod tests {
     #[test]
     fn intervals_stay_intervals() {
         let micros = [3_i64, 1, 8].map(Value::from);
-        let table = Table::new(&[(DataType::IntervalDayTime, &micros)]);
+        let table = Table::new(&[(DataType::DAY_TIME, &micros)]);
         let call = bind("percentile", [table.args(), [percentage(0.3)].into()].concat(), |_| ()).unwrap();
-        assert_eq!((answer(&call, &table), call.data_type), (Value::Int64(2), DataType::IntervalDayTime));
+        assert_eq!((answer(&call, &table), call.data_type), (Value::Int64(2), DataType::DAY_TIME));
     }
 }

@@ -30,7 +30,7 @@ fn bind(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
     let percentages = Percentages::take(&mut call, 1)?;
     let source = match call.type_of(0) {
         t @ (DataType::Date | DataType::Timestamp | DataType::TimestampNtz) => t.clone(),
-        t @ (DataType::IntervalYearMonth | DataType::IntervalDayTime) => t.clone(),
+        t @ (DataType::IntervalYearMonth(..) | DataType::IntervalDayTime(..)) => t.clone(),
         _ => {
             call.coerce_numeric(0)?;
             call.type_of(0).clone()

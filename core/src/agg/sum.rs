@@ -58,8 +58,10 @@ fn bind_sum(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
         DataType::Int16 => call.finish(SumInteger::<i16>::new(overflow), DataType::Int64, true),
         DataType::Int32 => call.finish(SumInteger::<i32>::new(overflow), DataType::Int64, true),
         DataType::Int64 => call.finish(SumInteger::<i64>::new(overflow), DataType::Int64, true),
-        DataType::IntervalYearMonth => call.finish(SumInteger::<i32>::interval(overflow), data_type, true),
-        DataType::IntervalDayTime => call.finish(SumInteger::<i64>::interval(overflow), data_type, true),
+        DataType::IntervalYearMonth(..) => {
+            call.finish(SumInteger::<i32>::interval(overflow), DataType::YEAR_MONTH, true)
+        }
+        DataType::IntervalDayTime(..) => call.finish(SumInteger::<i64>::interval(overflow), DataType::DAY_TIME, true),
         DataType::Float32 => call.finish(SumFloat::<f32>::new(Finish::Sum), DataType::Float64, true),
         _ => call.finish(SumFloat::<f64>::new(Finish::Sum), DataType::Float64, true),
     }
@@ -72,8 +74,8 @@ fn bind_avg(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
     let data_type = call.type_of(0).clone();
     match &data_type {
         DataType::Decimal(p, s) => decimal::bind_avg(call, *p, *s, overflow),
-        DataType::IntervalYearMonth => call.finish(AvgInterval::<i32>::new(overflow), data_type, true),
-        DataType::IntervalDayTime => call.finish(AvgInterval::<i64>::new(overflow), data_type, true),
+        DataType::IntervalYearMonth(..) => call.finish(AvgInterval::<i32>::new(overflow), DataType::YEAR_MONTH, true),
+        DataType::IntervalDayTime(..) => call.finish(AvgInterval::<i64>::new(overflow), DataType::DAY_TIME, true),
         DataType::Int8 => call.finish(SumFloat::<i8>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int16 => call.finish(SumFloat::<i16>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int32 => call.finish(SumFloat::<i32>::new(Finish::Mean), DataType::Float64, true),
@@ -85,7 +87,7 @@ fn bind_avg(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
 
 fn coerce(call: &mut AggregateCall<'_>) -> Result<()> {
     match call.type_of(0) {
-        DataType::IntervalYearMonth | DataType::IntervalDayTime => Ok(()),
+        DataType::IntervalYearMonth(..) | DataType::IntervalDayTime(..) => Ok(()),
         _ => call.coerce_numeric(0),
     }
 }
@@ -479,12 +481,12 @@ mod tests {
     #[test]
     fn intervals_add_up_and_their_mean_is_rounded() {
         let seconds = [86_400_000_000_i64, 172_800_000_000, 5_000_000].map(Value::from);
-        let table = Table::new(&[(DataType::IntervalDayTime, &seconds)]);
+        let table = Table::new(&[(DataType::DAY_TIME, &seconds)]);
         let result = |name| answer(&bind(name, table.args(), |_| ()).unwrap(), &table);
         assert_eq!(result("sum"), Value::Int64(259_205_000_000));
         assert_eq!(result("avg"), Value::Int64(86_401_666_667));
         let months = [12, 2, 1].map(Value::from);
-        let table = Table::new(&[(DataType::IntervalYearMonth, &months)]);
+        let table = Table::new(&[(DataType::YEAR_MONTH, &months)]);
         let result = |name| answer(&bind(name, table.args(), |_| ()).unwrap(), &table);
         assert_eq!((result("sum"), result("avg")), (Value::Int32(15), Value::Int32(5)));
     }

@@ -6,8 +6,8 @@
 use alloc::{format, string::String};
 use core::fmt::Write;
 
-use super::wide::Wide;
-use crate::schema::DataType;
+use super::{BoundExpr, wide::Wide};
+use crate::{block::Value, schema::DataType};
 
 /// Most digits a decimal may have.
 pub const PRECISION_MAX: u8 = 38;
@@ -57,9 +57,13 @@ impl Shape {
         })
     }
 
-    /// The narrowest shape of an integer literal, as Spark takes it beside a decimal.
-    pub fn of_integer(value: i64) -> Self {
-        Self::new(digits(i128::from(value)).max(1), 0)
+    /// The shape of an operand beside a decimal: a literal, but for a TINYINT, takes as many digits as it has.
+    pub(crate) fn of_operand(expr: &BoundExpr) -> Option<Self> {
+        let literal = expr.as_literal().filter(|value| !matches!(value, Value::Int8(_)));
+        match literal.and_then(Value::as_i64).filter(|_| expr.data_type.is_integer()) {
+            Some(value) => Some(Self::new(digits(value.into()), 0)),
+            None => Self::of(&expr.data_type),
+        }
     }
 
     /// The type.

@@ -13,31 +13,36 @@ use alloc::{
 use jiff::tz::TimeZone;
 
 use super::{
-    BinaryOp, Expr, ExprKind, Settings, SortKey, UnaryOp, bind::resolve_column, cast::print, decimal, operator::symbol,
+    BinaryOp, Expr, ExprKind, SchemaScope, Settings, SortKey, UnaryOp,
+    bind::{bind, resolve_column},
+    cast::print,
+    decimal,
+    operator::symbol,
 };
 use crate::{
     block::Value,
     schema::{DataType, Schema},
     time::{
-        MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, format_date, format_timestamp, interval,
+        format_date, format_timestamp,
+        interval::{self, Unit},
     },
 };
 
 impl Expr {
     /// The name of this expression as a column. Without a schema `a.b` keeps both its parts inside an expression.
     pub fn output_name(&self) -> String {
-        Namer { schema: None, zone: &TimeZone::UTC }.top(self)
+        Namer { schema: None, settings: &Settings::default() }.top(self)
     }
 
     /// The name of this expression as a column over `schema`, which tells qualifiers from structs.
     pub fn output_name_in(&self, schema: &Schema, settings: &Settings) -> String {
-        Namer { schema: Some(schema), zone: &settings.time_zone }.top(self)
+        Namer { schema: Some(schema), settings }.top(self)
     }
 }
 
 struct Namer<'a> {
     schema: Option<&'a Schema>,
-    zone: &'a TimeZone,
+    settings: &'a Settings,
 }
 
 impl Namer<'_> {
@@ -137,12 +142,31 @@ impl Namer<'_> {
             NotILike => format!("(NOT ilike({a}, {b}))"),
             RLike => format!("RLIKE({a}, {b})"),
             NotRLike => format!("(NOT RLIKE({a}, {b}))"),
-            // A timestamp moved by an interval stands without parentheses, an interval before its factor.
-            Add | Subtract if is_span(right) && !is_span(left) => format!("{a} {} {b}", symbol(op)),
-            Add if is_span(left) && !is_span(right) => format!("{b} + {a}"),
-            Multiply if is_span(right) && !is_span(left) => format!("({b} * {a})"),
+            Add | Subtract | Multiply => {
+                let types = self.type_of(left).zip(self.type_of(right));
+                let moved = types.and_then(|(left, right)| match (is_span(&left), is_span(&right)) {
+                    // An interval stands before its factor.
+                    (false, true) if op == Multiply => Some(format!("({b} * {a})")),
+                    _ if op == Multiply => None,
+                    (true, false) if op == Add => move_time(&b, &right, op, &a, &left),
+                    _ if op == Add && right == DataType::Date => move_time(&b, &right, op, &a, &left),
+                    _ if left == DataType::Null && is_time(&right) => move_time(&b, &right, op, &a, &left),
+                    _ => move_time(&a, &left, op, &b, &right),
+                });
+                moved.unwrap_or_else(|| format!("({a} {} {b})", symbol(op)))
+            }
             _ => format!("({a} {} {b})", symbol(op)),
         }
+    }
+
+    /// The type of an operand, if it can be known here: what moves a date is named apart.
+    fn type_of(&self, expr: &Expr) -> Option<DataType> {
+        if let ExprKind::Literal { data_type, .. } = &expr.kind {
+            return Some(data_type.clone());
+        }
+        let nothing = Schema::default();
+        let scope = &mut SchemaScope(self.schema.unwrap_or(&nothing));
+        bind(expr, scope, self.settings).ok().map(|bound| bound.data_type)
     }
 
     /// `CASE x WHEN a` is named as what it means: `CASE WHEN (x = a)`.
@@ -202,14 +226,22 @@ impl Namer<'_> {
             (Value::Null, _) => "NULL".into(),
             (Value::Boolean(x), _) => x.to_string(),
             (Value::Int32(days), DataType::Date) => format!("DATE '{}'", format_date(*days).as_str()),
-            (Value::Int32(months), DataType::IntervalYearMonth) => year_month(*months),
+            (Value::Int32(months), DataType::IntervalYearMonth(from, to)) => {
+                let mut text = String::new();
+                let _ = interval::write_year_month(&mut text, *months, *from, *to);
+                text
+            }
             (Value::Int64(us), DataType::Timestamp) => {
-                format!("TIMESTAMP '{}'", format_timestamp(*us, self.zone).as_str())
+                format!("TIMESTAMP '{}'", format_timestamp(*us, &self.settings.time_zone).as_str())
             }
             (Value::Int64(us), DataType::TimestampNtz) => {
                 format!("TIMESTAMP_NTZ '{}'", format_timestamp(*us, &TimeZone::UTC).as_str())
             }
-            (Value::Int64(us), DataType::IntervalDayTime) => day_time(*us),
+            (Value::Int64(us), DataType::IntervalDayTime(from, to)) => {
+                let mut text = String::new();
+                let _ = interval::write_day_time(&mut text, *us, *from, *to);
+                text
+            }
             (Value::Int8(x), _) => x.to_string(),
             (Value::Int16(x), _) => x.to_string(),
             (Value::Int32(x), _) => x.to_string(),
@@ -245,9 +277,30 @@ fn is_number(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Literal { data_type, .. } if data_type.is_numeric())
 }
 
-fn is_span(expr: &Expr) -> bool {
-    let is_interval = |t: &DataType| matches!(t, DataType::IntervalDayTime | DataType::IntervalYearMonth);
-    matches!(&expr.kind, ExprKind::Literal { data_type, .. } if is_interval(data_type))
+fn is_span(t: &DataType) -> bool {
+    matches!(t, DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..) | DataType::Interval)
+}
+
+fn is_time(t: &DataType) -> bool {
+    t.is_timestamp() || *t == DataType::Date
+}
+
+/// A date or timestamp moved by days or an interval; `None` if that is not what it is.
+fn move_time(time: &str, of: &DataType, op: BinaryOp, by: &str, amount: &DataType) -> Option<String> {
+    let adds = op == BinaryOp::Add;
+    match (of, amount) {
+        (DataType::Date, t) if t.is_integer() => {
+            Some(format!("date_{}({time}, {by})", if adds { "add" } else { "sub" }))
+        }
+        (DataType::Date, DataType::IntervalDayTime(Unit::Day, Unit::Day)) => {
+            let days = format!("extractansiintervaldays({by})");
+            Some(if adds { format!("date_add({time}, {days})") } else { format!("date_add({time}, (- {days}))") })
+        }
+        // What is no date is text that becomes a timestamp; NULL is an interval.
+        (of, t) if is_span(t) && !is_span(of) && *of != DataType::Null => Some(format!("{time} {} {by}", symbol(op))),
+        (of, DataType::Null) if is_time(of) && adds => Some(format!("{time} + {by}")),
+        _ => None,
+    }
 }
 
 /// Functions that Spark writes back as operators, and casts by name, which leave no trace.
@@ -348,39 +401,6 @@ fn missing(defaults: &'static [&'static str], count: usize) -> &'static [&'stati
     defaults.get(count..).unwrap_or_default()
 }
 
-/// The literal does not say in which units it was written: the widest single unit is the likeliest.
-fn day_time(us: i64) -> String {
-    let sign = if us < 0 { "-" } else { "" };
-    let magnitude = us.unsigned_abs();
-    let units = [(MICROS_PER_DAY, "DAY", 1), (MICROS_PER_HOUR, "HOUR", 2), (MICROS_PER_MINUTE, "MINUTE", 2)];
-    for (unit, name, width) in units {
-        let unit = unit.unsigned_abs();
-        if magnitude != 0 && magnitude.is_multiple_of(unit) {
-            return format!("INTERVAL '{sign}{:0width$}' {name}", magnitude / unit);
-        }
-    }
-    let mut text = String::new();
-    if magnitude >= MICROS_PER_DAY.unsigned_abs() {
-        let _ = interval::write_day_time(&mut text, us);
-        return text;
-    }
-    let second = MICROS_PER_SECOND.unsigned_abs();
-    let _ = interval::write_seconds(&mut text, magnitude / second, magnitude % second, 2);
-    format!("INTERVAL '{sign}{text}' SECOND")
-}
-
-fn year_month(months: i32) -> String {
-    if months % 12 == 0 && months != 0 {
-        return format!("INTERVAL '{}' YEAR", months / 12);
-    }
-    if months.unsigned_abs() < 12 {
-        return format!("INTERVAL '{months}' MONTH");
-    }
-    let mut text = String::new();
-    let _ = interval::write_year_month(&mut text, months);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,8 +424,10 @@ mod tests {
             Field::new("id", DataType::Int32),
             Field::new("Temp", DataType::Float64),
             Field::new("window", DataType::window_of(DataType::Timestamp)),
+            Field::new("t", DataType::Timestamp),
         ])
         .with_qualifier("q");
+        let second = || DataType::IntervalDayTime(Unit::Second, Unit::Second);
         let star = || Expr::new(ExprKind::Star(None));
         let cases = [
             (col("TEMP"), "TEMP"),
@@ -434,10 +456,11 @@ mod tests {
             (typed(20_089, DataType::Date), "DATE '2025-01-01'"),
             (typed(Value::Decimal(150), DataType::Decimal(3, 2)), "1.50"),
             (typed(Value::Binary(vec![0xca, 0xfe]), DataType::Binary), "X'CAFE'"),
-            (col("t") + typed(90_000_000_i64, DataType::IntervalDayTime), "t + INTERVAL '90' SECOND"),
-            (col("t") - typed(7_200_000_000_i64, DataType::IntervalDayTime), "t - INTERVAL '02' HOUR"),
-            (lit(2) * typed(2_000_000_i64, DataType::IntervalDayTime), "(INTERVAL '02' SECOND * 2)"),
-            (typed(14, DataType::IntervalYearMonth), "INTERVAL '1-2' YEAR TO MONTH"),
+            (col("t") + typed(90_000_000_i64, second()), "t + INTERVAL '90' SECOND"),
+            (lit(2) * typed(2_000_000_i64, second()), "(INTERVAL '02' SECOND * 2)"),
+            (typed(14, DataType::YEAR_MONTH), "INTERVAL '1-2' YEAR TO MONTH"),
+            (typed(20_089, DataType::Date) + 1, "date_add(DATE '2025-01-01', 1)"),
+            (col("t") + col("t"), "(t + t)"),
             (lit(Value::Null), "NULL"),
             (lit(true), "true"),
         ];

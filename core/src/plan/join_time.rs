@@ -235,7 +235,7 @@ fn is_number_or_time(data_type: &DataType) -> bool {
 /// The length of a literal span; a number counts seconds. Months have no length.
 fn span_micros(value: &Value, data_type: &DataType) -> Option<i64> {
     match (value, data_type) {
-        (Value::Int64(micros), DataType::IntervalDayTime) => Some(*micros),
+        (Value::Int64(micros), DataType::IntervalDayTime(..)) => Some(*micros),
         (Value::Interval(span), _) if span.months == 0 => {
             i64::from(span.days).checked_mul(MICROS_PER_DAY)?.checked_add(span.micros)
         }

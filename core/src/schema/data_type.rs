@@ -4,6 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 use super::Field;
+use crate::time::interval::Unit;
 
 /// A Spark SQL data type.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,10 +37,10 @@ pub enum DataType {
     Timestamp,
     /// TIMESTAMP_NTZ: a wall-clock reading without zone, in microseconds
     TimestampNtz,
-    /// INTERVAL YEAR TO MONTH and its parts, in months
-    IntervalYearMonth,
-    /// INTERVAL DAY TO SECOND and its parts, in microseconds
-    IntervalDayTime,
+    /// INTERVAL YEAR TO MONTH or a part of it, from one unit down to another, in months
+    IntervalYearMonth(Unit, Unit),
+    /// INTERVAL DAY TO SECOND or a part of it, from one unit down to another, in microseconds
+    IntervalDayTime(Unit, Unit),
     /// CALENDAR INTERVAL: only as an argument (`session_window` gaps), never a column of a table
     Interval,
     /// STRUCT<...>
@@ -80,6 +81,11 @@ pub enum Physical {
 }
 
 impl DataType {
+    /// INTERVAL YEAR TO MONTH
+    pub const YEAR_MONTH: Self = Self::IntervalYearMonth(Unit::Year, Unit::Month);
+    /// INTERVAL DAY TO SECOND
+    pub const DAY_TIME: Self = Self::IntervalDayTime(Unit::Day, Unit::Second);
+
     /// The layout of this type's values.
     pub fn physical(&self) -> Physical {
         match self {
@@ -87,8 +93,8 @@ impl DataType {
             Self::Boolean => Physical::Boolean,
             Self::Int8 => Physical::Int8,
             Self::Int16 => Physical::Int16,
-            Self::Int32 | Self::Date | Self::IntervalYearMonth => Physical::Int32,
-            Self::Int64 | Self::Timestamp | Self::TimestampNtz | Self::IntervalDayTime => Physical::Int64,
+            Self::Int32 | Self::Date | Self::IntervalYearMonth(..) => Physical::Int32,
+            Self::Int64 | Self::Timestamp | Self::TimestampNtz | Self::IntervalDayTime(..) => Physical::Int64,
             Self::Float32 => Physical::Float32,
             Self::Float64 => Physical::Float64,
             Self::Decimal(..) => Physical::Int128,
@@ -150,11 +156,15 @@ impl fmt::Display for DataType {
             Self::Date => "DATE",
             Self::Timestamp => "TIMESTAMP",
             Self::TimestampNtz => "TIMESTAMP_NTZ",
-            Self::IntervalYearMonth => "INTERVAL YEAR TO MONTH",
-            Self::IntervalDayTime => "INTERVAL DAY TO SECOND",
             Self::Interval => "INTERVAL",
             Self::Decimal(p, s) => return write!(f, "DECIMAL({p},{s})"),
             Self::Array(element) => return write!(f, "ARRAY<{element}>"),
+            Self::IntervalYearMonth(from, to) | Self::IntervalDayTime(from, to) if from == to => {
+                return write!(f, "INTERVAL {}", from.name());
+            }
+            Self::IntervalYearMonth(from, to) | Self::IntervalDayTime(from, to) => {
+                return write!(f, "INTERVAL {} TO {}", from.name(), to.name());
+            }
             Self::Struct(fields) => return write_struct(f, fields),
         };
         f.write_str(name)

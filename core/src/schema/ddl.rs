@@ -8,6 +8,7 @@ use super::{DataType, Field, Schema};
 use crate::{
     error::{Error, Result},
     limits::EXPRESSION_DEPTH_MAX,
+    time::interval::Unit,
 };
 
 /// Most digits a DECIMAL may have.
@@ -182,22 +183,28 @@ impl<'a> Parser<'a> {
         }
         if scale > precision {
             let message = format!("Decimal scale ({scale}) cannot be greater than precision ({precision}).");
-            return Err(Error::invalid(message));
+            return Err(Error::unsupported("DECIMAL_SCALE_EXCEEDS_PRECISION", message));
         }
         Ok(DataType::Decimal(precision as u8, scale as i8))
     }
 
     fn interval(&mut self) -> Result<DataType> {
-        let months = ["YEAR", "MONTH"];
-        let times = ["DAY", "HOUR", "MINUTE", "SECOND"];
-        let Some(first) = months.iter().chain(&times).find(|unit| self.eat_word(unit)) else {
+        const MONTHS: &[Unit] = &[Unit::Year, Unit::Month];
+        const TIMES: &[Unit] = &[Unit::Day, Unit::Hour, Unit::Minute, Unit::Second];
+        let Some(&from) = MONTHS.iter().chain(TIMES).find(|unit| self.eat_word(unit.name())) else {
             return Ok(DataType::Interval);
         };
-        let family: &[&str] = if months.contains(first) { &months } else { &times };
-        if self.eat_word("TO") && !family.iter().any(|unit| self.eat_word(unit)) {
-            return Err(self.wrong("a unit of the same kind after TO"));
+        let family = if from <= Unit::Month { MONTHS } else { TIMES };
+        let mut to = from;
+        if self.eat_word("TO") {
+            let narrower = family.iter().find(|unit| **unit > from && self.eat_word(unit.name()));
+            to = *narrower.ok_or_else(|| self.wrong("a narrower unit of the same kind after TO"))?;
         }
-        Ok(if months.contains(first) { DataType::IntervalYearMonth } else { DataType::IntervalDayTime })
+        Ok(if from <= Unit::Month {
+            DataType::IntervalYearMonth(from, to)
+        } else {
+            DataType::IntervalDayTime(from, to)
+        })
     }
 
     fn name(&mut self) -> Result<String> {
@@ -329,7 +336,7 @@ mod tests {
         assert_eq!(
             schema.to_ddl(),
             "a INT, b BIGINT NOT NULL, c DECIMAL(5,0), d DECIMAL(10,0), e STRUCT<x: INT, y: ARRAY<STRING>>, \
-             f STRING, g INTERVAL DAY TO SECOND, h TIMESTAMP, i STRUCT<>"
+             f STRING, g INTERVAL HOUR TO MINUTE, h TIMESTAMP, i STRUCT<>"
         );
         assert_eq!(DataType::parse(" Array < Decimal( 3 , 1 ) > ").unwrap().to_string(), "ARRAY<DECIMAL(3,1)>");
     }

@@ -13,14 +13,18 @@ use crate::{
     block::Value,
     error::{Error, Result, Span},
     schema::DataType,
-    time::{Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND},
+    time::{
+        Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MILLI, MICROS_PER_MINUTE, MICROS_PER_SECOND,
+        interval::Unit,
+    },
 };
 
 /// An interval as written: either months or microseconds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct IntervalLiteral {
     interval: Interval,
-    family: Family,
+    /// The widest and the narrowest unit it was written in.
+    units: (Unit, Unit),
     pub(super) span: Option<Span>,
 }
 
@@ -32,17 +36,12 @@ impl IntervalLiteral {
 
     /// As a literal of its type.
     pub(super) fn literal(&self) -> (Value, DataType) {
-        match self.family {
-            Family::YearMonth => (Value::Int32(self.interval.months), DataType::IntervalYearMonth),
-            Family::DayTime => (Value::Int64(self.interval.micros), DataType::IntervalDayTime),
+        let (from, to) = self.units;
+        match to {
+            Unit::Year | Unit::Month => (Value::Int32(self.interval.months), DataType::IntervalYearMonth(from, to)),
+            _ => (Value::Int64(self.interval.micros), DataType::IntervalDayTime(from, to)),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    YearMonth,
-    DayTime,
 }
 
 /// Whether the words after INTERVAL make a literal of it, so that it is no name.
@@ -157,13 +156,13 @@ fn singular(unit: &str) -> String {
 struct Sum {
     months: i128,
     micros: i128,
-    family: Option<Family>,
-    mixed: bool,
+    units: Option<(Unit, Unit)>,
 }
 
 impl Sum {
     fn finish(self, span: Option<Span>) -> Result<IntervalLiteral> {
-        if self.mixed {
+        let units = self.units.unwrap_or((Unit::Second, Unit::Second));
+        if units.0 <= Unit::Month && units.1 > Unit::Month {
             return Err(Error::invalid("years and months do not mix with days and smaller units in one interval")
                 .class("INVALID_INTERVAL_FORMAT")
                 .at(span)
@@ -172,8 +171,7 @@ impl Sum {
         let (Ok(months), Ok(micros)) = (i32::try_from(self.months), i64::try_from(self.micros)) else {
             return Err(Error::invalid("the interval is too long").class("INTERVAL_ARITHMETIC_OVERFLOW").at(span));
         };
-        let family = self.family.unwrap_or(Family::DayTime);
-        Ok(IntervalLiteral { interval: Interval { months, days: 0, micros }, family, span })
+        Ok(IntervalLiteral { interval: Interval { months, days: 0, micros }, units, span })
     }
 
     fn add(&mut self, value: &str, unit: &str, negative: bool) -> Result<()> {
@@ -184,25 +182,25 @@ impl Sum {
         };
         let sign = if negative == minus { 1 } else { -1 };
         if unit == "second" {
-            self.count(Family::DayTime, sign * seconds(text)?);
+            self.count(Unit::Second, sign * seconds(text)?);
             return Ok(());
         }
         let number = whole(text, unit)? * sign;
         let micros = match unit {
             "year" | "month" => {
                 self.months += number * if unit == "year" { 12 } else { 1 };
-                self.count(Family::YearMonth, 0);
-                return Ok(());
+                0
             }
             "nanosecond" => number / 1000,
             other => number * i128::from(micros_per(other).ok_or_else(|| unknown_unit(other))?),
         };
-        self.count(Family::DayTime, micros);
+        self.count(field(unit), micros);
         Ok(())
     }
 
-    fn count(&mut self, family: Family, micros: i128) {
-        self.mixed |= *self.family.get_or_insert(family) != family;
+    fn count(&mut self, unit: Unit, micros: i128) {
+        let (from, to) = self.units.unwrap_or((unit, unit));
+        self.units = Some((from.min(unit), to.max(unit)));
         self.micros += micros;
     }
 
@@ -288,6 +286,15 @@ fn seconds(text: &str) -> Result<i128> {
     Ok(whole_part * i128::from(MICROS_PER_SECOND) + nanos / 1000)
 }
 
+/// The field of an interval type that a unit counts in: weeks are days, what is finer than seconds is seconds.
+fn field(unit: &str) -> Unit {
+    match Unit::parse(unit) {
+        Some(Unit::Week) => Unit::Day,
+        Some(unit @ (Unit::Year | Unit::Month | Unit::Day | Unit::Hour | Unit::Minute)) => unit,
+        _ => Unit::Second,
+    }
+}
+
 fn micros_per(unit: &str) -> Option<i64> {
     Some(match unit {
         "week" => 7 * MICROS_PER_DAY,
@@ -352,7 +359,7 @@ mod tests {
         ];
         for (text, micros) in cases {
             let (literal, rest) = read(text).unwrap();
-            assert_eq!(literal.literal(), (Value::Int64(micros), DataType::IntervalDayTime), "{text}");
+            assert_eq!(literal.literal().0, Value::Int64(micros), "{text}");
             assert_eq!((literal.interval(), rest), (Interval::from_micros(micros), 0), "{text}");
         }
     }
@@ -367,7 +374,22 @@ mod tests {
             ("INTERVAL '3 years'", 36),
         ] {
             let (literal, _) = read(text).unwrap();
-            assert_eq!(literal.literal(), (Value::Int32(months), DataType::IntervalYearMonth), "{text}");
+            assert_eq!(literal.literal().0, Value::Int32(months), "{text}");
+        }
+    }
+
+    #[test]
+    fn units_are_those_written() {
+        for (text, data_type) in [
+            ("INTERVAL 90 SECONDS", "INTERVAL SECOND"),
+            ("INTERVAL 1 WEEK", "INTERVAL DAY"),
+            ("INTERVAL 1 DAY 2 HOURS", "INTERVAL DAY TO HOUR"),
+            ("INTERVAL '1 hour 5 milliseconds'", "INTERVAL HOUR TO SECOND"),
+            ("INTERVAL '02:03' HOUR TO MINUTE", "INTERVAL HOUR TO MINUTE"),
+            ("INTERVAL 18 MONTHS", "INTERVAL MONTH"),
+            ("INTERVAL '1-6' YEAR TO MONTH", "INTERVAL YEAR TO MONTH"),
+        ] {
+            assert_eq!(read(text).unwrap().0.literal().1.to_string(), data_type, "{text}");
         }
     }
 

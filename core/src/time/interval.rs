@@ -72,8 +72,17 @@ impl Unit {
         }
     }
 
+    /// Months in one, of the units that have any.
+    pub const fn months(self) -> i32 {
+        match self {
+            Self::Year => 12,
+            Self::Month => 1,
+            _ => 0,
+        }
+    }
+
     /// Microseconds in one; of a day 24 hours. Years and months have none.
-    fn micros(self) -> i64 {
+    pub const fn micros(self) -> i64 {
         match self {
             Self::Year | Self::Month => 0,
             Self::Week => 7 * MICROS_PER_DAY,
@@ -195,22 +204,22 @@ fn parse_clock(text: &str, from: Unit, to: Unit, below_day: bool) -> Option<Inte
     parts.next().is_none().then_some(total)
 }
 
-/// A string cast to INTERVAL DAY TO SECOND: `1 02:03:04.5` or the whole literal around it.
-pub fn parse_day_time(text: &str) -> Option<i64> {
-    let (text, negative) = inside_literal(text, "day to second")?;
-    let micros = parse_fields(text, Unit::Day, Unit::Second)?.total_micros(0)?;
+/// A string cast to an interval type of days and below: `1 02:03:04.5` or the whole literal around it.
+pub fn parse_day_time(text: &str, from: Unit, to: Unit) -> Option<i64> {
+    let (text, negative) = inside_literal(text, from, to)?;
+    let micros = parse_fields(text, from, to)?.total_micros(0)?;
     if negative { micros.checked_neg() } else { Some(micros) }
 }
 
-/// A string cast to INTERVAL YEAR TO MONTH: `1-2` or the whole literal around it.
-pub fn parse_year_month(text: &str) -> Option<i32> {
-    let (text, negative) = inside_literal(text, "year to month")?;
-    let months = parse_fields(text, Unit::Year, Unit::Month)?.months;
+/// A string cast to an interval type of years and months: `1-2` or the whole literal around it.
+pub fn parse_year_month(text: &str, from: Unit, to: Unit) -> Option<i32> {
+    let (text, negative) = inside_literal(text, from, to)?;
+    let months = parse_fields(text, from, to)?.months;
     if negative { months.checked_neg() } else { Some(months) }
 }
 
 /// What stands between the quotes of `interval [+-]'...' units`; text without the word stands for itself.
-fn inside_literal<'a>(text: &'a str, units: &str) -> Option<(&'a str, bool)> {
+fn inside_literal(text: &str, from: Unit, to: Unit) -> Option<(&str, bool)> {
     let text = text.trim();
     let Some(rest) = text.get(..8).filter(|w| w.eq_ignore_ascii_case("interval")).map(|_| text[8..].trim_start())
     else {
@@ -218,7 +227,9 @@ fn inside_literal<'a>(text: &'a str, units: &str) -> Option<(&'a str, bool)> {
     };
     let (before, rest) = rest.split_once('\'')?;
     let (inside, after) = rest.split_once('\'')?;
-    let is_units = after.trim().split_ascii_whitespace().map(str::to_ascii_lowercase).eq(units.split(' '));
+    let mut units = after.split_ascii_whitespace();
+    let mut is_next = |word: &str| units.next().is_some_and(|unit| unit.eq_ignore_ascii_case(word));
+    let is_units = is_next(from.name()) && (from == to || (is_next("to") && is_next(to.name())));
     match before.trim() {
         "" | "+" if is_units => Some((inside, false)),
         "-" if is_units => Some((inside, true)),
@@ -226,22 +237,42 @@ fn inside_literal<'a>(text: &'a str, units: &str) -> Option<(&'a str, bool)> {
     }
 }
 
-/// `INTERVAL '0 00:05:00.5' DAY TO SECOND`
-pub fn write_day_time(out: &mut impl Write, micros: i64) -> fmt::Result {
-    let sign = if micros < 0 { "-" } else { "" };
+/// `INTERVAL '0 00:05:00.5' DAY TO SECOND`, `INTERVAL '90' MINUTE`: the first unit holds all that is above it.
+pub fn write_day_time(out: &mut impl Write, micros: i64, from: Unit, to: Unit) -> fmt::Result {
+    out.write_str(if micros < 0 { "INTERVAL '-" } else { "INTERVAL '" })?;
     let magnitude = micros.unsigned_abs();
-    let part = |unit: i64, bound: u64| magnitude / unit.unsigned_abs() % bound;
-    let (days, hours) = (magnitude / MICROS_PER_DAY.unsigned_abs(), part(MICROS_PER_HOUR, 24));
-    write!(out, "INTERVAL '{sign}{days} {hours:02}:{:02}:", part(MICROS_PER_MINUTE, 60))?;
-    write_seconds(out, part(MICROS_PER_SECOND, 60), magnitude % 1_000_000, 2)?;
-    out.write_str("' DAY TO SECOND")
+    for (unit, bound) in [(Unit::Day, u64::MAX), (Unit::Hour, 24), (Unit::Minute, 60), (Unit::Second, 60)] {
+        if unit < from || unit > to {
+            continue;
+        }
+        let count = magnitude / unit.micros().unsigned_abs();
+        let count = if unit == from { count } else { count % bound };
+        let fraction = if unit == Unit::Second { magnitude % MICROS_PER_SECOND.unsigned_abs() } else { 0 };
+        write_seconds(out, count, fraction, if unit == Unit::Day { 1 } else { 2 })?;
+        if unit != to {
+            out.write_str(if unit == Unit::Day { " " } else { ":" })?;
+        }
+    }
+    write_units(out, from, to)
 }
 
-/// `INTERVAL '1-2' YEAR TO MONTH`
-pub fn write_year_month(out: &mut impl Write, months: i32) -> fmt::Result {
-    let sign = if months < 0 { "-" } else { "" };
+/// `INTERVAL '1-2' YEAR TO MONTH`, `INTERVAL '14' MONTH`
+pub fn write_year_month(out: &mut impl Write, months: i32, from: Unit, to: Unit) -> fmt::Result {
+    out.write_str(if months < 0 { "INTERVAL '-" } else { "INTERVAL '" })?;
     let magnitude = months.unsigned_abs();
-    write!(out, "INTERVAL '{sign}{}-{}' YEAR TO MONTH", magnitude / 12, magnitude % 12)
+    match (from, to) {
+        (Unit::Month, _) => write!(out, "{magnitude}")?,
+        (_, Unit::Year) => write!(out, "{}", magnitude / 12)?,
+        _ => write!(out, "{}-{}", magnitude / 12, magnitude % 12)?,
+    }
+    write_units(out, from, to)
+}
+
+fn write_units(out: &mut impl Write, from: Unit, to: Unit) -> fmt::Result {
+    match from == to {
+        true => write!(out, "' {}", from.name()),
+        false => write!(out, "' {} TO {}", from.name(), to.name()),
+    }
 }
 
 /// A calendar interval as Spark casts it to text: `1 years 2 days 3.5 seconds`, `0 seconds`.
@@ -271,7 +302,7 @@ impl fmt::Display for Interval {
 }
 
 /// Seconds with the shortest exact fraction.
-pub(crate) fn write_seconds(out: &mut impl Write, seconds: u64, mut fraction: u64, width: usize) -> fmt::Result {
+fn write_seconds(out: &mut impl Write, seconds: u64, mut fraction: u64, width: usize) -> fmt::Result {
     write!(out, "{seconds:0width$}")?;
     if fraction == 0 {
         return Ok(());
@@ -333,22 +364,46 @@ mod tests {
         assert_eq!(us("1:60", Hour, Minute), None);
         assert_eq!(parse_fields("-1-2", Year, Month).map(|i| i.months), Some(-14));
         assert_eq!(parse_fields("1-12", Year, Month), None);
-        assert_eq!(parse_day_time("INTERVAL '0 00:01:30' DAY TO SECOND"), Some(90 * MICROS_PER_SECOND));
-        assert_eq!(parse_day_time("interval -'0 00:01:30' day to second"), Some(-90 * MICROS_PER_SECOND));
-        assert_eq!(parse_year_month("2-1"), Some(25));
+        let minute_half = Some(90 * MICROS_PER_SECOND);
+        assert_eq!(parse_day_time("INTERVAL '0 00:01:30' DAY TO SECOND", Day, Second), minute_half);
+        assert_eq!(parse_day_time("interval -'-90' second", Second, Second), minute_half);
+        assert_eq!(parse_day_time("interval '90' second", Minute, Minute), None);
+        assert_eq!(parse_day_time("00:01:30", Hour, Second), minute_half);
+        assert_eq!(parse_year_month("2-1", Year, Month), Some(25));
+        assert_eq!(parse_year_month("2", Year, Year), Some(24));
     }
 
     #[test]
     fn intervals_print_as_spark_prints_them() {
-        let day_time = |micros| {
+        use Unit::*;
+        let day_time = |micros, from, to| {
             let mut text = String::new();
-            write_day_time(&mut text, micros).expect("strings grow");
+            write_day_time(&mut text, micros, from, to).expect("strings grow");
             text
         };
-        assert_eq!(day_time(300 * MICROS_PER_SECOND), "INTERVAL '0 00:05:00' DAY TO SECOND");
-        assert_eq!(day_time(-600 * MICROS_PER_SECOND), "INTERVAL '-0 00:10:00' DAY TO SECOND");
-        assert_eq!(day_time(500_000), "INTERVAL '0 00:00:00.5' DAY TO SECOND");
-        assert_eq!(day_time(i64::MIN), "INTERVAL '-106751991 04:00:54.775808' DAY TO SECOND");
+        let cases = [
+            (300 * MICROS_PER_SECOND, Day, Second, "INTERVAL '0 00:05:00' DAY TO SECOND"),
+            (-600 * MICROS_PER_SECOND, Day, Second, "INTERVAL '-0 00:10:00' DAY TO SECOND"),
+            (500_000, Day, Second, "INTERVAL '0 00:00:00.5' DAY TO SECOND"),
+            (i64::MIN, Day, Second, "INTERVAL '-106751991 04:00:54.775808' DAY TO SECOND"),
+            (90 * MICROS_PER_SECOND, Second, Second, "INTERVAL '90' SECOND"),
+            (1_500_000, Second, Second, "INTERVAL '01.5' SECOND"),
+            (100 * MICROS_PER_HOUR, Hour, Hour, "INTERVAL '100' HOUR"),
+            (26 * MICROS_PER_HOUR, Day, Hour, "INTERVAL '1 02' DAY TO HOUR"),
+            (26 * MICROS_PER_HOUR, Hour, Minute, "INTERVAL '26:00' HOUR TO MINUTE"),
+            (3 * MICROS_PER_DAY, Day, Day, "INTERVAL '3' DAY"),
+        ];
+        for (micros, from, to, text) in cases {
+            assert_eq!(day_time(micros, from, to), text);
+        }
+        let year_month = |months, from, to| {
+            let mut text = String::new();
+            write_year_month(&mut text, months, from, to).expect("strings grow");
+            text
+        };
+        assert_eq!(year_month(-14, Year, Month), "INTERVAL '-1-2' YEAR TO MONTH");
+        assert_eq!(year_month(14, Month, Month), "INTERVAL '14' MONTH");
+        assert_eq!(year_month(24, Year, Year), "INTERVAL '2' YEAR");
         let interval = Interval { months: 14, days: 3, micros: 3_661_500_000 };
         assert_eq!(format!("{interval}"), "1 years 2 months 3 days 1 hours 1 minutes 1.5 seconds");
         assert_eq!(format!("{}", Interval::from_micros(-500_000)), "-0.5 seconds");

@@ -1,8 +1,9 @@
-//! Dates, timestamps and intervals to each other and to numbers. Numbers are seconds.
+//! Dates and timestamps to each other and to numbers. Numbers are seconds.
 
 use super::{
     Cast,
     number::{Float, Integer, with_float, with_integer},
+    print,
 };
 use crate::{
     block::{Column, ColumnRef, Rows},
@@ -69,11 +70,11 @@ impl Cast {
 
     /// Whole seconds, rounded down.
     fn seconds<R: Integer>(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
-        let legacy = self.mode == EvalMode::Legacy;
+        // What does not fit is NULL in legacy mode: this cast never wrapped around.
         let seconds = |us: i64| {
             let seconds = us.div_euclid(MICROS_PER_SECOND);
             let result = R::of_i64(seconds);
-            (result, !legacy && result.to_i64() != seconds)
+            (result, result.to_i64() != seconds)
         };
         kernel::unary_checked(from, rows, out, self.mode, seconds, |us: i64| self.overflow_of(us, from.data_type))
     }
@@ -111,12 +112,15 @@ impl Cast {
             let us = s.to_f64() * MICROS_PER_SECOND as f64;
             (us as i64, if legacy { !s.to_f64().is_finite() } else { !i64::holds_f64(us) })
         };
-        kernel::unary_checked(from, rows, out, self.mode, micros, |s| self.overflow_of(s, from.data_type))
+        kernel::unary_checked(from, rows, out, self.mode, micros, |s| match s.to_f64().is_finite() {
+            true => self.overflow_of(s, from.data_type),
+            false => self.malformed(&print::double(s.to_f64()), from.data_type),
+        })
     }
 
-    /// From a date or an interval.
-    pub(super) fn convert_datetime(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
-        use DataType::{Date, Decimal, IntervalDayTime, Timestamp, TimestampNtz};
+    /// From a date.
+    pub(super) fn convert_date(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        use DataType::{Date, Timestamp, TimestampNtz};
         let midnight = |days: i32| i64::from(days).checked_mul(MICROS_PER_DAY);
         match (from.data_type, &self.to) {
             (Date, Timestamp) => self.local_to_instant(from, rows, out, midnight),
@@ -125,59 +129,12 @@ impl Cast {
                 kernel::unary_checked(from, rows, out, self.mode, micros, |d| self.overflow_of(d, from.data_type))
             }
             // Before ANSI mode a date had a number, but the number was NULL.
-            (Date, _) => {
+            (Date, to) if to.is_numeric() || *to == DataType::Boolean => {
                 super::nested::nulls(rows, out);
                 Ok(())
             }
-            (IntervalDayTime, Decimal(precision, scale)) => {
-                self.micros_to_decimal(from, rows, out, Shape::new(*precision, *scale))
-            }
-            (IntervalDayTime, to) => with_integer!(to, R => {
-                let seconds = |us: i64| {
-                    let result = R::of_i64(us / MICROS_PER_SECOND);
-                    (result, result.to_i64() != us / MICROS_PER_SECOND)
-                };
-                kernel::unary_checked(from, rows, out, self.mode, seconds, |us| self.overflow_of(us, from.data_type))
-            }, else panic!("no cast from {} to {to}", from.data_type)),
-            (_, Decimal(precision, scale)) => {
-                let to = Shape::new(*precision, *scale);
-                let convert =
-                    |months: i32| decimal::rescale(months.into(), 0, to).map_or((0, true), |value| (value, false));
-                kernel::unary_checked(from, rows, out, self.mode, convert, |m| self.overflow_of(m, from.data_type))
-            }
-            (_, to) => with_integer!(to, R => {
-                let convert = |months: i32| {
-                    let number = R::of_i64(months.into());
-                    (number, number.to_i64() != i64::from(months))
-                };
-                kernel::unary_checked(from, rows, out, self.mode, convert, |m| self.overflow_of(m, from.data_type))
-            }, else panic!("no cast from {} to {to}", from.data_type)),
+            (from, to) => panic!("no cast from {from} to {to}"),
         }
-    }
-
-    /// Numbers to intervals: seconds or months.
-    pub(super) fn to_interval(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
-        let day_time = self.to == DataType::IntervalDayTime;
-        if let DataType::Decimal(_, scale) = *from.data_type {
-            let error = |x: i128| self.overflow(&decimal::format(x, scale), from.data_type);
-            if day_time {
-                let micros = |x: i128| micros_of_decimal(x, scale).map_or((0, true), |us| (us, false));
-                return kernel::unary_checked(from, rows, out, self.mode, micros, error);
-            }
-            let unit = decimal::power_of_ten(scale.unsigned_abs());
-            let months = |x: i128| i32::try_from(x / unit).map_or((0, true), |m| (m, false));
-            return kernel::unary_checked(from, rows, out, self.mode, months, error);
-        }
-        with_integer!(from.data_type, A => {
-            let error = |x: A| self.overflow_of(x, from.data_type);
-            if day_time {
-                let micros = |x: A| x.to_i64().overflowing_mul(MICROS_PER_SECOND);
-                kernel::unary_checked(from, rows, out, self.mode, micros, error)
-            } else {
-                let months = |x: A| i32::try_from(x.to_i64()).map_or((0, true), |m| (m, false));
-                kernel::unary_checked(from, rows, out, self.mode, months, error)
-            }
-        }, else panic!("no cast from {} to {}", from.data_type, self.to))
     }
 }
 

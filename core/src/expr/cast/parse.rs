@@ -1,15 +1,16 @@
 //! Text to everything else, by Spark's and Java's rules for what a number, a boolean or a date may look like.
 
+use alloc::{format, string::String};
 use core::str::from_utf8;
 
 use super::Cast;
 use crate::{
     block::{Column, ColumnRef, Rows},
-    error::Result,
+    error::{Error, Result},
     expr::{
         EvalMode,
         apply::{Ret, apply1},
-        decimal::{Reading, Shape},
+        decimal::{PRECISION_MAX, Reading, Shape},
     },
     schema::DataType,
     time::{interval, parse_date, parse_timestamp, parse_timestamp_ntz},
@@ -33,9 +34,11 @@ impl Cast {
             DataType::Date => self.each(from, rows, out, parse_date),
             DataType::Timestamp => self.each(from, rows, out, |t| parse_timestamp(t, &self.zone)),
             DataType::TimestampNtz => self.each(from, rows, out, |t| parse_timestamp_ntz(t, true)),
-            DataType::IntervalDayTime => self.each(from, rows, out, |t| interval::parse_day_time(from_utf8(t).ok()?)),
-            DataType::IntervalYearMonth => {
-                self.each(from, rows, out, |t| interval::parse_year_month(from_utf8(t).ok()?))
+            DataType::IntervalDayTime(a, b) => {
+                self.each(from, rows, out, |t| interval::parse_day_time(from_utf8(t).ok()?, a, b))
+            }
+            DataType::IntervalYearMonth(a, b) => {
+                self.each(from, rows, out, |t| interval::parse_year_month(from_utf8(t).ok()?, a, b))
             }
             DataType::Interval => self.each(from, rows, out, |t| interval::parse_interval(from_utf8(t).ok()?)),
             _ => panic!("no cast from {} to {}", from.data_type, self.to),
@@ -49,10 +52,12 @@ impl Cast {
         out: &mut Column,
         parse: impl Fn(&[u8]) -> Option<R>,
     ) -> Result<()> {
+        // What is no interval is an error in legacy mode too.
+        let is_interval = matches!(self.to, DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..));
+        let fails = self.mode == EvalMode::Ansi || (is_interval && self.mode == EvalMode::Legacy);
         apply1(&[*from], rows, out, |text: &[u8]| match parse(text) {
-            None if self.mode == EvalMode::Ansi => {
-                Err(self.invalid_input(&alloc::string::String::from_utf8_lossy(text)))
-            }
+            None if fails && is_interval => Err(self.invalid_interval(&String::from_utf8_lossy(text))),
+            None if fails => Err(self.invalid_input(&String::from_utf8_lossy(text))),
             result => Ok(result),
         })
     }
@@ -64,8 +69,12 @@ impl Cast {
             match (reading, reading.and_then(|reading| reading.to_shape(to))) {
                 (_, Some(value)) => Ok(Some(value)),
                 (_, None) if self.mode != EvalMode::Ansi => Ok(None),
-                (None, None) => Err(self.invalid_input(&alloc::string::String::from_utf8_lossy(text))),
-                (Some(_), None) => Err(self.out_of_range(&alloc::string::String::from_utf8_lossy(text))),
+                (None, None) => Err(self.invalid_input(&String::from_utf8_lossy(text))),
+                (Some(reading), None) if reading.to_shape(Shape::new(PRECISION_MAX, 0)).is_none() => {
+                    let text = format!("the value {} has more digits than a DECIMAL", String::from_utf8_lossy(text));
+                    Err(Error::data("NUMERIC_OUT_OF_SUPPORTED_RANGE", text))
+                }
+                (Some(_), None) => Err(self.out_of_range(&String::from_utf8_lossy(text))),
             }
         })
     }

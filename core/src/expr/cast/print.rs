@@ -54,10 +54,10 @@ pub fn write_value(out: &mut impl Write, column: &ColumnRef<'_>, row: usize, sty
     let i = column.index(row);
     match (column.data_type, column.values) {
         (DataType::Date, Values::Int32(v)) => out.write_str(format_date(v[i]).as_str()),
-        (DataType::IntervalYearMonth, Values::Int32(v)) => interval::write_year_month(out, v[i]),
+        (DataType::IntervalYearMonth(from, to), Values::Int32(v)) => interval::write_year_month(out, v[i], *from, *to),
         (DataType::Timestamp, Values::Int64(v)) => out.write_str(format_timestamp(v[i], style.zone).as_str()),
         (DataType::TimestampNtz, Values::Int64(v)) => out.write_str(format_timestamp(v[i], &TimeZone::UTC).as_str()),
-        (DataType::IntervalDayTime, Values::Int64(v)) => interval::write_day_time(out, v[i]),
+        (DataType::IntervalDayTime(from, to), Values::Int64(v)) => interval::write_day_time(out, v[i], *from, *to),
         (DataType::Decimal(_, scale), Values::Int128(v)) if style.plain_decimals => {
             decimal::write_plain(out, v[i], *scale);
             Ok(())
@@ -70,7 +70,7 @@ pub fn write_value(out: &mut impl Write, column: &ColumnRef<'_>, row: usize, sty
         (_, Values::Int32(v)) => write!(out, "{}", v[i]),
         (_, Values::Int64(v)) => write!(out, "{}", v[i]),
         (_, Values::Int128(v)) => write!(out, "{}", v[i]),
-        (_, Values::Float32(v)) => write_float(out, v[i].into(), format_args!("{:e}", v[i])),
+        (_, Values::Float32(v)) => write_float(out, v[i]),
         (_, Values::Float64(v)) => write_double(out, v[i]),
         (_, Values::Interval(v)) => write!(out, "{}", v[i]),
         (_, Values::Bytes(bytes)) => out.write_str(&String::from_utf8_lossy(bytes.get(i))),
@@ -112,7 +112,22 @@ fn write_list<'a>(
 
 /// A DOUBLE as Java's `Double.toString`: `1.0E7`, `0.001`, `1.0E-4`, `NaN`, `Infinity`.
 pub fn write_double(out: &mut impl Write, value: f64) -> fmt::Result {
-    write_float(out, value, format_args!("{value:e}"))
+    write_special(out, value)?.map_or(Ok(()), |magnitude| {
+        let two = || short(format_args!("{magnitude:.1e}"));
+        let shortest = short(format_args!("{magnitude:e}"));
+        write_digits(out, &java_digits(magnitude, f64::MANTISSA_DIGITS, shortest, two, |t| t.parse() == Ok(magnitude)))
+    })
+}
+
+/// A FLOAT, likewise.
+pub fn write_float(out: &mut impl Write, value: f32) -> fmt::Result {
+    write_special(out, value.into())?.map_or(Ok(()), |_| {
+        let magnitude = value.abs();
+        let two = || short(format_args!("{magnitude:.1e}"));
+        let shortest = short(format_args!("{magnitude:e}"));
+        let is_same = |t: &str| t.parse() == Ok(magnitude);
+        write_digits(out, &java_digits(magnitude.into(), f32::MANTISSA_DIGITS, shortest, two, is_same))
+    })
 }
 
 /// As [`write_double`], to a string.
@@ -122,30 +137,84 @@ pub fn double(value: f64) -> String {
     text
 }
 
-/// A FLOAT, likewise.
+/// As [`write_float`], to a string.
 pub fn float(value: f32) -> String {
     let mut text = String::new();
-    let _ = write_float(&mut text, value.into(), format_args!("{value:e}"));
+    let _ = write_float(&mut text, value);
     text
 }
 
-/// `scientific` has the shortest digits that read back as the value: `1.5e-7`.
-fn write_float(out: &mut impl Write, value: f64, scientific: fmt::Arguments<'_>) -> fmt::Result {
+/// Writes the sign, and all of what is no number; the magnitude is left.
+fn write_special(out: &mut impl Write, value: f64) -> Result<Option<f64>, fmt::Error> {
     if value.is_nan() {
-        return out.write_str("NaN");
+        return out.write_str("NaN").map(|()| None);
     }
-    let sign = if value.is_sign_negative() { "-" } else { "" };
+    if value.is_sign_negative() {
+        out.write_char('-')?;
+    }
     if value.is_infinite() {
-        return write!(out, "{sign}Infinity");
+        return out.write_str("Infinity").map(|()| None);
     }
-    let mut text = heapless::String::<40>::new();
-    text.write_fmt(scientific)?;
-    let (mantissa, exponent) = text.trim_start_matches('-').split_once('e').ok_or(fmt::Error)?;
+    Ok(Some(value.abs()))
+}
+
+/// Digits in scientific form: `1.5e-7`.
+type Digits = heapless::String<40>;
+
+fn short(text: fmt::Arguments<'_>) -> Digits {
+    let mut digits = Digits::new();
+    // 17 digits and an exponent always fit.
+    let _ = digits.write_fmt(text);
+    digits
+}
+
+/// The digits that Java 17 prints. They are the shortest that read back as the value, with two exceptions: a single
+/// digit becomes two if two are closer (`4.9E-324`), and whole numbers past the mantissa keep all the digits that
+/// the mantissa's last bit does not blur (`5.1387917850413178E17`).
+fn java_digits(
+    magnitude: f64,
+    mantissa: u32,
+    shortest: Digits,
+    two: impl Fn() -> Digits,
+    reads_back: impl Fn(&str) -> bool,
+) -> Digits {
+    const WHOLE_MAX: f64 = 9_223_372_036_854_775_808.0;
+    let exponent = (magnitude.to_bits() >> 52) as i32 - 1023;
+    if magnitude < WHOLE_MAX && exponent > mantissa as i32 {
+        let blurred_bits = exponent as u32 - mantissa - 1;
+        return whole_digits(magnitude as u64, blurred_bits);
+    }
+    match shortest.find('e') {
+        Some(1) if reads_back(&two()) => two(),
+        _ => shortest,
+    }
+}
+
+/// A whole number without the decimal digits that lie within `bits` bits, rounded.
+fn whole_digits(value: u64, bits: u32) -> Digits {
+    let dropped = if bits > 1 { 2_u64.pow(bits).ilog10() } else { 0 };
+    let unit = 10_u64.pow(dropped);
+    let mut value = value / unit + u64::from(dropped > 0 && value % unit >= unit / 2);
+    let mut exponent = dropped;
+    while value.is_multiple_of(10) {
+        value /= 10;
+        exponent += 1;
+    }
+    let digits = short(format_args!("{value}"));
+    let (first, rest) = digits.split_at(1);
+    let point = if rest.is_empty() { "" } else { "." };
+    short(format_args!("{first}{point}{rest}e{}", exponent as usize + rest.len()))
+}
+
+fn write_digits(out: &mut impl Write, digits: &str) -> fmt::Result {
+    let (mantissa, exponent) = digits.split_once('e').ok_or(fmt::Error)?;
     let exponent: i32 = exponent.parse().map_err(|_| fmt::Error)?;
     let (first, rest) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    out.write_str(sign)?;
     match exponent {
-        -3..0 => write!(out, "0.{:0<zeros$}{first}{rest}", "", zeros = (-exponent - 1) as usize),
+        -3..0 => {
+            let rest = if rest == "0" { "" } else { rest };
+            write!(out, "0.{:0<zeros$}{first}{rest}", "", zeros = (-exponent - 1) as usize)
+        }
         0..7 => {
             let whole = rest.len().min(exponent as usize);
             let zeros = exponent as usize - whole;
@@ -190,12 +259,20 @@ mod tests {
             (-0.0, "-0.0"),
             (1e300, "1.0E300"),
             (f64::MAX, "1.7976931348623157E308"),
+            (5e-324, "4.9E-324"),
+            (2e-3, "0.002"),
+            (9_007_199_254_740_993.0, "9.007199254740992E15"),
+            (513_879_178_504_131_776.0, "5.1387917850413178E17"),
+            (-2.496_087_582_067_597_4e17, "-2.49608758206759744E17"),
+            (1e18, "1.0E18"),
+            (1e19, "1.0E19"),
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (value, text) in cases {
             assert_eq!(double(value), text);
         }
+        assert_eq!((float(1.1).as_str(), float(1e-45).as_str(), float(0.003).as_str()), ("1.1", "1.4E-45", "0.003"));
     }
 
     #[test]

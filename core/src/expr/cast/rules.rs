@@ -37,8 +37,9 @@ pub fn is_allowed(from: &DataType, to: &DataType, mode: EvalMode) -> bool {
         (Date, to) => legacy && (to.is_numeric() || *to == Boolean),
         (from, Timestamp) => from.is_numeric() || (legacy && *from == Boolean),
         (Boolean, to) | (to, Boolean) => to.is_numeric(),
-        (IntervalDayTime | IntervalYearMonth, to) => to.is_integer() || matches!(to, Decimal(..)),
-        (from, IntervalDayTime | IntervalYearMonth) => from.is_integer() || matches!(from, Decimal(..)),
+        (IntervalDayTime(..), IntervalDayTime(..)) | (IntervalYearMonth(..), IntervalYearMonth(..)) => true,
+        (IntervalDayTime(..) | IntervalYearMonth(..), to) => to.is_integer() || matches!(to, Decimal(..)),
+        (from, IntervalDayTime(..) | IntervalYearMonth(..)) => from.is_integer() || matches!(from, Decimal(..)),
         (from, to) => from.is_numeric() && to.is_numeric(),
     }
 }
@@ -52,7 +53,7 @@ pub(super) fn check_decimal(data_type: &DataType) -> Result<()> {
     }
     if i16::from(scale) > i16::from(precision) || scale < 0 {
         let text = format!("{data_type}: the digits behind the point are 0 to {precision}");
-        return Err(Error::unsupported("INVALID_DECIMAL_SCALE", text));
+        return Err(Error::unsupported("DECIMAL_SCALE_EXCEEDS_PRECISION", text));
     }
     Ok(())
 }
@@ -68,10 +69,11 @@ pub(super) fn is_implicit(from: &DataType, to: &DataType) -> bool {
         }
         (Array(_) | Struct(_), _) | (_, Array(_) | Struct(_)) => false,
         (_, String) => true,
-        (String, IntervalDayTime | IntervalYearMonth) => false,
+        (String, IntervalDayTime(..) | IntervalYearMonth(..)) => false,
         (String, Interval) => true,
         (String, _) => true,
         (Date | Timestamp | TimestampNtz, Date | Timestamp | TimestampNtz) => true,
+        (IntervalDayTime(..), IntervalDayTime(..)) | (IntervalYearMonth(..), IntervalYearMonth(..)) => true,
         (from, to) => from.is_numeric() && to.is_numeric(),
     }
 }
@@ -111,6 +113,8 @@ pub(crate) fn tightest(a: &DataType, b: &DataType, ansi: bool) -> Option<DataTyp
         }
         (Timestamp, Date | TimestampNtz) | (Date | TimestampNtz, Timestamp) => Some(Timestamp),
         (TimestampNtz, Date) | (Date, TimestampNtz) => Some(TimestampNtz),
+        (IntervalDayTime(a, b), IntervalDayTime(c, d)) => Some(IntervalDayTime(*a.min(c), *b.max(d))),
+        (IntervalYearMonth(a, b), IntervalYearMonth(c, d)) => Some(IntervalYearMonth(*a.min(c), *b.max(d))),
         (a, b) => nested(a, b, |a, b| tightest(a, b, ansi)),
     }
 }
@@ -143,7 +147,7 @@ pub(crate) fn string_becomes(other: &DataType) -> Option<DataType> {
 }
 
 fn is_atomic(t: &DataType) -> bool {
-    t.is_numeric() || t.is_timestamp() || matches!(t, Date | IntervalDayTime | IntervalYearMonth)
+    t.is_numeric() || t.is_timestamp() || matches!(t, Date | IntervalDayTime(..) | IntervalYearMonth(..))
 }
 
 fn nested(a: &DataType, b: &DataType, common: impl Fn(&DataType, &DataType) -> Option<DataType>) -> Option<DataType> {

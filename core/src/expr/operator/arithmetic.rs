@@ -7,7 +7,7 @@ use alloc::{format, string::String, vec};
 
 use super::{Site, datetime, decimals, symbol};
 use crate::{
-    block::{Column, ColumnRef, Native, Rows, Value},
+    block::{Column, ColumnRef, Native, Rows},
     error::{Error, Result},
     expr::{
         BinaryOp, BoundExpr, EvalContext, EvalMode, ScalarFunction,
@@ -91,8 +91,7 @@ fn promote_strings(left: BoundExpr, right: BoundExpr, site: Site<'_>) -> (BoundE
 
 /// An integer beside a decimal: a literal takes as many digits as it has, a column as many as its type.
 fn as_decimal(expr: BoundExpr, site: Site<'_>) -> BoundExpr {
-    let literal = expr.as_literal().and_then(Value::as_i64).filter(|_| expr.data_type.is_integer());
-    match literal.map(Shape::of_integer).or_else(|| Shape::of(&expr.data_type)) {
+    match Shape::of_operand(&expr) {
         Some(shape) => site.coerced(expr, &shape.data_type()),
         None => expr,
     }

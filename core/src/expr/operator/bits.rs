@@ -33,7 +33,6 @@ pub(super) fn not(operand: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
     let data_type = match &operand.data_type {
         t if t.is_integer() => t.clone(),
         DataType::Null => DataType::Int32,
-        DataType::String if site.settings.ansi => DataType::Int64,
         t => return Err(site.wrong_type("~", "an integer", t)),
     };
     let operand = site.coerced(operand, &data_type);

@@ -53,16 +53,10 @@ fn operand_type(left: &BoundExpr, right: &BoundExpr, settings: &Settings) -> Opt
         }
         (Boolean, other) | (other, Boolean) if !settings.ansi && other.is_numeric() => Some(other.clone()),
         (Decimal(..), other) | (other, Decimal(..)) if !other.is_float() && other.is_numeric() => {
-            Some(shape(left)?.wider(shape(right)?).data_type())
+            Some(Shape::of_operand(left)?.wider(Shape::of_operand(right)?).data_type())
         }
         _ => cast::common_type(a, b, settings),
     }
-}
-
-/// An integer literal takes as many digits as it has.
-fn shape(expr: &BoundExpr) -> Option<Shape> {
-    let literal = expr.as_literal().and_then(Value::as_i64).filter(|_| expr.data_type.is_integer());
-    literal.map(Shape::of_integer).or_else(|| Shape::of(&expr.data_type))
 }
 
 fn is_ordered(data_type: &DataType) -> bool {

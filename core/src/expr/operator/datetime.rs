@@ -9,21 +9,25 @@ use jiff::tz::TimeZone;
 
 use super::{Site, arithmetic::finish, negate, symbol};
 use crate::{
-    block::{Column, ColumnRef, Native, Rows, Value},
+    block::{Column, ColumnRef, Native, Rows},
     error::{Error, Result},
     expr::{
         BinaryOp, BoundExpr, EvalContext, EvalMode, ScalarFunction,
         apply::apply2,
+        cast,
         decimal::{self, Shape},
         kernel,
     },
     schema::DataType,
-    time::{Clock, Interval, MICROS_PER_DAY, date_add_months, timestamp_add, timestamp_add_day_time},
+    time::{Clock, Interval, MICROS_PER_DAY, date_add_months, interval::Unit, timestamp_add, timestamp_add_day_time},
 };
 use DataType::{
     Date, Decimal, Float64, Int32, Int64, Interval as Calendar, IntervalDayTime, IntervalYearMonth, Null,
     String as Text, Timestamp, TimestampNtz,
 };
+
+const DAY_TIME: DataType = DataType::DAY_TIME;
+const YEAR_MONTH: DataType = DataType::YEAR_MONTH;
 
 /// Whether an operator over these types is about time.
 pub(super) fn is_meant(a: &DataType, b: &DataType) -> bool {
@@ -35,7 +39,7 @@ fn is_time(t: &DataType) -> bool {
 }
 
 fn is_span(t: &DataType) -> bool {
-    matches!(t, IntervalDayTime | IntervalYearMonth | Calendar)
+    matches!(t, IntervalDayTime(..) | IntervalYearMonth(..) | Calendar)
 }
 
 /// `left op right`, one of them being a time or a span.
@@ -45,15 +49,17 @@ pub(super) fn bind(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'
     let site = Site { mode, ..site };
     let (a, b) = (left.data_type.clone(), right.data_type.clone());
     match op {
-        BinaryOp::Add if is_span(&a) && is_span(&b) => spans(left, op, right, site),
+        // NULL beside an interval is an interval.
+        BinaryOp::Add | BinaryOp::Subtract if both_spans(&a, &b) => spans(left, op, right, site),
         BinaryOp::Add if is_span(&b) => shift(left, right, op, site),
         BinaryOp::Add if is_span(&a) => shift(right, left, op, site),
-        BinaryOp::Add if a == Date && b != Text => days(left, right, op, site),
-        BinaryOp::Add if b == Date && a != Text => days(right, left, op, site),
-        BinaryOp::Subtract if is_span(&a) && (is_span(&b) || b == Null) => spans(left, op, right, site),
+        BinaryOp::Add if a == Date && b != Null => days(left, right, op, site),
+        BinaryOp::Add if b == Date && a != Null => days(right, left, op, site),
         BinaryOp::Subtract if is_span(&b) => shift(left, right, op, site),
+        BinaryOp::Add if is_time(&a) && b == Null => shift(left, right, op, site),
+        BinaryOp::Add if is_time(&b) && a == Null => shift(right, left, op, site),
         BinaryOp::Subtract if a.is_timestamp() || b.is_timestamp() => difference(left, right, site),
-        BinaryOp::Subtract if b == Date || (a == Date && b == Text) => difference(left, right, site),
+        BinaryOp::Subtract if b == Date || (a == Date && matches!(b, Text | Null)) => difference(left, right, site),
         BinaryOp::Subtract if a == Date => days(left, right, op, site),
         BinaryOp::Multiply if is_span(&a) => scale(left, op, right, site),
         BinaryOp::Multiply if is_span(&b) => scale(right, op, left, site),
@@ -62,19 +68,23 @@ pub(super) fn bind(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'
     }
 }
 
-/// A time moved by an interval. NULL and text stand for timestamps.
+fn both_spans(a: &DataType, b: &DataType) -> bool {
+    let may_be = |t: &DataType| is_span(t) || *t == Null;
+    may_be(a) && may_be(b) && (is_span(a) || is_span(b))
+}
+
+/// A time moved by an interval. Text stands for a timestamp.
 fn shift(time: BoundExpr, span: BoundExpr, op: BinaryOp, site: Site<'_>) -> Result<BoundExpr> {
-    // Whole days keep a date a date; anything finer makes it a timestamp.
-    let whole_days = || span.as_literal().and_then(Value::as_i64).is_some_and(|us| us % MICROS_PER_DAY == 0);
+    // Days, months and years keep a date a date; anything finer makes it a timestamp.
     let (time_type, data_type) = match (&time.data_type, &span.data_type) {
-        (Date, IntervalYearMonth) => (Date, Date),
-        (Date, IntervalDayTime) if whole_days() => (Date, Date),
+        (Date, IntervalYearMonth(..) | IntervalDayTime(Unit::Day, Unit::Day) | Calendar) => (Date, Date),
         (TimestampNtz, _) => (TimestampNtz, TimestampNtz),
         (Text, _) => (Timestamp, Text),
-        (Date | Timestamp | Null, _) => (Timestamp, Timestamp),
+        (Date | Timestamp, _) => (Timestamp, Timestamp),
         (other, span) => return Err(site.mismatch(symbol(op), other, span)),
     };
-    let time = site.coerced(time, &time_type);
+    let (time, span) =
+        (site.coerced(time, &time_type), if span.data_type == Null { site.coerced(span, &DAY_TIME) } else { span });
     let nullable = time.nullable || span.nullable || site.mode == EvalMode::Try;
     let zone = if time_type == TimestampNtz { TimeZone::UTC } else { site.settings.time_zone.clone() };
     let zone_name = site.settings.time_zone_name.clone();
@@ -85,8 +95,8 @@ fn shift(time: BoundExpr, span: BoundExpr, op: BinaryOp, site: Site<'_>) -> Resu
 
 /// A date moved by a number of days.
 fn days(date: BoundExpr, count: BoundExpr, op: BinaryOp, site: Site<'_>) -> Result<BoundExpr> {
-    if !count.data_type.is_integer() && count.data_type != Null {
-        return Err(site.mismatch(symbol(op), &date.data_type, &count.data_type));
+    if !matches!(count.data_type, DataType::Int8 | DataType::Int16 | Int32) {
+        return Err(site.wrong_type(symbol(op), "a DATE and an INT", &count.data_type));
     }
     let count = site.coerced(count, &Int32);
     let nullable = date.nullable || count.nullable;
@@ -106,15 +116,17 @@ fn difference(left: BoundExpr, right: BoundExpr, site: Site<'_>) -> Result<Bound
     let zone = if time_type == Timestamp { site.settings.time_zone.clone() } else { TimeZone::UTC };
     let zone_name = site.settings.time_zone_name.clone();
     let function = Difference { mode: site.mode, zone, zone_name };
-    Ok(finish(function, left, right, IntervalDayTime, nullable, site))
+    let data_type = if time_type == Date { IntervalDayTime(Unit::Day, Unit::Day) } else { DAY_TIME };
+    Ok(finish(function, left, right, data_type, nullable, site))
 }
 
 /// Two intervals of one kind.
 fn spans(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
     let data_type = match (&left.data_type, &right.data_type) {
-        (a, b) if a == b => a.clone(),
-        (Null, t) | (t, Null) => t.clone(),
-        (a, b) => return Err(site.mismatch(symbol(op), a, b)),
+        (a, b) => match cast::tightest(a, b, site.settings.ansi).filter(is_span) {
+            Some(wider) => wider,
+            None => return Err(site.mismatch(symbol(op), a, b)),
+        },
     };
     let (left, mut right) = (site.coerced(left, &data_type), site.coerced(right, &data_type));
     if op == BinaryOp::Subtract && data_type == Calendar {
@@ -136,7 +148,7 @@ fn scale(span: BoundExpr, op: BinaryOp, number: BoundExpr, site: Site<'_>) -> Re
         t => return Err(site.mismatch(symbol(op), &span.data_type, t)),
     };
     let number = site.coerced(number, &to);
-    let data_type = span.data_type.clone();
+    let data_type = if let IntervalYearMonth(..) = span.data_type { YEAR_MONTH } else { DAY_TIME };
     let nullable = span.nullable || number.nullable || site.mode == EvalMode::Try;
     Ok(finish(Scale { op, mode: site.mode }, span, number, data_type, nullable, site))
 }
@@ -161,12 +173,13 @@ impl ScalarFunction for Shift {
     fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         let (time, span) = (&args[0], &args[1]);
         match (time.data_type, span.data_type) {
-            (Date, IntervalDayTime) => {
+            (Date, IntervalDayTime(..)) => {
                 let days = |span: i64| i32::try_from(span / MICROS_PER_DAY).ok();
                 self.each(args, rows, out, |date: i32, span| date.checked_add(days(span)?), i64::checked_neg)
             }
+            (Date, Calendar) => self.dates_by_calendar(args, rows, out),
             (Date, _) => self.each(args, rows, out, date_add_months, i32::checked_neg),
-            (_, IntervalDayTime) if self.zone.to_fixed_offset().is_ok() => {
+            (_, IntervalDayTime(..)) if self.zone.to_fixed_offset().is_ok() => {
                 // Every day of such a clock has 24 hours, so all of the interval is exact.
                 let shift = |us: i64, span: i64| match self.backwards {
                     true => us.overflowing_sub(span),
@@ -177,11 +190,11 @@ impl ScalarFunction for Shift {
             (_, span) => {
                 let mut clock = Clock::new(&self.zone);
                 match span {
-                    IntervalDayTime => {
+                    IntervalDayTime(..) => {
                         let add = |us, span| timestamp_add_day_time(us, span, &mut clock);
                         self.each(args, rows, out, add, i64::checked_neg)
                     }
-                    IntervalYearMonth => {
+                    IntervalYearMonth(..) => {
                         let add =
                             |us, months| timestamp_add(us, Interval { months, ..Interval::default() }, &mut clock);
                         self.each(args, rows, out, add, i32::checked_neg)
@@ -210,6 +223,25 @@ impl Shift {
             match span.and_then(|span| add(time, span)) {
                 None if self.mode == EvalMode::Ansi => Err(overflow()),
                 result => Ok(result),
+            }
+        })
+    }
+}
+
+impl Shift {
+    /// A date moves by months and days only.
+    fn dates_by_calendar(&self, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        apply2(args, rows, out, |date: i32, span: Interval| {
+            if span.micros != 0 && self.mode != EvalMode::Try {
+                let text = format!("a DATE cannot be moved by {span}");
+                return Err(Error::data("INVALID_INTERVAL_WITH_MICROSECONDS_ADDITION", text)
+                    .hint("CAST the date to a TIMESTAMP"));
+            }
+            let span = if self.backwards { span.checked_neg() } else { Some(span) };
+            let moved = span.and_then(|span| date_add_months(date, span.months)?.checked_add(span.days));
+            match moved {
+                None if self.mode == EvalMode::Ansi => Err(overflow()),
+                moved => Ok(moved),
             }
         })
     }
@@ -288,14 +320,16 @@ impl ScalarFunction for Spans {
         let error = |_: i64, _: i64| interval_overflow();
         let months_error = |_: i32, _: i32| interval_overflow();
         match (out.data_type(), self.op) {
-            (IntervalDayTime, BinaryOp::Add) => {
+            (IntervalDayTime(..), BinaryOp::Add) => {
                 kernel::binary_checked(a, b, rows, out, mode, i64::overflowing_add, error)
             }
-            (IntervalDayTime, _) => kernel::binary_checked(a, b, rows, out, mode, i64::overflowing_sub, error),
-            (IntervalYearMonth, BinaryOp::Add) => {
+            (IntervalDayTime(..), _) => kernel::binary_checked(a, b, rows, out, mode, i64::overflowing_sub, error),
+            (IntervalYearMonth(..), BinaryOp::Add) => {
                 kernel::binary_checked(a, b, rows, out, mode, i32::overflowing_add, months_error)
             }
-            (IntervalYearMonth, _) => kernel::binary_checked(a, b, rows, out, mode, i32::overflowing_sub, months_error),
+            (IntervalYearMonth(..), _) => {
+                kernel::binary_checked(a, b, rows, out, mode, i32::overflowing_sub, months_error)
+            }
             _ => apply2(args, rows, out, |x: Interval, y: Interval| match x.checked_add(y) {
                 None if mode == EvalMode::Ansi => Err(interval_overflow()),
                 result => Ok(result),
@@ -321,7 +355,7 @@ impl ScalarFunction for Scale {
 
     fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         match out.data_type() {
-            IntervalYearMonth => self.by_type::<i32>(args, rows, out),
+            IntervalYearMonth(..) => self.by_type::<i32>(args, rows, out),
             _ => self.by_type::<i64>(args, rows, out),
         }
     }

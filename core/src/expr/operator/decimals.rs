@@ -63,7 +63,8 @@ impl ScalarFunction for Decimals {
             BinaryOp::Divide => self.each(args, rows, out, |x, y| decimal::divide((x, a), (y, b), to)),
             BinaryOp::Modulo => self.each(args, rows, out, |x, y| decimal::remainder((x, a), (y, b), to)),
             _ => {
-                let whole = |x, y| decimal::divide_whole((x, a), (y, b)).and_then(|q| i64::try_from(q).ok());
+                // Spark keeps the low bits of a quotient beyond BIGINT.
+                let whole = |x, y| decimal::divide_whole((x, a), (y, b)).map(|quotient| quotient as i64);
                 self.each(args, rows, out, whole)
             }
         }

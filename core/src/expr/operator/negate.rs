@@ -28,7 +28,7 @@ fn number_or_interval(op: &str, operand: BoundExpr, site: Site<'_>) -> Result<Bo
     use DataType::{Float64, Interval, IntervalDayTime, IntervalYearMonth, Null, String};
     match &operand.data_type {
         String | Null => Ok(site.coerced(operand, &Float64)),
-        Interval | IntervalDayTime | IntervalYearMonth => Ok(operand),
+        Interval | IntervalDayTime(..) | IntervalYearMonth(..) => Ok(operand),
         t if t.is_numeric() => Ok(operand),
         t => Err(site.wrong_type(op, "a number or an interval", t)),
     }
@@ -57,8 +57,8 @@ impl ScalarFunction for Negate {
         match out.data_type() {
             Int8 => return self.integers::<i8>(x, rows, out),
             Int16 => return self.integers::<i16>(x, rows, out),
-            Int32 | IntervalYearMonth => return self.integers::<i32>(x, rows, out),
-            Int64 | IntervalDayTime => return self.integers::<i64>(x, rows, out),
+            Int32 | IntervalYearMonth(..) => return self.integers::<i32>(x, rows, out),
+            Int64 | IntervalDayTime(..) => return self.integers::<i64>(x, rows, out),
             Float32 => kernel::unary(x, rows, out, |x: f32| -x),
             Float64 => kernel::unary(x, rows, out, |x: f64| -x),
             Decimal(..) => kernel::unary(x, rows, out, i128::wrapping_neg),

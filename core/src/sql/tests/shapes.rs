@@ -80,7 +80,7 @@ fn forms_that_mean_functions_and_literals() {
         ("first(a) RESPECT NULLS", "first(a)"),
         ("count(ALL a)", "count(a)"),
         ("(a, b + 1)", "named_struct('a', a, 'col2', b + 1)"),
-        ("INTERVAL 1 HOUR 30 MINUTES", "INTERVAL '90' MINUTES"),
+        ("INTERVAL 1 HOUR 30 MINUTES", "INTERVAL '1:30' HOUR TO MINUTE"),
     ];
     for (text, meant) in same {
         assert_eq!(shape(text), shape(meant), "{text} is not {meant}");

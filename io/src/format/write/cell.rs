@@ -32,8 +32,8 @@ pub fn write(column: &ColumnRef<'_>, row: usize, zone: &TimeZone, out: &mut Vec<
         (Values::Int64(v), DataType::TimestampNtz) => {
             out.extend_from_slice(format_timestamp(v[i], &TimeZone::UTC).as_bytes());
         }
-        (Values::Int64(v), DataType::IntervalDayTime) => write_day_time(v[i], out),
-        (Values::Int32(v), DataType::IntervalYearMonth) => write_year_month(v[i], out),
+        (Values::Int64(v), DataType::IntervalDayTime(from, to)) => write_day_time(v[i], *from, *to, out),
+        (Values::Int32(v), DataType::IntervalYearMonth(from, to)) => write_year_month(v[i], *from, *to, out),
         (Values::Int32(v), DataType::Date) => out.extend_from_slice(format_date(v[i]).as_bytes()),
         (Values::Int8(v), _) => write_integer(v[i], out),
         (Values::Int16(v), _) => write_integer(v[i], out),

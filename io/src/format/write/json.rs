@@ -80,8 +80,12 @@ impl JsonWriter {
         match (column.values, column.data_type) {
             (Values::Int64(v), DataType::Timestamp) => quoted(out, |out| self.write_timestamp(v[i], out)),
             (Values::Int64(v), DataType::TimestampNtz) => quoted(out, |out| self.write_timestamp_ntz(v[i], out)),
-            (Values::Int64(v), DataType::IntervalDayTime) => quoted(out, |out| write_day_time(v[i], out)),
-            (Values::Int32(v), DataType::IntervalYearMonth) => quoted(out, |out| write_year_month(v[i], out)),
+            (Values::Int64(v), DataType::IntervalDayTime(from, to)) => {
+                quoted(out, |out| write_day_time(v[i], *from, *to, out))
+            }
+            (Values::Int32(v), DataType::IntervalYearMonth(from, to)) => {
+                quoted(out, |out| write_year_month(v[i], *from, *to, out))
+            }
             (Values::Int32(v), DataType::Date) => quoted(out, |out| self.write_date(v[i], out)),
             (Values::Int64(v), _) => write_integer(v[i], out),
             (Values::Int32(v), _) => write_integer(v[i], out),

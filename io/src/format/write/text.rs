@@ -6,7 +6,10 @@ use firesteel_core::{
     Error, Result,
     block::BlockRef,
     schema::{DataType, Schema},
-    time::{Interval, interval},
+    time::{
+        Interval,
+        interval::{self, Unit},
+    },
 };
 
 /// Appends to bytes what `fmt` writes.
@@ -43,13 +46,13 @@ pub(super) fn write_decimal(value: i128, scale: i8, out: &mut Vec<u8>) {
 }
 
 /// `INTERVAL '1 02:03:04.5' DAY TO SECOND`.
-pub(super) fn write_day_time(micros: i64, out: &mut Vec<u8>) {
-    appended(interval::write_day_time(&mut Appender(out), micros));
+pub(super) fn write_day_time(micros: i64, from: Unit, to: Unit, out: &mut Vec<u8>) {
+    appended(interval::write_day_time(&mut Appender(out), micros, from, to));
 }
 
 /// `INTERVAL '1-2' YEAR TO MONTH`.
-pub(super) fn write_year_month(months: i32, out: &mut Vec<u8>) {
-    appended(interval::write_year_month(&mut Appender(out), months));
+pub(super) fn write_year_month(months: i32, from: Unit, to: Unit, out: &mut Vec<u8>) {
+    appended(interval::write_year_month(&mut Appender(out), months, from, to));
 }
 
 /// `1 months 2 days 3 seconds`.

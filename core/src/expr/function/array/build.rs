@@ -153,7 +153,10 @@ fn times(mut call: Call<'_>, of: DataType) -> Result<BoundExpr> {
         call.coerce(2, &DataType::Interval)?;
     }
     let is_interval = |t: &DataType| {
-        matches!(t, DataType::Interval | DataType::IntervalDayTime | DataType::IntervalYearMonth | DataType::Null)
+        matches!(
+            t,
+            DataType::Interval | DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..) | DataType::Null
+        )
     };
     if call.args.len() == 3 && !is_interval(call.type_of(2)) {
         return Err(call.unexpected_type(2, "INTERVAL"));

@@ -196,8 +196,8 @@ fn extract(mut call: Call<'_>) -> Result<BoundExpr> {
     };
     let field = Field::parse(&name).ok_or_else(unknown)?;
     match call.type_of(1) {
-        DataType::IntervalYearMonth if !matches!(field, Field::Year | Field::Month) => return Err(unknown()),
-        DataType::IntervalDayTime if !is_day_time(field) => return Err(unknown()),
+        DataType::IntervalYearMonth(..) if !matches!(field, Field::Year | Field::Month) => return Err(unknown()),
+        DataType::IntervalDayTime(..) if !is_day_time(field) => return Err(unknown()),
         DataType::Interval if !is_day_time(field) && !matches!(field, Field::Year | Field::Month) => {
             return Err(unknown());
         }
@@ -205,8 +205,8 @@ fn extract(mut call: Call<'_>) -> Result<BoundExpr> {
     }
     call.args.remove(0);
     match call.type_of(0) {
-        DataType::IntervalYearMonth => of_months(call, field),
-        DataType::IntervalDayTime => of_day_time(call, field),
+        DataType::IntervalYearMonth(..) => of_months(call, field),
+        DataType::IntervalDayTime(..) => of_day_time(call, field),
         DataType::Interval => of_interval(call, field),
         _ => of_time(call, field),
     }

@@ -161,7 +161,7 @@ fn make_dt_interval(mut call: Call<'_>) -> Result<BoundExpr> {
         call.coerce(index, &DataType::Int32)?;
     }
     call.cast(3, &DataType::Decimal(18, 6), false)?;
-    call.run(DataType::IntervalDayTime, |_, args, rows, out| {
+    call.run(DataType::DAY_TIME, |_, args, rows, out| {
         each_row(args, rows, out, |row, out| {
             let part = |i: usize| args[i].as_slice::<i32>()[args[i].index(row)];
             let seconds = args[3].as_slice::<i128>()[args[3].index(row)];
@@ -176,7 +176,7 @@ fn make_ym_interval(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(0..=2)?;
     (0..2).for_each(|index| call.default_arg(index, 0, DataType::Int32));
     call.typed(&[DataType::Int32, DataType::Int32])?;
-    call.run(DataType::IntervalYearMonth, |_, args, rows, out| {
+    call.run(DataType::YEAR_MONTH, |_, args, rows, out| {
         apply2(args, rows, out, |years: i32, months: i32| {
             years.checked_mul(12).and_then(|years| years.checked_add(months)).ok_or_else(too_large)
         })

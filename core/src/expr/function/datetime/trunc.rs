@@ -148,8 +148,8 @@ fn time_bucket(mut call: Call<'_>) -> Result<BoundExpr> {
         _ => return Err(call.unexpected_type(1, "TIMESTAMP or TIMESTAMP_NTZ")),
     };
     let size = match (call.type_of(0), call.constant(0)?) {
-        (DataType::IntervalDayTime | DataType::IntervalYearMonth, Some(size)) => size,
-        (DataType::IntervalDayTime | DataType::IntervalYearMonth, None) => return Err(call.not_a_literal(0)),
+        (DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..), Some(size)) => size,
+        (DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..), None) => return Err(call.not_a_literal(0)),
         _ => return Err(call.unexpected_type(0, "INTERVAL DAY TO SECOND or INTERVAL YEAR TO MONTH")),
     };
     if size.as_i64().is_some_and(|size| size <= 0) {
@@ -160,7 +160,7 @@ fn time_bucket(mut call: Call<'_>) -> Result<BoundExpr> {
     let epoch = Clock::new(&zone).instant(0).unwrap_or(0);
     call.default_arg(2, Value::Int64(epoch), of.clone());
     call.coerce(2, &of)?;
-    let by_months = *call.type_of(0) == DataType::IntervalYearMonth;
+    let by_months = matches!(call.type_of(0), DataType::IntervalYearMonth(..));
     let run = define(call.name, move |_, args, rows, out| {
         let mut clock = Clock::new(&zone);
         if by_months {

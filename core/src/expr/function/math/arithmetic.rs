@@ -93,10 +93,7 @@ fn pmod_decimals(mut call: Call<'_>, to: &DataType) -> Result<BoundExpr> {
     let Some(shape) = Shape::of(to) else { return Err(Error::internal("a decimal has a shape")) };
     // An integer literal is as wide as its digits, any other integer as wide as its type.
     for index in 0..2 {
-        let wanted = match (call.constant(index)?.and_then(|v| v.as_i64()), call.type_of(index)) {
-            (Some(value), t) if t.is_integer() => Shape::of_integer(value).data_type(),
-            (_, t) => Shape::of(t).map_or(DataType::Decimal(38, 18), Shape::data_type),
-        };
+        let wanted = Shape::of_operand(&call.args[index]).map_or(DataType::Decimal(38, 18), Shape::data_type);
         let arg =
             core::mem::replace(&mut call.args[index], BoundExpr::literal(crate::block::Value::Null, DataType::Null));
         call.args[index] = cast::coerced(arg, &wanted, call.settings);

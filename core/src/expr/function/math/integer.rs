@@ -200,22 +200,12 @@ fn bit_get(mut call: Call<'_>) -> Result<BoundExpr> {
 fn width_bucket(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(4..=4)?;
     match call.type_of(0) {
-        DataType::IntervalYearMonth => {
-            call.typed(&[
-                DataType::IntervalYearMonth,
-                DataType::IntervalYearMonth,
-                DataType::IntervalYearMonth,
-                DataType::Int64,
-            ])?;
+        DataType::IntervalYearMonth(..) => {
+            call.typed(&[DataType::YEAR_MONTH, DataType::YEAR_MONTH, DataType::YEAR_MONTH, DataType::Int64])?;
             bucket_of(call, |x: i32| f64::from(x))
         }
-        DataType::IntervalDayTime => {
-            call.typed(&[
-                DataType::IntervalDayTime,
-                DataType::IntervalDayTime,
-                DataType::IntervalDayTime,
-                DataType::Int64,
-            ])?;
+        DataType::IntervalDayTime(..) => {
+            call.typed(&[DataType::DAY_TIME, DataType::DAY_TIME, DataType::DAY_TIME, DataType::Int64])?;
             bucket_of(call, |x: i64| x as f64)
         }
         _ => {

@@ -270,8 +270,8 @@ fn abs(mut call: Call<'_>) -> Result<BoundExpr> {
         DataType::Int16 => abs_integers(call, i16::checked_abs, i16::wrapping_abs),
         DataType::Int32 => abs_integers(call, i32::checked_abs, i32::wrapping_abs),
         DataType::Int64 => abs_integers(call, i64::checked_abs, i64::wrapping_abs),
-        DataType::IntervalYearMonth => abs_integers(call, i32::checked_abs, i32::wrapping_abs),
-        DataType::IntervalDayTime => abs_integers(call, i64::checked_abs, i64::wrapping_abs),
+        DataType::IntervalYearMonth(..) => abs_integers(call, i32::checked_abs, i32::wrapping_abs),
+        DataType::IntervalDayTime(..) => abs_integers(call, i64::checked_abs, i64::wrapping_abs),
         DataType::Decimal(..) => abs_floats(call, i128::abs),
         DataType::Float32 => abs_floats(call, libm::fabsf),
         _ => {
@@ -305,8 +305,8 @@ fn abs_integers<T: Native>(call: Call<'_>, checked: fn(T) -> Option<T>, wrapping
 fn sign(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(1..=1)?;
     match call.type_of(0) {
-        DataType::IntervalYearMonth => sign_of(call, |x: i32| f64::from(x.signum())),
-        DataType::IntervalDayTime => sign_of(call, |x: i64| x.signum() as f64),
+        DataType::IntervalYearMonth(..) => sign_of(call, |x: i32| f64::from(x.signum())),
+        DataType::IntervalDayTime(..) => sign_of(call, |x: i64| x.signum() as f64),
         _ => {
             call.coerce(0, &DataType::Float64)?;
             // Zeros keep their sign, NaN stays.

@@ -4,7 +4,11 @@ use firesteel_core::{
     Error, Result,
     block::Column,
     schema::{DataType, Field},
-    time::{self, TimeZone, TimestampReader, interval, pattern::Pattern},
+    time::{
+        self, TimeZone, TimestampReader,
+        interval::{self, Unit},
+        pattern::Pattern,
+    },
 };
 
 use super::{
@@ -28,8 +32,8 @@ pub(super) enum Converter {
     Date(Option<Pattern>),
     Timestamp(Option<Pattern>, TimestampReader),
     TimestampNtz(Option<Pattern>),
-    IntervalDayTime,
-    IntervalYearMonth,
+    IntervalDayTime(Unit, Unit),
+    IntervalYearMonth(Unit, Unit),
     Void,
 }
 
@@ -63,8 +67,8 @@ impl Converter {
                 Self::Timestamp(options.pattern("timestampFormat")?, reader)
             }
             DataType::TimestampNtz => Self::TimestampNtz(options.pattern("timestampNTZFormat")?),
-            DataType::IntervalDayTime => Self::IntervalDayTime,
-            DataType::IntervalYearMonth => Self::IntervalYearMonth,
+            DataType::IntervalDayTime(from, to) => Self::IntervalDayTime(from, to),
+            DataType::IntervalYearMonth(from, to) => Self::IntervalYearMonth(from, to),
             DataType::Null => Self::Void,
             _ => return Err(unsupported_type(field, Format::Csv)),
         })
@@ -108,8 +112,8 @@ impl Converter {
             Self::Decimal(precision, scale) => parse_decimal(text, *precision, *scale).map(|x| column.push(x)),
             Self::Date(pattern) => parse_date(text, pattern.as_ref()).map(|x| column.push(x)),
             Self::TimestampNtz(pattern) => parse_timestamp_ntz(text, pattern.as_ref()).map(|x| column.push(x)),
-            Self::IntervalDayTime => parse_day_time(text).map(|x| column.push(x)),
-            Self::IntervalYearMonth => parse_year_month(text).map(|x| column.push(x)),
+            Self::IntervalDayTime(from, to) => parse_day_time(text, *from, *to).map(|x| column.push(x)),
+            Self::IntervalYearMonth(from, to) => parse_year_month(text, *from, *to).map(|x| column.push(x)),
             _ => None,
         };
         pushed.is_some() || push_bad(column)
@@ -167,13 +171,13 @@ pub(super) fn parse_date(text: &[u8], pattern: Option<&Pattern>) -> Option<i32> 
 }
 
 /// Text to a day-time interval, as CAST reads it.
-pub(super) fn parse_day_time(text: &[u8]) -> Option<i64> {
-    interval::parse_day_time(std::str::from_utf8(text).ok()?)
+pub(super) fn parse_day_time(text: &[u8], from: Unit, to: Unit) -> Option<i64> {
+    interval::parse_day_time(std::str::from_utf8(text).ok()?, from, to)
 }
 
 /// Text to a year-month interval, as CAST reads it.
-pub(super) fn parse_year_month(text: &[u8]) -> Option<i32> {
-    interval::parse_year_month(std::str::from_utf8(text).ok()?)
+pub(super) fn parse_year_month(text: &[u8], from: Unit, to: Unit) -> Option<i32> {
+    interval::parse_year_month(std::str::from_utf8(text).ok()?, from, to)
 }
 
 /// Old Sparks wrote `GMT` before the offset; readers still take it out and try again.

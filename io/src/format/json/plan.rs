@@ -3,7 +3,7 @@
 use firesteel_core::{
     Result,
     schema::{DataType, Field},
-    time::{TimeZone, TimestampReader, pattern::Pattern},
+    time::{TimeZone, TimestampReader, interval::Unit, pattern::Pattern},
 };
 
 use super::super::{Format, Options, convert::unsupported_type};
@@ -28,8 +28,8 @@ pub(super) enum Target {
     Date,
     Timestamp,
     TimestampNtz,
-    IntervalDayTime,
-    IntervalYearMonth,
+    IntervalDayTime(Unit, Unit),
+    IntervalYearMonth(Unit, Unit),
     Struct(Record),
     Array(Box<Target>),
 }
@@ -106,8 +106,8 @@ impl Target {
             DataType::Date => Self::Date,
             DataType::Timestamp => Self::Timestamp,
             DataType::TimestampNtz => Self::TimestampNtz,
-            DataType::IntervalDayTime => Self::IntervalDayTime,
-            DataType::IntervalYearMonth => Self::IntervalYearMonth,
+            DataType::IntervalDayTime(from, to) => Self::IntervalDayTime(*from, *to),
+            DataType::IntervalYearMonth(from, to) => Self::IntervalYearMonth(*from, *to),
             DataType::Struct(fields) => Self::Struct(Record::new(fields, |_| true)?),
             DataType::Array(element) => Self::Array(Box::new(Self::new(field, element)?)),
             _ => return Err(unsupported_type(field, Format::Json)),

@@ -256,8 +256,8 @@ impl Reader<'_> {
             Target::Date => parse_date(text, formats.date.as_ref())
                 .or_else(|| days_of_old(text).filter(|_| formats.date.is_none()))
                 .map(|x| column.push(x)),
-            Target::IntervalDayTime => parse_day_time(text).map(|x| column.push(x)),
-            Target::IntervalYearMonth => parse_year_month(text).map(|x| column.push(x)),
+            Target::IntervalDayTime(from, to) => parse_day_time(text, *from, *to).map(|x| column.push(x)),
+            Target::IntervalYearMonth(from, to) => parse_year_month(text, *from, *to).map(|x| column.push(x)),
             Target::Float64 if words => number_word(text).map(|x| column.push(x)),
             Target::Float32 if words => number_word(text).map(|x| column.push(x as f32)),
             Target::Decimal(precision, scale) => parse_decimal(text, *precision, *scale).map(|x| column.push(x)),

@@ -126,7 +126,7 @@ fn patterns_replace_the_rules_of_the_cast() {
 
 #[test]
 fn intervals_are_what_the_cast_reads() {
-    let columns = [("a", DataType::IntervalDayTime), ("b", DataType::IntervalYearMonth)];
+    let columns = [("a", DataType::DAY_TIME), ("b", DataType::YEAR_MONTH)];
     let rows = [r#""INTERVAL '1 02:03:04.5' DAY TO SECOND", "INTERVAL '1-2' YEAR TO MONTH""#, "null, null"];
     let file = "{\"a\":\"1 02:03:04.5\",\"b\":\"1-2\"}\n{\"a\":1,\"b\":\"x\"}\n";
     Table::new(Format::Json, &columns, &[]).assert_reads(file, &rows);

@@ -121,8 +121,14 @@ mod tests {
 
     #[test]
     fn intervals_are_spark_s() {
-        assert_eq!(text(|out| write_day_time(93_784_500_000, out)), "INTERVAL '1 02:03:04.5' DAY TO SECOND");
-        assert_eq!(text(|out| write_day_time(-1, out)), "INTERVAL '-0 00:00:00.000001' DAY TO SECOND");
-        assert_eq!(text(|out| write_year_month(-14, out)), "INTERVAL '-1-2' YEAR TO MONTH");
+        assert_eq!(
+            text(|out| write_day_time(93_784_500_000, Unit::Day, Unit::Second, out)),
+            "INTERVAL '1 02:03:04.5' DAY TO SECOND"
+        );
+        assert_eq!(
+            text(|out| write_day_time(-1, Unit::Day, Unit::Second, out)),
+            "INTERVAL '-0 00:00:00.000001' DAY TO SECOND"
+        );
+        assert_eq!(text(|out| write_year_month(-14, Unit::Year, Unit::Month, out)), "INTERVAL '-1-2' YEAR TO MONTH");
     }
 }

@@ -359,12 +359,12 @@ impl<'s> Execution<'s> {
 
     fn wait_for_trigger(&self, started: SystemTime) {
         let delay = self.options.trigger.delay(started, SystemTime::now());
-        // Live rows can wait a little where many small epochs would do harm; files come in epochs that are what they are.
+        // Live rows can wait a little where many small epochs would do harm; epochs of files are what they are.
         let is_live = self.options.trigger == Trigger::AsFastAsPossible && self.inputs.iter().any(|i| i.is_live);
         let deadline = Instant::now() + if is_live { delay.max(self.sink.rest()) } else { delay };
-        while !self.handle.is_stop_requested() && !(is_live && self.is_exhausted()) {
+        while !self.handle.is_stop_requested() {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || (is_live && self.is_exhausted()) {
                 return;
             }
             self.handle.set_status("Waiting for next trigger", false, false);

@@ -294,9 +294,9 @@ fn an_observer_sees_new_lanes_and_counts_what_it_missed() {
     push(&mut producer, 0..100);
     assert_eq!(read(&mut observer, SOON), ids(0..100));
     for n in 1..200 {
-        push(&mut producer, n * 100..n * 100 + 100);
         read_all(&mut reader);
         reader.commit_read().unwrap();
+        push(&mut producer, n * 100..n * 100 + 100);
     }
     let rest = read_all(&mut observer);
     assert_eq!(rest, ids(rest[0]..20_000));

@@ -122,11 +122,9 @@ fn difference(left: BoundExpr, right: BoundExpr, site: Site<'_>) -> Result<Bound
 
 /// Two intervals of one kind.
 fn spans(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
-    let data_type = match (&left.data_type, &right.data_type) {
-        (a, b) => match cast::tightest(a, b, site.settings.ansi).filter(is_span) {
-            Some(wider) => wider,
-            None => return Err(site.mismatch(symbol(op), a, b)),
-        },
+    let (a, b) = (&left.data_type, &right.data_type);
+    let Some(data_type) = cast::tightest(a, b, site.settings.ansi).filter(is_span) else {
+        return Err(site.mismatch(symbol(op), a, b));
     };
     let (left, mut right) = (site.coerced(left, &data_type), site.coerced(right, &data_type));
     if op == BinaryOp::Subtract && data_type == Calendar {

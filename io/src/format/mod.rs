@@ -22,6 +22,7 @@ mod lines;
 mod malformed;
 mod number;
 mod options;
+pub(crate) mod packed;
 mod page;
 mod plain;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::{
 use firesteel_core::{Error, Result, block::BlockRef, schema::Schema, time::TimeZone};
 
 use super::{Dropped, Meter, Part, Reader};
-use crate::format::{Decoder, Format, Options};
+use crate::format::{Decoder, Format, Options, packed};
 
 /// Bytes asked of the system at a time: few calls, and the chunk stays in L2 while it is decoded.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -77,6 +77,9 @@ impl FileReader {
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.ignores_missing => return Ok(0),
             Err(error) => return Err(failed(path, &error)),
         };
+        let mut head = [0; packed::HEAD_BYTES];
+        let head_len = read_some(&mut file, &mut head).map_err(|e| failed(path, &e))?;
+        packed::refuse(&path.to_string_lossy(), &head[..head_len])?;
         let (rows, malformed) = (self.decoder.rows(), self.decoder.malformed().clone());
         let result = match self.cut(&mut file, start, end) {
             Ok((first, bytes)) => self.decode(path, first, file.take(bytes), sink),

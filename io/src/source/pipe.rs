@@ -27,7 +27,10 @@ use firesteel_core::{
 use serde_json::{Value as Json, json};
 
 use super::{Decoding, Dropped, EpochPlan, Part, Reader, Source};
-use crate::{format::Decoder, sys};
+use crate::{
+    format::{Decoder, packed},
+    sys,
+};
 
 /// Bytes asked of the system at a time: what a pipe holds.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -192,13 +195,19 @@ impl Pump {
         let mut chunk = vec![0; CHUNK_BYTES].into_boxed_slice();
         let mut malformed = decoder.malformed().clone();
         decoder.begin_file(name);
+        let mut is_first = true;
         loop {
             if !sys::poll::is_readable(&file, Duration::ZERO) {
                 decoder.flush(&mut push)?;
             }
             match file.read(&mut chunk) {
                 Ok(0) => break,
-                Ok(len) => decoder.push(&chunk[..len], &mut push)?,
+                Ok(len) => {
+                    if std::mem::take(&mut is_first) {
+                        packed::refuse(name, &chunk[..len])?;
+                    }
+                    decoder.push(&chunk[..len], &mut push)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // Whoever shares our input has made it non-blocking.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -204,3 +204,20 @@ fn a_big_file_has_parts_for_the_workers() {
         assert!(rows.len() == 17_000 && rows.iter().all(|row| row[0].as_i64() == Some(1)));
     }
 }
+
+#[test]
+fn a_packed_file_is_refused_by_name_whatever_its_part() {
+    let dir = folder(&[("a.csv", "1\n", 1)]);
+    let mut gzip = b"\x1f\x8b\x08\0\0\0\0\0".to_vec();
+    gzip.extend(vec![b'\n'; 17 << 20]);
+    fs::write(dir.path().join("b.csv"), gzip).unwrap();
+    let mut source = source(&dir, &[], false);
+    source.freeze().unwrap();
+    let plan = source.plan().unwrap().unwrap();
+    assert_eq!(plan.parts.len(), 3, "one of a.csv, two of b.csv");
+    let mut reader = source.reader().unwrap();
+    for part in &plan.parts[1..] {
+        let error = reader.read(part, &mut |_| Ok(())).unwrap_err();
+        assert!(error.message().ends_with("b.csv is packed with gzip, not text"), "{error}");
+    }
+}

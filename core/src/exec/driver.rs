@@ -12,12 +12,11 @@ use super::{
     pipeline::{Leaf, Pipeline},
 };
 use crate::{
-    block::{BlockRef, Column, ColumnRef, Columns},
+    block::BlockRef,
     error::Result,
     expr::EvalContext,
     limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN},
     plan::{Aggregate, LogicalPlan, OutputMode, Scan},
-    schema::DataType,
     time::MICROS_PER_MILLI,
     watermark::{EventTimeStats, WatermarkPolicy, WatermarkTracker},
 };
@@ -62,7 +61,7 @@ pub struct Stage {
 }
 
 /// What became of an epoch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct EpochReport {
     /// Its number.
     pub id: u64,
@@ -70,8 +69,6 @@ pub struct EpochReport {
     pub watermark_ms: Option<i64>,
     /// Event times seen, if rows passed a `WATERMARK` clause.
     pub event_times: Option<EventTimeStats>,
-    /// Stateful operators, topmost first.
-    pub state: Vec<StateMetrics>,
 }
 
 /// A query in execution.
@@ -138,14 +135,7 @@ impl Driver {
     /// Takes a block of a table.
     pub fn push(&mut self, port: usize, block: &BlockRef<'_>, sink: &mut dyn Output) -> Result<()> {
         let epoch = self.epoch_of(self.pipeline.ports[port].stage);
-        let Leaf::Table(scan) = &self.pipeline.ports[port].leaf else { panic!("port {port} reads no table") };
-        if scan.needed.iter().all(|&needed| needed) {
-            return self.pipeline.push(port, block, &epoch, sink);
-        }
-        let needed = scan.needed.clone();
-        let pruned = Pruned::new(block, &needed);
-        let block = BlockRef::new(&pruned, block.len()).select(block.rows().selection());
-        self.pipeline.push(port, &block, &epoch, sink)
+        self.pipeline.push(port, block, &epoch, sink)
     }
 
     /// All blocks of the stage's tables have been pushed.
@@ -167,16 +157,17 @@ impl Driver {
         self.tracker.advance();
         self.next_late_us = self.epoch.lateness.evict_us;
         self.next_id = self.epoch.id + 1;
-        let state = match self.options.mode {
-            Some(_) => self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).collect(),
-            None => Vec::new(),
-        };
         EpochReport {
             id: self.epoch.id,
             watermark_ms: self.tracker.is_defined().then_some(used_ms),
             event_times: (event_times.count > 0).then_some(event_times),
-            state,
         }
+    }
+
+    /// What the stateful operators of a stream did in the epoch that ended last, topmost first.
+    pub fn state_metrics(&self) -> impl Iterator<Item = StateMetrics> {
+        let nodes = self.options.mode.map_or(&[][..], |_| &self.pipeline.nodes);
+        nodes.iter().filter_map(|n| n.operator.state_metrics())
     }
 
     /// Whether an epoch without data would emit or evict something: the watermark has moved past what the last epoch
@@ -268,25 +259,4 @@ fn is_stateless(plan: &LogicalPlan) -> bool {
             | LogicalPlan::Values { .. }
     );
     is_own && plan.inputs().into_iter().all(is_stateless)
-}
-
-/// A table's block of which only some columns are there; the others read as NULL.
-struct Pruned<'a> {
-    block: &'a BlockRef<'a>,
-    needed: &'a [bool],
-    null: Column,
-}
-
-impl<'a> Pruned<'a> {
-    fn new(block: &'a BlockRef<'a>, needed: &'a [bool]) -> Self {
-        let mut null = Column::new(DataType::Null);
-        null.push_null();
-        Self { block, needed, null }
-    }
-}
-
-impl Columns for Pruned<'_> {
-    fn column(&self, index: usize) -> ColumnRef<'_> {
-        if self.needed[index] { self.block.column(index) } else { self.null.view_constant() }
-    }
 }

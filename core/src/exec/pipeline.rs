@@ -21,10 +21,11 @@ use super::{
     },
 };
 use crate::{
-    block::{Block, BlockRef},
+    block::{Block, BlockRef, Column, ColumnRef, Columns},
     error::Result,
     expr::Evaluator,
     plan::{Aggregate, EventKey, Join, JoinExpiry, JoinKind, LogicalPlan, Scan},
+    schema::DataType,
 };
 
 /// Node and port that rows go to; `None` is the sink.
@@ -58,6 +59,8 @@ pub(super) struct Port {
     pub(super) leaf: Leaf,
     target: Target,
     pub(super) stage: usize,
+    /// What stands for columns that are not needed.
+    null: Column,
 }
 
 /// Where a port's rows come from.
@@ -101,7 +104,14 @@ impl Pipeline {
         epoch: &Epoch,
         sink: &mut dyn Output,
     ) -> Result<()> {
-        Downstream { nodes: &mut self.nodes, next: self.ports[port].target, epoch, sink }.push(block)
+        let Port { leaf, target, null, .. } = &self.ports[port];
+        let Leaf::Table(scan) = leaf else { panic!("port {port} reads no table") };
+        let mut downstream = Downstream { nodes: &mut self.nodes, next: *target, epoch, sink };
+        if scan.needed.iter().all(|&needed| needed) {
+            return downstream.push(block);
+        }
+        let pruned = Pruned { block, needed: &scan.needed, null };
+        downstream.push(&BlockRef::new(&pruned, block.len()).select(block.rows().selection()))
     }
 
     /// Forgets what an earlier run of a build stage left.
@@ -261,8 +271,23 @@ impl Pipeline {
     }
 
     fn add_port(&mut self, leaf: Leaf, target: Target, stage: usize) -> Result<()> {
-        self.ports.push(Port { leaf, target, stage });
+        let mut null = Column::new(DataType::Null);
+        null.push_null();
+        self.ports.push(Port { leaf, target, stage, null });
         Ok(())
+    }
+}
+
+/// A table's block of which only some columns are there; the others read as NULL.
+struct Pruned<'a> {
+    block: &'a BlockRef<'a>,
+    needed: &'a [bool],
+    null: &'a Column,
+}
+
+impl Columns for Pruned<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        if self.needed[index] { self.block.column(index) } else { self.null.view_constant() }
     }
 }
 

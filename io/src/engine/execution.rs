@@ -1,30 +1,27 @@
 //! A query being run: the loop that plans epochs, reads them through the driver into the sink and reports.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime},
 };
 
 use firesteel_core::{
     Error, Result,
     block::BlockRef,
-    exec::{Driver, EpochReport, Stage, StateMetrics},
-    time::MICROS_PER_MILLI,
+    exec::{Driver, Stage},
 };
 
 use super::{
-    handle::StreamingQuery,
-    progress::{
-        EventTimeProgress, QueryEvent, QueryListener, SinkProgress, SourceProgress, StateOperatorProgress,
-        StreamingQueryProgress, rate, spark_instant,
-    },
+    handle::{Doing, StreamingQuery},
+    progress::{QueryEvent, QueryListener},
+    report::{Reporter, Watch, micros},
     trigger::Trigger,
     workers::Workers,
 };
 use crate::{
+    ring::Wait,
     sink::Sink,
-    source::{EpochPlan, Meter, Part, Reader, Source},
+    source::{Meter, Part, Reader, Source},
     sys,
 };
 
@@ -34,6 +31,12 @@ const STOP_POLL: Duration = Duration::from_millis(50);
 const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
 /// How long a query with several live inputs waits on each in turn: Spark's polling delay.
 const INPUT_POLL: Duration = Duration::from_millis(10);
+/// Live rows that come so soon after others find nothing else begun: no report, no status.
+const MOMENT: Duration = Duration::from_micros(20);
+/// How long a query that spins looks for rows before it looks up.
+const SPIN_POLL: Duration = Duration::from_millis(1);
+/// After so many waits for nothing rows are not expected any moment, and spinning for them is a waste.
+const HOPEFUL_WAITS: u32 = 3;
 
 /// How a query is run.
 #[derive(Clone, Default)]
@@ -45,6 +48,8 @@ pub struct QueryOptions {
     /// Cores to run on: the query's own thread takes the first, a worker each of the others. Empty: one thread,
     /// not pinned. `None` entries are workers that are not pinned.
     pub cores: Vec<Option<usize>>,
+    /// How it waits for rows of live tables.
+    pub wait: Wait,
     /// Most bytes that the query's state may take; a query that needs more fails alone.
     pub memory_bytes_max: Option<u64>,
     /// Who is told.
@@ -71,16 +76,17 @@ pub struct Input {
 }
 
 #[derive(Debug)]
-struct OpenInput {
+pub(super) struct OpenInput {
     port: usize,
-    is_stream: bool,
-    source: Box<dyn Source>,
+    pub(super) is_stream: bool,
+    pub(super) source: Box<dyn Source>,
     reader: Box<dyn Reader>,
-    /// Rows read in this epoch.
-    rows: u64,
-    plan: Option<EpochPlan>,
-    /// The offset behind the last epoch.
-    offset: serde_json::Value,
+    /// Rows read since the last report.
+    pub(super) rows: u64,
+    /// What the epoch reads.
+    parts: Vec<Part>,
+    /// The offset behind the last report.
+    pub(super) offset: serde_json::Value,
     /// The last epoch read what was there at the time, rather than what was planned for it.
     is_live: bool,
 }
@@ -92,15 +98,19 @@ pub struct Execution<'s> {
     // Properties.
     options: QueryOptions,
     handle: StreamingQuery,
-    stages: Vec<Stage>,
+    stages: Arc<[Stage]>,
     // The parts.
     driver: Driver,
     inputs: Vec<OpenInput>,
     sink: Box<dyn Sink + 's>,
     workers: Workers,
     // State.
+    /// What a stage reads: input and part; kept from epoch to epoch.
+    parts: Vec<(usize, Part)>,
     static_prints: Option<Vec<u64>>,
-    last_start: Option<Instant>,
+    reporter: Reporter,
+    /// Waits since rows last came.
+    idle_waits: u32,
     is_batch: bool,
 }
 
@@ -133,7 +143,7 @@ impl<'s> Execution<'s> {
                 source,
                 reader,
                 rows: 0,
-                plan: None,
+                parts: Vec::new(),
                 offset: serde_json::Value::Null,
                 is_live: false,
             });
@@ -145,7 +155,8 @@ impl<'s> Execution<'s> {
             _ => Workers::default(),
         };
         let handle = StreamingQuery::new(options.name.clone());
-        let stages = driver.stages();
+        let stages = driver.stages().into();
+        let reporter = Reporter::new(!options.listeners.is_empty());
         Ok(Self {
             options,
             handle,
@@ -154,8 +165,10 @@ impl<'s> Execution<'s> {
             inputs: open,
             sink,
             workers,
+            parts: Vec::new(),
             static_prints: None,
-            last_start: None,
+            reporter,
+            idle_waits: 0,
             is_batch: false,
         })
     }
@@ -183,6 +196,7 @@ impl<'s> Execution<'s> {
         });
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_epochs()))
             .unwrap_or_else(|panic| Err(panicked(&panic)));
+        self.report_pending(None);
         let finished = self.sink.finish();
         let result = quiet(result.and(finished));
         let error = result.as_ref().err();
@@ -194,8 +208,8 @@ impl<'s> Execution<'s> {
     fn run_batch_epoch(&mut self) -> Result<()> {
         self.sink.begin(0)?;
         self.driver.begin_epoch(micros(SystemTime::now()));
-        for stage in self.stages.clone() {
-            self.run_stage(&stage, true)?;
+        for stage in self.stages.clone().iter() {
+            self.run_stage(stage, true)?;
         }
         self.driver.end_epoch();
         self.sink.commit(0)
@@ -204,18 +218,19 @@ impl<'s> Execution<'s> {
     fn run_epochs(&mut self) -> Result<()> {
         while !self.handle.is_stop_requested() {
             let started = SystemTime::now();
-            let clock = Instant::now();
+            let mut watch = self.reporter.watch(started);
             let has_data = self.plan_inputs()?;
+            if let Some(watch) = &mut watch {
+                watch.planned = watch.elapsed();
+            }
             if has_data || self.driver.wants_empty_epoch() {
-                self.run_epoch(clock, started, false)?;
+                self.run_epoch(started, watch, false)?;
                 self.wait_for_trigger(started);
                 continue;
             }
             if self.is_exhausted() {
                 return self.run_final_epoch();
             }
-            self.handle.set_status("Waiting for data to arrive", false, false);
-            self.handle.note_idle();
             self.wait_for_data()?;
         }
         Ok(())
@@ -231,7 +246,7 @@ impl<'s> Execution<'s> {
         let mut streams = self.inputs.iter().filter(|i| i.is_stream);
         let ended = streams.all(|i| i.source.has_ended());
         if ended && self.driver.watermark_ms().is_some() {
-            self.run_epoch(Instant::now(), SystemTime::now(), true)?;
+            self.run_epoch(SystemTime::now(), None, true)?;
         }
         Ok(())
     }
@@ -240,19 +255,19 @@ impl<'s> Execution<'s> {
     fn plan_inputs(&mut self) -> Result<bool> {
         let mut has_data = false;
         for input in self.inputs.iter_mut().filter(|i| i.is_stream) {
-            input.plan = input.source.plan()?;
-            if let Some(plan) = &input.plan {
-                input.is_live = plan.parts.iter().all(Part::is_live);
-                self.options.meter.plan(&plan.parts);
+            input.parts.clear();
+            if input.source.plan(&mut input.parts)? {
+                input.is_live = input.parts.iter().all(Part::is_live);
+                self.options.meter.plan(&input.parts);
                 has_data = true;
             }
         }
         Ok(has_data)
     }
 
-    fn run_epoch(&mut self, clock: Instant, started: SystemTime, is_final: bool) -> Result<()> {
-        let planned = clock.elapsed();
-        self.handle.set_status("Processing new data", true, true);
+    fn run_epoch(&mut self, started: SystemTime, mut watch: Option<Watch>, is_final: bool) -> Result<()> {
+        self.handle.set_doing(Doing::Processing);
+        self.idle_waits = 0;
         if is_final {
             self.driver.begin_final_epoch(micros(started));
         } else {
@@ -261,18 +276,23 @@ impl<'s> Execution<'s> {
         let id = self.driver.next_epoch_id();
         self.sink.begin(id)?;
         let statics_changed = self.statics_changed()?;
-        for stage in self.stages.clone() {
+        for stage in self.stages.clone().iter() {
             if !stage.is_static || statics_changed {
-                self.run_stage(&stage, stage.is_static)?;
+                self.run_stage(stage, stage.is_static)?;
             }
         }
         let report = self.driver.end_epoch();
-        let added = clock.elapsed();
+        if let Some(watch) = &mut watch {
+            watch.added = watch.elapsed();
+        }
         self.sink.commit(id)?;
         for input in self.inputs.iter_mut().filter(|i| i.is_stream) {
             input.source.commit()?;
         }
-        self.report(&report, started, clock, planned, added);
+        self.reporter.add(report, started, self.driver.state_metrics(), self.sink.rows_written());
+        if watch.is_some() || is_final {
+            self.report_pending(watch);
+        }
         Ok(())
     }
 
@@ -288,25 +308,27 @@ impl<'s> Execution<'s> {
     /// Reads the stage's tables (whole if they are static) and lets its operators finish.
     fn run_stage(&mut self, stage: &Stage, whole: bool) -> Result<()> {
         self.driver.begin_stage(stage.stage);
-        let mut parts = Vec::new();
+        let mut parts = std::mem::take(&mut self.parts);
         for scan in &stage.scans {
             let index = self.input_of(scan.port)?;
             let input = &mut self.inputs[index];
-            input.rows = 0;
             if whole {
+                input.parts.clear();
                 input.source.freeze()?;
-                while let Some(plan) = input.source.plan()? {
-                    self.options.meter.plan(&plan.parts);
-                    parts.extend(plan.parts.into_iter().map(|part| (index, part)));
+                while input.source.plan(&mut input.parts)? {
                     input.source.commit()?;
                 }
-            } else if let Some(plan) = &input.plan {
-                parts.extend(plan.parts.iter().map(|part| (index, part.clone())));
+                self.options.meter.plan(&input.parts);
             }
+            parts.extend(input.parts.drain(..).map(|part| (index, part)));
         }
         let shared = stage.stage == 0 && !self.workers.is_empty() && parts.len() > 1;
-        let own = if shared { self.workers.begin(&self.driver, parts)? } else { parts };
-        let read = own.iter().try_for_each(|(index, part)| self.read_part(*index, part));
+        if shared {
+            self.workers.begin(&self.driver, &mut parts)?;
+        }
+        let read = parts.iter().try_for_each(|(index, part)| self.read_part(*index, part));
+        parts.clear();
+        self.parts = parts;
         if shared {
             let mut rows = vec![0; self.inputs.len()];
             let joined = self.workers.end(&mut self.driver, &mut rows);
@@ -351,23 +373,48 @@ impl<'s> Execution<'s> {
         index.ok_or_else(|| Error::internal(format!("no table was opened for port {port}")))
     }
 
+    /// Waits for rows: a moment for those that come at once, then, with the books closed, as long as it takes.
     fn wait_for_data(&mut self) -> Result<()> {
-        let mut streams: Vec<&mut OpenInput> = self.inputs.iter_mut().filter(|i| i.is_stream).collect();
-        let timeout = if streams.len() == 1 { STOP_POLL } else { INPUT_POLL };
-        streams.iter_mut().filter(|i| !i.source.is_exhausted()).try_for_each(|i| i.source.wait(timeout))
+        self.idle_waits = self.idle_waits.saturating_add(1);
+        let how = self.options.wait;
+        if self.idle_waits == 1 && how != Wait::Sleep && self.inputs.iter().any(|i| i.is_live) {
+            return self.wait_for_inputs(MOMENT, Wait::Spin);
+        }
+        self.report_pending(None);
+        self.handle.set_doing(Doing::WaitingForRows);
+        self.handle.note_idle();
+        match how {
+            Wait::Spin => self.wait_for_inputs(SPIN_POLL, how),
+            Wait::Adaptive if self.idle_waits > HOPEFUL_WAITS => self.wait_for_inputs(STOP_POLL, Wait::Sleep),
+            Wait::Adaptive | Wait::Sleep => self.wait_for_inputs(STOP_POLL, how),
+        }
+    }
+
+    /// Waits for rows of any input that may still have some. Several are waited for in turn: shortly, each.
+    fn wait_for_inputs(&mut self, timeout: Duration, how: Wait) -> Result<()> {
+        let is_open = |input: &&mut OpenInput| input.is_stream && !input.source.is_exhausted();
+        let timeout = match (self.inputs.iter().filter(|i| i.is_stream).count(), how) {
+            (1, _) => timeout,
+            (_, Wait::Spin) => Duration::ZERO,
+            _ => timeout.min(INPUT_POLL),
+        };
+        self.inputs.iter_mut().filter(is_open).try_for_each(|input| input.source.wait(timeout, how))
     }
 
     fn wait_for_trigger(&self, started: SystemTime) {
-        let delay = self.options.trigger.delay(started, SystemTime::now());
         // Live rows can wait a little where many small epochs would do harm; epochs of files are what they are.
         let is_live = self.options.trigger == Trigger::AsFastAsPossible && self.inputs.iter().any(|i| i.is_live);
-        let deadline = Instant::now() + if is_live { delay.max(self.sink.rest()) } else { delay };
+        let rest = if is_live { self.sink.rest() } else { Duration::ZERO };
+        if rest.is_zero() && !matches!(self.options.trigger, Trigger::ProcessingTime(_)) {
+            return;
+        }
+        let deadline = Instant::now() + rest.max(self.options.trigger.delay(started, SystemTime::now()));
         while !self.handle.is_stop_requested() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || (is_live && self.is_exhausted()) {
                 return;
             }
-            self.handle.set_status("Waiting for next trigger", false, false);
+            self.handle.set_doing(Doing::WaitingForTrigger);
             std::thread::sleep(left.min(STOP_POLL));
         }
     }
@@ -378,102 +425,17 @@ impl<'s> Execution<'s> {
         }
     }
 
-    fn emit(&self, event: &QueryEvent<'_>) {
-        self.options.listeners.iter().for_each(|listener| listener.on_event(event));
-    }
-
-    fn report(
-        &mut self,
-        report: &EpochReport,
-        started: SystemTime,
-        clock: Instant,
-        planned: Duration,
-        added: Duration,
-    ) {
-        let elapsed = clock.elapsed();
-        let since_last = self.last_start.map(|last| clock.duration_since(last).as_secs_f64());
-        self.last_start = Some(clock);
-        let millis = |d: Duration| d.as_millis() as u64;
-        let duration_ms = BTreeMap::from([
-            ("addBatch", millis(added - planned)),
-            ("commitOffsets", millis(elapsed - added)),
-            ("latestOffset", millis(planned)),
-            ("triggerExecution", millis(elapsed)),
-        ]);
-        let rates = |rows: u64| (since_last.map_or(0.0, |s| rate(rows, s)), rate(rows, elapsed.as_secs_f64()));
-        let streams = self.inputs.iter_mut().filter(|i| i.is_stream);
-        let sources: Vec<SourceProgress> = streams.map(|input| input.progress(rates)).collect();
-        let rows = sources.iter().map(|s| s.num_input_rows).sum();
-        let (input_rows_per_second, processed_rows_per_second) = rates(rows);
-        let progress = StreamingQueryProgress {
-            id: self.handle.id().into(),
-            run_id: self.handle.run_id().into(),
-            name: self.handle.name().map(String::from),
-            timestamp: spark_instant(micros(started).div_euclid(MICROS_PER_MILLI)),
-            batch_id: report.id,
-            batch_duration: millis(elapsed),
-            num_input_rows: rows,
-            input_rows_per_second,
-            processed_rows_per_second,
-            duration_ms,
-            event_time: event_time_progress(report),
-            state_operators: report.state.iter().map(state_progress).collect(),
-            sources,
-            sink: SinkProgress { description: self.sink.description(), num_output_rows: self.sink.rows_written() },
-        };
-        self.emit(&QueryEvent::Progress(&progress));
-        self.handle.add_progress(progress);
-    }
-}
-
-impl OpenInput {
-    fn progress(&mut self, rates: impl Fn(u64) -> (f64, f64)) -> SourceProgress {
-        let rows = core::mem::take(&mut self.rows);
-        // An epoch without new rows stays where the one before it ended.
-        let (start_offset, end_offset) = match self.plan.take() {
-            Some(plan) => (plan.start, plan.end),
-            None => (self.offset.clone(), self.offset.clone()),
-        };
-        self.offset.clone_from(&end_offset);
-        let (input_rows_per_second, processed_rows_per_second) = rates(rows);
-        SourceProgress {
-            description: self.source.description(),
-            start_offset,
-            end_offset,
-            latest_offset: serde_json::Value::Null,
-            num_input_rows: rows,
-            input_rows_per_second,
-            processed_rows_per_second,
-            metrics: self.source.dropped().into_iter().map(|(reason, n)| (reason, n.to_string())).collect(),
+    /// Tells what the epochs since the last report did, if there were any.
+    fn report_pending(&mut self, watch: Option<Watch>) {
+        if self.reporter.is_pending() {
+            let progress = self.reporter.report(&self.handle, &mut self.inputs, &*self.sink, watch);
+            self.emit(&QueryEvent::Progress(&progress));
+            self.handle.add_progress(progress);
         }
     }
-}
 
-fn event_time_progress(report: &EpochReport) -> EventTimeProgress {
-    let stats = report.event_times.as_ref();
-    let instant = |us: i64| spark_instant(us.div_euclid(MICROS_PER_MILLI));
-    EventTimeProgress {
-        avg: stats.map(|s| spark_instant(s.mean_ms as i64)),
-        max: stats.map(|s| instant(s.max_us)),
-        min: stats.map(|s| instant(s.min_us)),
-        watermark: report.watermark_ms.map(spark_instant),
-    }
-}
-
-fn state_progress(metrics: &StateMetrics) -> StateOperatorProgress {
-    StateOperatorProgress {
-        operator_name: metrics.operator_name,
-        num_rows_total: metrics.rows_total,
-        num_rows_updated: metrics.rows_updated,
-        all_updates_time_ms: 0,
-        num_rows_removed: metrics.rows_removed,
-        all_removals_time_ms: 0,
-        commit_time_ms: 0,
-        memory_used_bytes: metrics.memory_bytes,
-        num_rows_dropped_by_watermark: metrics.rows_dropped_by_watermark,
-        num_shuffle_partitions: 1,
-        num_state_store_instances: 1,
-        custom_metrics: BTreeMap::new(),
+    fn emit(&self, event: &QueryEvent<'_>) {
+        self.options.listeners.iter().for_each(|listener| listener.on_event(event));
     }
 }
 
@@ -500,11 +462,4 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().copied().map(String::from);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
     Error::internal(format!("the query met a defect of the engine: {text}"))
-}
-
-fn micros(time: SystemTime) -> i64 {
-    match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => since.as_micros() as i64,
-        Err(before) => -(before.duration().as_micros() as i64),
-    }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -34,12 +34,27 @@ pub struct QueryStatus {
     pub is_trigger_active: bool,
 }
 
+/// What a query is doing.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Doing {
+    Starting,
+    WaitingForRows,
+    Processing,
+    WaitingForTrigger,
+    Nothing,
+}
+
+/// What the query itself tells costs it no lock: it tells it every epoch, and somebody asks now and then.
 #[derive(Debug)]
 struct Shared {
     id: String,
     run_id: String,
     name: Option<String>,
     stop: AtomicBool,
+    doing: AtomicU8,
+    /// Times the query found nothing to do, and how many wait for the next, for `process_all_available`.
+    idle_looks: AtomicU64,
+    idle_waiters: AtomicU32,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -47,24 +62,20 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     ended: Option<Option<Error>>,
-    status: QueryStatus,
     recent: VecDeque<StreamingQueryProgress>,
-    /// Times the query found nothing to do, for `process_all_available`.
-    idle_looks: u64,
 }
 
 impl StreamingQuery {
     pub(super) fn new(name: Option<String>) -> Self {
-        let state = State {
-            status: QueryStatus { message: "Initializing".into(), ..Default::default() },
-            ..Default::default()
-        };
         let shared = Shared {
             id: uuid::Uuid::new_v4().to_string(),
             run_id: uuid::Uuid::new_v4().to_string(),
             name,
             stop: AtomicBool::new(false),
-            state: Mutex::new(state),
+            doing: AtomicU8::new(Doing::Starting as u8),
+            idle_looks: AtomicU64::new(0),
+            idle_waiters: AtomicU32::new(0),
+            state: Mutex::default(),
             changed: Condvar::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -92,7 +103,15 @@ impl StreamingQuery {
 
     /// What it is doing.
     pub fn status(&self) -> QueryStatus {
-        self.lock().status.clone()
+        let doing = self.shared.doing.load(Ordering::Relaxed);
+        let (message, is_active) = match doing {
+            doing if doing == Doing::Starting as u8 => ("Initializing", false),
+            doing if doing == Doing::WaitingForRows as u8 => ("Waiting for data to arrive", false),
+            doing if doing == Doing::Processing as u8 => ("Processing new data", true),
+            doing if doing == Doing::WaitingForTrigger as u8 => ("Waiting for next trigger", false),
+            _ => ("Stopped", false),
+        };
+        QueryStatus { message: message.into(), is_data_available: is_active, is_trigger_active: is_active }
     }
 
     /// The progress of the last epoch.
@@ -142,12 +161,16 @@ impl StreamingQuery {
 
     /// Waits until everything that is there now has been processed (or the query has ended).
     pub fn process_all_available(&self) -> Result<()> {
+        let Shared { idle_looks, idle_waiters, changed, .. } = &*self.shared;
         let mut state = self.lock();
+        // Before the count is read: `note_idle` counts before it looks for those who wait.
+        idle_waiters.fetch_add(1, Ordering::SeqCst);
         // The look in progress may have started before the caller's rows were there: wait for the one after it.
-        let wanted = state.idle_looks + 2;
-        while state.ended.is_none() && state.idle_looks < wanted {
-            state = self.shared.changed.wait(state).unwrap_or_else(|e| e.into_inner());
+        let wanted = idle_looks.load(Ordering::SeqCst) + 2;
+        while state.ended.is_none() && idle_looks.load(Ordering::SeqCst) < wanted {
+            state = changed.wait(state).unwrap_or_else(|e| e.into_inner());
         }
+        idle_waiters.fetch_sub(1, Ordering::SeqCst);
         match &state.ended {
             Some(Some(error)) => Err(error.clone()),
             _ => Ok(()),
@@ -169,18 +192,17 @@ impl StreamingQuery {
         self.shared.stop.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_status(&self, message: &str, is_data_available: bool, is_trigger_active: bool) {
-        let mut state = self.lock();
-        if state.status.message != message {
-            state.status.message = message.into();
-        }
-        state.status.is_data_available = is_data_available;
-        state.status.is_trigger_active = is_trigger_active;
+    pub(super) fn set_doing(&self, doing: Doing) {
+        self.shared.doing.store(doing as u8, Ordering::Relaxed);
     }
 
     pub(super) fn note_idle(&self) {
-        self.lock().idle_looks += 1;
-        self.shared.changed.notify_all();
+        self.shared.idle_looks.fetch_add(1, Ordering::SeqCst);
+        if self.shared.idle_waiters.load(Ordering::SeqCst) > 0 {
+            // Whoever has counted itself and not looked yet holds the lock.
+            let _state = self.lock();
+            self.shared.changed.notify_all();
+        }
     }
 
     pub(super) fn add_progress(&self, progress: StreamingQueryProgress) {
@@ -192,8 +214,8 @@ impl StreamingQuery {
     }
 
     pub(super) fn end(&self, error: Option<Error>) {
+        self.set_doing(Doing::Nothing);
         let mut state = self.lock();
-        state.status = QueryStatus { message: "Stopped".into(), ..Default::default() };
         state.ended = Some(error);
         self.shared.changed.notify_all();
     }

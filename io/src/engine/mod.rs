@@ -8,6 +8,7 @@
 mod execution;
 mod handle;
 mod progress;
+mod report;
 mod trigger;
 mod workers;
 

@@ -64,22 +64,25 @@ impl Workers {
     }
 
     /// Deals the parts out and starts everyone; the last share is left for the caller, who is a worker, too.
-    pub(super) fn begin(&mut self, main: &Driver, parts: Vec<(usize, Part)>) -> Result<Vec<(usize, Part)>> {
+    pub(super) fn begin(&mut self, main: &Driver, parts: &mut Vec<(usize, Part)>) -> Result<()> {
         let hands = self.workers.len() + 1;
-        let mut shares: Vec<Vec<(usize, Part)>> = (0..hands).map(|_| Vec::new()).collect();
-        for (i, part) in parts.into_iter().enumerate() {
+        let mut dealt = 0;
+        parts.retain(|(input, part)| {
+            let hand = dealt % hands;
+            dealt += 1;
             // A live input has one reader, which belongs to the query's own thread.
-            let hand = if matches!(part.1, Part::Live) { hands - 1 } else { i % hands };
-            shares[hand].push(part);
-        }
-        let own = shares.pop().unwrap_or_default();
-        for (worker, share) in self.workers.iter_mut().zip(shares) {
+            let Some(worker) = self.workers.get_mut(hand).filter(|_| !matches!(part, Part::Live)) else { return true };
+            worker.bench.as_mut().is_none_or(|bench| {
+                bench.share.push((*input, part.clone()));
+                false
+            })
+        });
+        for worker in &mut self.workers {
             let Some(mut bench) = worker.bench.take() else { return Err(lost()) };
             bench.driver.join_epoch(main);
-            bench.share = share;
             worker.to.as_ref().ok_or_else(lost)?.send(bench).map_err(|_| lost())?;
         }
-        Ok(own)
+        Ok(())
     }
 
     /// Waits for everyone and takes over what they gathered; adds the rows they read to `rows`, by input.
@@ -121,17 +124,18 @@ impl Worker {
 
 impl Bench {
     fn read_share(&mut self, meter: &Meter) -> Result<()> {
-        for (input, part) in core::mem::take(&mut self.share) {
-            let (port, reader) = &mut self.readers[input];
-            let (driver, port) = (&mut self.driver, *port);
-            let mut nowhere = |_: &firesteel_core::block::BlockRef<'_>| Ok(());
-            let read = reader.read(&part, &mut |block| {
+        let Self { driver, readers, share, rows, .. } = self;
+        let mut nowhere = |_: &firesteel_core::block::BlockRef<'_>| Ok(());
+        let result = share.iter().try_for_each(|(input, part)| {
+            let (port, reader) = &mut readers[*input];
+            rows[*input] += reader.read(part, &mut |block| {
                 meter.add_rows(block.rows().count() as u64);
-                driver.push(port, block, &mut nowhere)
+                driver.push(*port, block, &mut nowhere)
             })?;
-            self.rows[input] += read;
-        }
-        Ok(())
+            Ok(())
+        });
+        share.clear();
+        result
     }
 }
 

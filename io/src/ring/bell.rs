@@ -126,7 +126,7 @@ impl Sound<'_> {
     }
 
     /// Sleeps unless `is_ready` by now; may return early.
-    pub fn sleep(&self, waiting: &Waiting, is_ready: impl FnOnce() -> bool) {
+    pub fn sleep(&self, waiting: &mut Waiting, is_ready: impl FnOnce() -> bool) {
         let seen = self.count.load(Ordering::Acquire);
         self.asleep.store(1, Ordering::Relaxed);
         // Pairs with the fence in `ring`.

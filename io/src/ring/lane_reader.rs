@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,7 +12,6 @@ use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
 use super::{
     StreamFolder, about, claim,
     lane::{self, OpenLane},
-    reader::ReadyRows,
 };
 use crate::sys::file;
 
@@ -22,7 +22,7 @@ use crate::sys::file;
 #[derive(Debug)]
 pub struct LaneReader {
     pub(super) name: String,
-    pub(super) key: String,
+    pub(super) key: Arc<str>,
     pub(super) lane_id: u64,
     pub(super) path: PathBuf,
     file: File,
@@ -73,7 +73,7 @@ impl LaneReader {
         let (name, _) = key.split_once('#').unwrap_or((key, ""));
         let path = StreamFolder::open(path)?.lane_path(name)?;
         let lane = Self::new(name.into(), lane::open(&path)?, columns, is_held)?;
-        if lane.key != key {
+        if *lane.key != *key {
             return Err(Error::corrupt(format!("{}: the lane was removed and made anew", path.display()))
                 .hint("start the query again: it takes the new lane from its beginning"));
         }
@@ -122,7 +122,7 @@ impl LaneReader {
         }
         let lane_id = open.header.lane_id;
         Ok(Self {
-            key: format!("{name}#{lane_id:016x}"),
+            key: format!("{name}#{lane_id:016x}").into(),
             name,
             lane_id,
             path: open.path,
@@ -134,12 +134,12 @@ impl LaneReader {
         })
     }
 
-    /// Rows that are published and were not read.
-    pub(super) fn ready(&mut self) -> Result<Option<ReadyRows>> {
+    /// First and last of the rows that are published and were not read.
+    pub(super) fn ready(&mut self) -> Result<Option<(u64, u64)>> {
         let word = self.consumer.published_word();
         let (start, end) = (self.consumer.position(), self.consumer.end().map_err(about(&self.path))?);
         if start != end {
-            return Ok(Some(ReadyRows { key: self.key.clone(), start, end }));
+            return Ok(Some((start, end)));
         }
         self.seen = Some(word);
         Ok(None)
@@ -166,7 +166,7 @@ impl LaneReader {
 
     pub(super) fn set_limit(&mut self, limits: Option<&[(String, u64)]>) {
         let limit = limits.map(|limits| {
-            let own = limits.iter().find(|(key, _)| *key == self.key);
+            let own = limits.iter().find(|(key, _)| **key == *self.key);
             own.map_or(self.consumer.position(), |&(_, row)| row)
         });
         self.consumer.set_limit(limit);
@@ -183,7 +183,7 @@ impl LaneReader {
         let holder = claim::holder(consumer.region(), claim::LANE);
         LaneStatus {
             name: self.name.clone(),
-            key: self.key.clone(),
+            key: self.key.to_string(),
             position: consumer.position(),
             end: consumer.end().unwrap_or(consumer.position()),
             is_finished: consumer.is_finished(),

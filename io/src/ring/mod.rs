@@ -34,6 +34,7 @@ pub use lane_reader::{LaneReader, LaneStatus};
 pub use options::{CAPACITY_DEFAULT, RingOptions, parse_bytes};
 pub use producer::Producer;
 pub use reader::{Reader, ReaderOptions, ReadyRows, Start};
+pub use wait::Wait;
 
 use std::{fmt::Display, io, path::Path};
 

@@ -18,7 +18,7 @@ use super::{
     claim,
     cursors::Readers,
     lane::{self, OwnedLane},
-    wait::Waiting,
+    wait::{Step, Wait, Waiting},
 };
 
 /// Name of the lane if none is given.
@@ -112,24 +112,25 @@ impl Producer {
     pub fn wait_for_room(&mut self, timeout: Duration) -> bool {
         self.publish();
         self.ring.count_wait();
-        let mut waiting = Waiting::up_to(timeout);
+        let mut waiting = Waiting::up_to(timeout, Wait::Adaptive);
         loop {
             if self.ask_readers(false) {
                 return true;
             }
-            if waiting.pause() {
+            let step = waiting.step();
+            if step == Step::Look {
                 continue;
             }
             if self.ask_readers(true) {
                 return true;
             }
-            if waiting.is_over() {
+            if step == Step::Over {
                 return false;
             }
             let Self { folder, lane, ring, bell, readers, .. } = self;
             let wanted = ring.wanted().unwrap_or_default();
             let lane_id = lane.header.lane_id;
-            bell.space().sleep(&waiting, || readers.have_read(folder, bell, lane_id, wanted, false));
+            bell.space().sleep(&mut waiting, || readers.have_read(folder, bell, lane_id, wanted, false));
         }
     }
 

@@ -8,6 +8,7 @@
 
 use std::{
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use super::{
     cursors::{self, CursorFile},
     lane,
     lane_reader::{Failure, LaneReader, LaneStatus},
-    wait::Waiting,
+    wait::{Step, Wait, Waiting},
 };
 
 /// Rows that one `poll` lends at most, roughly: a poll is to end even if producers are as fast as we are.
@@ -41,8 +42,10 @@ pub enum Start {
 /// Published rows of one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyRows {
+    /// The lane's place among [`Reader::lanes`].
+    pub lane: usize,
     /// The lane's key.
-    pub key: String,
+    pub key: Arc<str>,
     /// First row.
     pub start: u64,
     /// First row that is not among them.
@@ -126,7 +129,7 @@ impl Reader {
     ///
     /// A lane that cannot be read is reported once, as an error that names its file; the others can be polled on.
     pub fn poll(&mut self, timeout: Duration, mut take: impl FnMut(usize, &BlockRef<'_>) -> Result<()>) -> Result<u64> {
-        let mut waiting = Waiting::up_to(timeout);
+        let mut waiting = Waiting::up_to(timeout, Wait::Adaptive);
         loop {
             self.find_new_lanes()?;
             let rows = self.read_ready(&mut take)?;
@@ -141,16 +144,16 @@ impl Reader {
         }
     }
 
-    /// The rows that are published and were not read, lane by lane, for whoever reads them with
-    /// [`LaneReader`](super::LaneReader)s; [`Reader::seek`] then goes behind them. A lane that turns out to be
+    /// Puts the rows that are published and were not read into `ready`, lane by lane, for whoever reads them with
+    /// [`LaneReader`](super::LaneReader)s; [`Reader::pass`] then goes behind them. A lane that turns out to be
     /// unreadable has none; [`Reader::broken_lanes`] tells why.
-    pub fn ready(&mut self) -> Result<Vec<ReadyRows>> {
+    pub fn ready(&mut self, ready: &mut Vec<ReadyRows>) -> Result<()> {
+        ready.clear();
         self.find_new_lanes()?;
         let Self { lanes, broken, .. } = self;
-        let mut ready = Vec::new();
-        for lane in lanes.iter_mut().filter(|lane| !lane.is_broken) {
+        for (i, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_broken) {
             match lane.ready() {
-                Ok(Some(rows)) => ready.push(rows),
+                Ok(Some((start, end))) => ready.push(ReadyRows { lane: i, key: lane.key.clone(), start, end }),
                 Ok(None) => {}
                 Err(error) => {
                     lane.is_broken = true;
@@ -158,27 +161,48 @@ impl Reader {
                 }
             }
         }
-        Ok(ready)
+        Ok(())
     }
 
-    /// Waits up to `timeout` until there may be rows that were not read.
-    pub fn wait_for_rows(&mut self, timeout: Duration) -> Result<()> {
-        let mut waiting = Waiting::up_to(timeout);
-        while self.ready()?.is_empty() && !waiting.is_over() {
-            self.wait(&mut waiting);
+    /// Goes behind rows that were ready.
+    pub fn pass(&mut self, ready: &[ReadyRows]) -> Result<()> {
+        for rows in ready {
+            let lane = &mut self.lanes[rows.lane];
+            lane.consumer.seek(rows.end).map_err(about(&lane.path))?;
+            lane.seen = None;
         }
         Ok(())
     }
 
+    /// Gives back the rows of each lane that were ready, and those before them.
+    pub fn commit_ready(&mut self, ready: &[ReadyRows]) -> Result<()> {
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        for rows in ready {
+            cursor.commit(self.lanes[rows.lane].lane_id, rows.end)?;
+        }
+        if let Some(bell) = &self.bell {
+            bell.space().ring();
+        }
+        Ok(())
+    }
+
+    /// Waits up to `timeout` until there may be rows that [`Reader::ready`] did not find.
+    pub fn wait_for_rows(&mut self, timeout: Duration, how: Wait) {
+        self.wait(&mut Waiting::up_to(timeout, how));
+    }
+
     /// What was read, per lane.
     pub fn positions(&self) -> Vec<(String, u64)> {
-        self.lanes.iter().map(|lane| (lane.key.clone(), lane.consumer.position())).collect()
+        self.lanes.iter().map(|lane| (lane.key.to_string(), lane.consumer.position())).collect()
     }
 
     /// What is published, per lane.
     pub fn end_positions(&mut self) -> Result<Vec<(String, u64)>> {
         self.find_new_lanes()?;
-        self.lanes.iter().map(|lane| Ok((lane.key.clone(), lane.consumer.end().map_err(about(&lane.path))?))).collect()
+        self.lanes
+            .iter()
+            .map(|lane| Ok((lane.key.to_string(), lane.consumer.end().map_err(about(&lane.path))?)))
+            .collect()
     }
 
     /// Reads no row from these positions on, and nothing of other lanes: a bounded read. `None` lifts it.
@@ -193,7 +217,7 @@ impl Reader {
     pub fn is_at_limits(&self) -> bool {
         let Some(limits) = &self.limits else { return false };
         limits.iter().all(|(key, limit)| {
-            let lane = self.lanes.iter().find(|lane| lane.key == *key);
+            let lane = self.lanes.iter().find(|lane| *lane.key == **key);
             lane.is_none_or(|lane| rows_since(lane.consumer.position(), *limit).is_some())
         })
     }
@@ -212,7 +236,7 @@ impl Reader {
     pub fn commit(&mut self, positions: &[(String, u64)]) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         for (key, row) in positions {
-            if let Some(lane) = self.lanes.iter().find(|lane| lane.key == *key) {
+            if let Some(lane) = self.lanes.iter().find(|lane| *lane.key == **key) {
                 let row =
                     if rows_since(lane.consumer.position(), *row).is_some() { *row } else { lane.consumer.position() };
                 cursor.commit(lane.lane_id, row)?;
@@ -390,16 +414,12 @@ impl Reader {
             has_rows || self.bell.as_ref().is_some_and(|bell| bell.changes() != self.changes)
         };
         while !is_ready() {
-            if waiting.pause() {
-                continue;
-            }
-            match &self.bell {
-                Some(bell) => bell.rows().sleep(waiting, is_ready),
+            match (waiting.step(), &self.bell) {
+                (Step::Look, _) => {}
+                (Step::Sleep, Some(bell)) => bell.rows().sleep(waiting, is_ready),
                 // Lanes that came are found by looking again.
-                None => return waiting.nap(),
-            }
-            if waiting.is_over() {
-                return;
+                (Step::Sleep, None) => return waiting.nap(),
+                (Step::Over, _) => return,
             }
         }
     }
@@ -417,7 +437,7 @@ impl Drop for Reader {
 
 /// Goes to the lane's position, if one waits for it.
 fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Result<()> {
-    if let Some(i) = pending.iter().position(|(key, _)| *key == lane.key) {
+    if let Some(i) = pending.iter().position(|(key, _)| **key == *lane.key) {
         let (_, row) = pending.swap_remove(i);
         lane.consumer.seek(row).map_err(about(&lane.path))?;
         lane.seen = None;

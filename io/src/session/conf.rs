@@ -11,6 +11,8 @@ use firesteel_core::{
     watermark::WatermarkPolicy,
 };
 
+use crate::ring::Wait;
+
 /// What queries of a session are made and run with.
 #[derive(Clone, Debug)]
 pub(crate) struct Conf {
@@ -22,6 +24,8 @@ pub(crate) struct Conf {
     pub(crate) block_rows: usize,
     /// Threads of a query that was given no cores.
     pub(crate) workers: usize,
+    /// How a query waits for rows of live tables.
+    pub(crate) wait: Wait,
 }
 
 /// What a value does, or why it will not do.
@@ -34,6 +38,7 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("spark.sql.streaming.noDataMicroBatches.enabled", "true", set_no_data_epochs),
     ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
     ("firesteel.blockRows", "4096", set_block_rows),
+    ("firesteel.wait", "adaptive", set_wait),
     ("firesteel.workers", "1", set_workers),
 ];
 
@@ -75,6 +80,7 @@ impl Default for Conf {
             policy: WatermarkPolicy::Min,
             block_rows: BLOCK_ROWS,
             workers: 1,
+            wait: Wait::default(),
         }
     }
 }
@@ -163,6 +169,16 @@ fn set_workers(conf: &mut Conf, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn set_wait(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.wait = match value.to_lowercase().as_str() {
+        "spin" => Wait::Spin,
+        "adaptive" => Wait::Adaptive,
+        "sleep" => Wait::Sleep,
+        _ => return Err("spin, adaptive or sleep".into()),
+    };
+    Ok(())
+}
+
 fn flag(value: &str) -> Result<bool, String> {
     match value.to_lowercase().as_str() {
         "true" => Ok(true),
@@ -194,6 +210,7 @@ mod tests {
             ("spark.sql.streaming.multipleWatermarkPolicy", "avg", "min or max"),
             ("spark.sql.session.timeZone", "Mars/Base", "a time zone"),
             ("firesteel.blockRows", "0", "a whole number from 1 to"),
+            ("firesteel.wait", "busy", "spin, adaptive or sleep"),
         ] {
             let error = conf.set(key, value).unwrap_err();
             assert!(error.message().contains(rule), "{error}");

@@ -38,7 +38,7 @@ impl Session {
         let driver = self.driver(plan, mode)?;
         let inputs = self.inputs(&driver, &options.meter)?;
         let cores = if options.cores.is_empty() { self.default_cores() } else { options.cores };
-        Execution::new(driver, inputs, sink, QueryOptions { cores, ..options })
+        Execution::new(driver, inputs, sink, QueryOptions { cores, wait: self.conf().wait, ..options })
     }
 
     /// Runs a batch plan into a sink, on this thread.

@@ -15,7 +15,7 @@ use firesteel_core::{Result, plan::Table};
 use serde_json::{Value as Json, json};
 
 use super::{
-    Decoding, Dropped, EpochPlan, FileReader, Part, Reader, Source,
+    Decoding, Dropped, FileReader, Part, Reader, Source,
     options::{self, wrong},
 };
 use crate::format::files::{FileEntry, expand_nested};
@@ -139,25 +139,27 @@ impl Source for FileSource {
         format!("FileStreamSource[file:{text}]")
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         // What an earlier look found goes first; newest first, newer ones may have come.
         if self.is_stream && !self.is_frozen && (self.waiting.is_empty() || self.latest_first) {
             self.look()?;
         }
         let files = self.take();
         if files.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         if self.is_stream {
             files.iter().for_each(|file| self.seen.add(file));
             self.seen.purge();
         }
-        let offset = |n: Option<u64>| n.map_or(Json::Null, |n| json!({ "logOffset": n }));
-        let start = offset(self.log_offset);
         self.log_offset = Some(self.log_offset.map_or(0, |n| n + 1));
         let range_bytes = if self.decoding.is_cut_at_lines() { RANGE_BYTES } else { u64::MAX };
-        let parts = files.iter().flat_map(|file| parts_of(file, range_bytes)).collect();
-        Ok(Some(EpochPlan { parts, start, end: offset(self.log_offset) }))
+        parts.extend(files.iter().flat_map(|file| parts_of(file, range_bytes)));
+        Ok(true)
+    }
+
+    fn offset(&self) -> Json {
+        self.log_offset.map_or(Json::Null, |n| json!({ "logOffset": n }))
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {

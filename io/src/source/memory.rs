@@ -16,7 +16,8 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{EpochPlan, Part, Reader, Source};
+use super::{Part, Reader, Source};
+use crate::ring::Wait;
 
 /// Rows that programs and queries share.
 #[derive(Clone, Debug)]
@@ -179,16 +180,19 @@ impl Source for MemorySource {
         format!("MemoryStream[{}]", names.join(","))
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         let end = self.available();
         if end <= self.position {
-            return Ok(None);
+            return Ok(false);
         }
         let part = |block: usize| Part::Rows { start: block as i64, end: block as i64 + 1, at_us: 0 };
-        let parts = (self.position..end).map(part).collect();
-        let start = if self.position == 0 { Json::Null } else { json!(self.position - 1) };
+        parts.extend((self.position..end).map(part));
         self.position = end;
-        Ok(Some(EpochPlan { parts, start, end: json!(end - 1) }))
+        Ok(true)
+    }
+
+    fn offset(&self) -> Json {
+        if self.position == 0 { Json::Null } else { json!(self.position - 1) }
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -199,7 +203,7 @@ impl Source for MemorySource {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
+    fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
         let (position, generation) = (self.position, self.generation);
         let is_idle =
             |state: &mut State| state.blocks.len() <= position && state.generation == generation && !state.has_ended;
@@ -310,7 +314,7 @@ mod tests {
         let table = table(&[]);
         let mut source = MemorySource::new(table.clone(), true);
         let writer = std::thread::spawn(move || table.add_rows(&[vec![5_i64.into()]]));
-        source.wait(Duration::from_secs(60)).unwrap();
+        source.wait(Duration::from_secs(60), Wait::Adaptive).unwrap();
         writer.join().unwrap();
         assert_eq!(epochs(&mut source), [[5]]);
     }

@@ -1,7 +1,7 @@
 //! Where rows come from. A [`Source`] decides *what* the next epoch reads; a [`Reader`] reads it into blocks.
 //!
 //! ```text
-//!   Source::plan ──► EpochPlan { parts } ──► Reader::read(part) ──► blocks        one reader a worker
+//!   Source::plan ──► parts ──► Reader::read(part) ──► blocks        one reader a worker
 //! ```
 //! Planning and reading are apart so that the rows of an epoch are fixed before the first is read (that is what a
 //! checkpoint remembers), and so that several workers can read parts of one epoch.
@@ -37,14 +37,19 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 use firesteel_core::{Result, block::BlockRef};
 use serde_json::Value as Json;
 
+use crate::ring::Wait;
+
 /// A table being read as a stream, or once as a batch.
 pub trait Source: Send + fmt::Debug {
     /// Spark's description, e.g. `FileStreamSource[file:/data/in]`.
     fn description(&self) -> String;
 
-    /// Fixes what the next epoch reads: everything that is there, up to the table's rate limit. `None` if nothing
-    /// new is there. Called only after the epoch before was committed.
-    fn plan(&mut self) -> Result<Option<EpochPlan>>;
+    /// Fixes what the next epoch reads: everything that is there, up to the table's rate limit. Adds it to `parts`, in
+    /// order, and gives false if nothing new is there. Called only after the epoch before was committed.
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool>;
+
+    /// Spark's offset behind what was planned last; `null` before that.
+    fn offset(&self) -> Json;
 
     /// A reader of this table's parts; each worker has its own.
     fn reader(&mut self) -> Result<Box<dyn Reader>>;
@@ -52,8 +57,9 @@ pub trait Source: Send + fmt::Debug {
     /// The epoch that was planned last is done with: its rows will not be asked for again.
     fn commit(&mut self) -> Result<()>;
 
-    /// Waits until [`Source::plan`] may have something, at most so long. Sources that cannot tell sleep.
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
+    /// Waits until [`Source::plan`] may have something, at most so long. Sources that cannot tell sleep; only those
+    /// that are stored to by others as we look wait in the manner of `how`.
+    fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
         std::thread::sleep(timeout);
         Ok(())
     }
@@ -84,17 +90,6 @@ pub trait Source: Send + fmt::Debug {
 pub trait Reader: Send + fmt::Debug {
     /// Reads a part, handing each block to `sink`. Gives the number of rows, which Spark calls input rows.
     fn read(&mut self, part: &Part, sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64>;
-}
-
-/// What one epoch reads of one table.
-#[derive(Clone, Debug, Default)]
-pub struct EpochPlan {
-    /// The parts, in order; workers share them out.
-    pub parts: Vec<Part>,
-    /// Spark's offset before the epoch; `null` at the start.
-    pub start: Json,
-    /// Spark's offset after it.
-    pub end: Json,
 }
 
 /// A piece of an epoch that one worker reads.

@@ -26,9 +26,10 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{Decoding, Dropped, EpochPlan, Part, Reader, Source};
+use super::{Decoding, Dropped, Part, Reader, Source};
 use crate::{
     format::{Decoder, packed},
+    ring::Wait,
     sys,
 };
 
@@ -126,18 +127,20 @@ impl Source for PipeSource {
         format!("PipeSource[{}]", self.name)
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         if !self.is_stream {
             let is_first = !core::mem::replace(&mut self.is_planned, true);
-            return Ok(is_first.then(|| EpochPlan { parts: vec![Part::Live], ..EpochPlan::default() }));
+            parts.extend(is_first.then_some(Part::Live));
+            return Ok(is_first);
         }
         let rows = self.queue.plan()?;
-        if rows == 0 {
-            return Ok(None);
-        }
-        let start = if self.rows_planned == 0 { Json::Null } else { json!({ "rows": self.rows_planned }) };
         self.rows_planned += rows;
-        Ok(Some(EpochPlan { parts: vec![Part::Live], start, end: json!({ "rows": self.rows_planned }) }))
+        parts.extend((rows > 0).then_some(Part::Live));
+        Ok(rows > 0)
+    }
+
+    fn offset(&self) -> Json {
+        if self.rows_planned == 0 { Json::Null } else { json!({ "rows": self.rows_planned }) }
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -148,7 +151,7 @@ impl Source for PipeSource {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
+    fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
         self.queue.wait(timeout);
         Ok(())
     }

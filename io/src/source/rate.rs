@@ -15,7 +15,8 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{EpochPlan, Part, Reader, Source, options};
+use super::{Part, Reader, Source, options};
+use crate::ring::Wait;
 
 /// Rows of one part: an epoch of more is shared by the workers.
 const PART_ROWS: i64 = 1 << 16;
@@ -89,22 +90,17 @@ impl RateSource {
     }
 
     /// Everything up to a second. A part never reaches over a second, so that its rows alone say how they are spaced.
-    fn plan_until(&mut self, second: i64) -> Option<EpochPlan> {
-        let first = self.second;
-        let start = if self.has_planned { json!(first) } else { Json::Null };
-        let parts = (first..second).map(|s| Part::Rows {
+    fn plan_until(&mut self, second: i64, parts: &mut Vec<Part>) -> bool {
+        let seconds = (self.second..second).map(|s| Part::Rows {
             start: self.rate.value_at(s),
             end: self.rate.value_at(s + 1),
             at_us: self.created_us.saturating_add(s.saturating_mul(MICROS_PER_SECOND)),
         });
-        let parts: Vec<Part> =
-            parts.filter(|part| matches!(part, Part::Rows { start, end, .. } if start < end)).collect();
+        let before = parts.len();
+        parts.extend(seconds.filter(|part| matches!(part, Part::Rows { start, end, .. } if start < end)));
         self.second = self.second.max(second);
-        if parts.is_empty() {
-            return None;
-        }
-        self.has_planned = true;
-        Some(EpochPlan { parts, start, end: json!(second) })
+        self.has_planned |= parts.len() > before;
+        parts.len() > before
     }
 }
 
@@ -117,9 +113,13 @@ impl Source for RateSource {
         )
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         let now_s = self.now_s();
-        Ok(self.plan_until(now_s))
+        Ok(self.plan_until(now_s, parts))
+    }
+
+    fn offset(&self) -> Json {
+        if self.has_planned { json!(self.second) } else { Json::Null }
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -130,7 +130,7 @@ impl Source for RateSource {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
+    fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
         let next = Duration::from_secs(self.second as u64 + 1).saturating_sub(self.created.elapsed());
         thread::sleep(next.min(timeout));
         Ok(())
@@ -190,22 +190,25 @@ impl Source for RateMicroBatchSource {
         )
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         match &mut self.epochs_left {
-            Some(0) => return Ok(None),
+            Some(0) => return Ok(false),
             Some(left) => *left -= 1,
             None => {}
         }
-        let offset = |(value, ms): (i64, i64)| json!({ "offset": value, "timestamp": ms });
         let (value, ms) = self.next;
-        let start = if value == 0 { Json::Null } else { offset(self.next) };
         self.next = (value.saturating_add(self.rows_per_batch), ms.saturating_add(self.advance_ms));
         let end = self.next.0;
         let at_us = ms.saturating_mul(MICROS_PER_MILLI);
         let starts = (0..(end - value).div_euclid(PART_ROWS) + 1).map(|n| value + n * PART_ROWS);
         let part = |start: i64| Part::Rows { start, end: end.min(start.saturating_add(PART_ROWS)), at_us };
-        let parts = starts.filter(|start| *start < end).map(part).collect();
-        Ok(Some(EpochPlan { parts, start, end: offset(self.next) }))
+        parts.extend(starts.filter(|start| *start < end).map(part));
+        Ok(true)
+    }
+
+    fn offset(&self) -> Json {
+        let (value, ms) = self.next;
+        if value == 0 { Json::Null } else { json!({ "offset": value, "timestamp": ms }) }
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -274,7 +277,7 @@ impl Reader for RateReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::testing::{epoch, open, read, table};
+    use crate::source::testing::{epoch, open, plan, read, table};
 
     #[test]
     fn rows_ramp_up_as_spark_s_do() {
@@ -294,23 +297,26 @@ mod tests {
         let mut source = RateSource::open(&table("rate", "", &options), 2).unwrap();
         assert_eq!(source.description(), "RateStreamV2[rowsPerSecond=3, rampUpTimeSeconds=0, numPartitions=2]");
         source.created_us = 0;
-        let plan = source.plan_until(2).unwrap();
-        assert_eq!((&plan.start, &plan.end, plan.parts.len()), (&Json::Null, &json!(2), 2));
-        let rows = read(&mut *source.reader().unwrap(), &plan, 2).unwrap();
+        assert_eq!(source.offset(), Json::Null);
+        let mut parts = Vec::new();
+        assert!(source.plan_until(2, &mut parts));
+        assert_eq!((source.offset(), parts.len()), (json!(2), 2));
+        let rows = read(&mut *source.reader().unwrap(), &parts, 2).unwrap();
         let rows: Vec<(i64, i64)> =
             rows.iter().map(|r| (r[0].as_i64().unwrap() / 1000, r[1].as_i64().unwrap())).collect();
         assert_eq!(rows, [(0, 0), (333, 1), (667, 2), (1000, 3), (1333, 4), (1667, 5)]);
-        assert!(source.plan_until(2).is_none());
-        assert_eq!(source.plan_until(3).unwrap().start, json!(2));
+        assert!(!source.plan_until(2, &mut parts));
+        assert!(source.plan_until(3, &mut parts));
+        assert_eq!(source.offset(), json!(3));
     }
 
     #[test]
     fn a_rate_keeps_time() {
         let mut source = RateSource::open(&table("rate", "", &[("rowsPerSecond", "5")]), 4).unwrap();
-        assert!(source.plan().unwrap().is_none(), "no second is over");
+        assert!(plan(&mut source).unwrap().is_none(), "no second is over");
         let before = source.now_s();
         while source.now_s() == before {
-            source.wait(Duration::from_secs(1)).unwrap();
+            source.wait(Duration::from_secs(1), Wait::Adaptive).unwrap();
         }
         source.freeze().unwrap();
         assert_eq!(epoch(&mut source, 2).unwrap().len(), 5);
@@ -324,17 +330,19 @@ mod tests {
             let mut source =
                 open(table("rate-micro-batch", "timestamp TIMESTAMP, value BIGINT", &options), true).unwrap();
             for batch in 0..3_i64 {
-                let plan = source.plan().unwrap().unwrap();
                 let before = json!({"offset": batch * 4, "timestamp": 1000 + batch * 50});
-                assert_eq!(plan.start, if batch == 0 { Json::Null } else { before });
-                assert_eq!(plan.end, json!({"offset": batch * 4 + 4, "timestamp": 1050 + batch * 50}));
-                let rows = read(&mut *source.reader().unwrap(), &plan, 2).unwrap();
+                assert_eq!(source.offset(), if batch == 0 { Json::Null } else { before });
+                let parts = plan(&mut *source).unwrap().unwrap();
+                assert_eq!(source.offset(), json!({"offset": batch * 4 + 4, "timestamp": 1050 + batch * 50}));
+                let rows = read(&mut *source.reader().unwrap(), &parts, 2).unwrap();
                 let at_us = (1000 + batch * 50) * 1000;
                 let expected: Vec<_> = (0..4).map(|i| vec![at_us.into(), (batch * 4 + i).into()]).collect();
                 assert_eq!(rows, expected);
             }
             source.freeze().unwrap();
-            assert!(source.plan().unwrap().is_some() && source.plan().unwrap().is_none() && source.is_exhausted());
+            assert!(
+                plan(&mut *source).unwrap().is_some() && plan(&mut *source).unwrap().is_none() && source.is_exhausted()
+            );
         }
     }
 
@@ -343,9 +351,9 @@ mod tests {
         let rows = (PART_ROWS * 2 + 1).to_string();
         let mut source =
             RateMicroBatchSource::open(&table("rate-micro-batch", "", &[("rowsPerBatch", &rows)]), 8).unwrap();
-        let plan = source.plan().unwrap().unwrap();
-        assert_eq!(plan.parts.len(), 3);
-        let ends = plan.parts.iter().map(|part| if let Part::Rows { end, .. } = part { *end } else { 0 });
+        let parts = plan(&mut source).unwrap().unwrap();
+        assert_eq!(parts.len(), 3);
+        let ends = parts.iter().map(|part| if let Part::Rows { end, .. } = part { *end } else { 0 });
         assert_eq!(ends.collect::<Vec<_>>(), [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 1]);
     }
 }

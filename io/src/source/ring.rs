@@ -28,10 +28,10 @@ use firesteel_core::{
 use serde_json::{Map, Value as Json};
 
 use super::{
-    EpochPlan, Part, Reader, Source,
+    Part, Reader, Source,
     options::{self, wrong},
 };
-use crate::ring::{self, LaneReader, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder};
+use crate::ring::{self, LaneReader, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
 
 /// Rows of one part at most: more are shared by the workers. A multiple of a lane's blocks.
 const PART_ROWS: u64 = 1 << 16;
@@ -50,8 +50,8 @@ pub struct RingSource {
     options: ReaderOptions,
     // State.
     reader: ring::Reader,
-    /// What was planned last, until it is committed.
-    uncommitted: Option<Positions>,
+    /// What was planned last.
+    planned: Vec<ReadyRows>,
     /// Where a frozen stream ends.
     frozen_at: Option<Positions>,
     has_planned: bool,
@@ -78,18 +78,18 @@ impl RingSource {
             schema: scan.schema.clone(),
             options,
             reader,
-            uncommitted: None,
+            planned: Vec::new(),
             frozen_at: None,
             has_planned: false,
             lost: Arc::default(),
         })
     }
 
-    /// Published rows that belong to this table's epochs: of a frozen one, those before its end.
-    fn ready(&mut self) -> Result<Vec<ReadyRows>> {
-        let mut ready = self.reader.ready()?;
-        let Some(ends) = &self.frozen_at else { return Ok(ready) };
-        ready.retain_mut(|rows| match ends.iter().find(|(key, _)| *key == rows.key) {
+    /// Finds the published rows that belong to this table's next epoch: of a frozen one, those before its end.
+    fn find_ready(&mut self) -> Result<()> {
+        self.reader.ready(&mut self.planned)?;
+        let Some(ends) = &self.frozen_at else { return Ok(()) };
+        self.planned.retain_mut(|rows| match ends.iter().find(|(key, _)| **key == *rows.key) {
             Some((_, end)) => {
                 // The end was published already: there is nothing before it to wait for.
                 rows.end = *end;
@@ -97,12 +97,7 @@ impl RingSource {
             }
             None => false,
         });
-        Ok(ready)
-    }
-
-    fn offsets(&self) -> Json {
-        let positions = self.reader.positions().into_iter().map(|(key, row)| (key, row.into()));
-        Json::Object(positions.collect::<Map<String, Json>>())
+        Ok(())
     }
 }
 
@@ -112,18 +107,20 @@ impl Source for RingSource {
         format!("RingSource[file:{}]", path.display())
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
-        let ready = self.ready()?;
-        if ready.is_empty() {
-            return Ok(None);
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
+        self.find_ready()?;
+        self.reader.pass(&self.planned)?;
+        parts.extend(self.planned.iter().flat_map(parts_of));
+        self.has_planned |= !self.planned.is_empty();
+        Ok(!self.planned.is_empty())
+    }
+
+    fn offset(&self) -> Json {
+        if !self.has_planned {
+            return Json::Null;
         }
-        let start = if self.has_planned { self.offsets() } else { Json::Null };
-        let ends: Positions = ready.iter().map(|rows| (rows.key.clone(), rows.end)).collect();
-        self.reader.seek(&ends)?;
-        self.uncommitted = Some(ends);
-        self.has_planned = true;
-        let parts = ready.iter().flat_map(parts_of).collect();
-        Ok(Some(EpochPlan { parts, start, end: self.offsets() }))
+        let positions = self.reader.positions().into_iter().map(|(key, row)| (key, row.into()));
+        Json::Object(positions.collect::<Map<String, Json>>())
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -131,14 +128,14 @@ impl Source for RingSource {
     }
 
     fn commit(&mut self) -> Result<()> {
-        match self.uncommitted.take() {
-            Some(positions) => self.reader.commit(&positions),
-            None => Ok(()),
-        }
+        let committed = self.reader.commit_ready(&self.planned);
+        self.planned.clear();
+        committed
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
-        self.reader.wait_for_rows(timeout)
+    fn wait(&mut self, timeout: Duration, how: Wait) -> Result<()> {
+        self.reader.wait_for_rows(timeout, how);
+        Ok(())
     }
 
     /// A stream is frozen once; a batch looks anew each time it is read.
@@ -148,7 +145,9 @@ impl Source for RingSource {
             self.frozen_at = None;
         }
         if self.frozen_at.is_none() {
-            self.frozen_at = Some(self.reader.ready()?.into_iter().map(|rows| (rows.key, rows.end)).collect());
+            let mut ready = Vec::new();
+            self.reader.ready(&mut ready)?;
+            self.frozen_at = Some(ready.into_iter().map(|rows| (rows.key.to_string(), rows.end)).collect());
         }
         Ok(())
     }
@@ -225,7 +224,7 @@ fn check_lane_schema(reader: &ring::Reader, schema: &Schema) -> Result<()> {
 
 /// Parts of some rows; they meet where blocks may meet.
 fn parts_of(rows: &ReadyRows) -> impl Iterator<Item = Part> + use<> {
-    let key: Arc<str> = rows.key.as_str().into();
+    let key = rows.key.clone();
     let (mut start, end) = (rows.start, rows.end);
     std::iter::from_fn(move || {
         let left = rows_since(end, start).filter(|left| *left > 0)?;

@@ -14,7 +14,7 @@ use firesteel_core::{
     schema::Schema,
 };
 
-use super::{EpochPlan, Reader, Source, SourceContext, registry};
+use super::{Part, Reader, Source, SourceContext, registry};
 
 /// A table of this provider, named `t`.
 pub fn table(provider: &str, ddl: &str, options: &[(&str, &str)]) -> Table {
@@ -44,11 +44,17 @@ pub fn rows_of(block: &BlockRef<'_>, columns: usize, rows: &mut Vec<Vec<Value>>)
     block.rows().for_each(|row| rows.push((0..columns).map(|c| block.column(c).value(row)).collect()));
 }
 
+/// What the next epoch reads; `None` if nothing is there.
+pub fn plan(source: &mut dyn Source) -> Result<Option<Vec<Part>>> {
+    let mut parts = Vec::new();
+    Ok(source.plan(&mut parts)?.then_some(parts))
+}
+
 /// Reads what was planned.
-pub fn read(reader: &mut dyn Reader, plan: &EpochPlan, columns: usize) -> Result<Vec<Vec<Value>>> {
+pub fn read(reader: &mut dyn Reader, parts: &[Part], columns: usize) -> Result<Vec<Vec<Value>>> {
     let mut rows = Vec::new();
     let mut count = 0;
-    for part in &plan.parts {
+    for part in parts {
         count += reader.read(part, &mut |block| {
             rows_of(block, columns, &mut rows);
             Ok(())
@@ -60,7 +66,7 @@ pub fn read(reader: &mut dyn Reader, plan: &EpochPlan, columns: usize) -> Result
 
 /// Plans, reads and commits one epoch; `None` if nothing is there.
 pub fn epoch(source: &mut dyn Source, columns: usize) -> Option<Vec<Vec<Value>>> {
-    let plan = source.plan().unwrap()?;
+    let plan = plan(source).unwrap()?;
     let mut reader = source.reader().unwrap();
     let rows = read(&mut *reader, &plan, columns).unwrap();
     source.commit().unwrap();

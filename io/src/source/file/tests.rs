@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::source::{EpochPlan, Part, Source, testing::*};
+use crate::source::{Part, Source, testing::*};
 
 fn folder(files: &[(&str, &str, u64)]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -43,12 +43,12 @@ fn offsets_and_description_are_spark_s() {
     let dir = folder(THREE);
     let mut source = source(&dir, &[("maxFilesPerTrigger", "2")], true);
     assert_eq!(source.description(), format!("FileStreamSource[file:{}]", dir.path().display()));
-    let plan = source.plan().unwrap().unwrap();
-    assert_eq!((plan.start, plan.end, plan.parts.len()), (json!(null), json!({"logOffset": 0}), 2));
-    assert!(matches!(&plan.parts[1], Part::File { bytes: 3, .. }));
-    let plan = source.plan().unwrap().unwrap();
-    assert_eq!((plan.start, plan.end), (json!({"logOffset": 0}), json!({"logOffset": 1})));
-    assert!(source.plan().unwrap().is_none());
+    let parts = plan(&mut *source).unwrap().unwrap();
+    assert_eq!((source.offset(), parts.len()), (json!({"logOffset": 0}), 2));
+    assert!(matches!(&parts[1], Part::File { bytes: 3, .. }));
+    plan(&mut *source).unwrap().unwrap();
+    assert_eq!(source.offset(), json!({"logOffset": 1}));
+    assert!(plan(&mut *source).unwrap().is_none());
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn new_files_are_read_and_known_ones_are_not() {
     assert_eq!(epochs(&mut *source), [[8]]);
     source.freeze().unwrap();
     write(&dir.path().join("e.csv"), "9\n", 60);
-    assert!(source.is_exhausted() && source.plan().unwrap().is_none());
+    assert!(source.is_exhausted() && plan(&mut *source).unwrap().is_none());
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn a_file_that_vanishes_is_an_error_with_its_path_unless_it_may() {
     for (option, fails) in [("false", true), ("true", false)] {
         let mut source = source(&dir, &[("ignoreMissingFiles", option)], true);
         write(&dir.path().join("gone.csv"), "1\n", 99);
-        let plan = source.plan().unwrap().unwrap();
+        let parts = plan(&mut *source).unwrap().unwrap();
         fs::remove_file(dir.path().join("gone.csv")).unwrap();
-        let result = read(&mut *source.reader().unwrap(), &plan, 1);
+        let result = read(&mut *source.reader().unwrap(), &parts, 1);
         match result {
             Err(error) => assert!(fails && error.is_io() && error.message().contains("gone.csv"), "{error}"),
             Ok(rows) => assert!(!fails && rows.len() == 7),
@@ -173,9 +173,8 @@ fn ranges_of_a_file_share_its_lines() {
             let starts = [&[0], cuts].concat();
             let ends = cuts.iter().copied().map(Some).chain([None]);
             let part = |(start, end): (u64, Option<u64>)| Part::File { path: path.clone(), start, end, bytes: 0 };
-            let parts = starts.into_iter().zip(ends).map(part).collect();
-            let plan = EpochPlan { parts, ..EpochPlan::default() };
-            read(&mut *source.reader().unwrap(), &plan, 1).unwrap()
+            let parts: Vec<Part> = starts.into_iter().zip(ends).map(part).collect();
+            read(&mut *source.reader().unwrap(), &parts, 1).unwrap()
         };
         let whole = lines(&[]);
         let len = text.len() as u64 + 1;
@@ -193,14 +192,14 @@ fn a_big_file_has_parts_for_the_workers() {
     let line = format!("{{\"x\":1,\"pad\":\"{}\"}}\n", "-".repeat(1000));
     let dir = folder(&[("a.json", &line.repeat(17_000), 1)]);
     let path = dir.path().to_str().unwrap();
-    for (options, parts) in [(vec![("path", path)], 2), (vec![("path", path), ("lineSep", "\n")], 1)] {
+    for (options, count) in [(vec![("path", path)], 2), (vec![("path", path), ("lineSep", "\n")], 1)] {
         let mut source = open(table("json", "x INT", &options), false).unwrap();
         source.freeze().unwrap();
-        let plan = source.plan().unwrap().unwrap();
-        assert_eq!(plan.parts.len(), parts);
-        let bytes = plan.parts.iter().map(|part| if let Part::File { bytes, .. } = part { *bytes } else { 0 });
+        let parts = plan(&mut *source).unwrap().unwrap();
+        assert_eq!(parts.len(), count);
+        let bytes = parts.iter().map(|part| if let Part::File { bytes, .. } = part { *bytes } else { 0 });
         assert_eq!(bytes.sum::<u64>(), 17_000 * line.len() as u64);
-        let rows = read(&mut *source.reader().unwrap(), &plan, 1).unwrap();
+        let rows = read(&mut *source.reader().unwrap(), &parts, 1).unwrap();
         assert!(rows.len() == 17_000 && rows.iter().all(|row| row[0].as_i64() == Some(1)));
     }
 }
@@ -213,10 +212,10 @@ fn a_packed_file_is_refused_by_name_whatever_its_part() {
     fs::write(dir.path().join("b.csv"), gzip).unwrap();
     let mut source = source(&dir, &[], false);
     source.freeze().unwrap();
-    let plan = source.plan().unwrap().unwrap();
-    assert_eq!(plan.parts.len(), 3, "one of a.csv, two of b.csv");
+    let parts = plan(&mut *source).unwrap().unwrap();
+    assert_eq!(parts.len(), 3, "one of a.csv, two of b.csv");
     let mut reader = source.reader().unwrap();
-    for part in &plan.parts[1..] {
+    for part in &parts[1..] {
         let error = reader.read(part, &mut |_| Ok(())).unwrap_err();
         assert!(error.message().ends_with("b.csv is packed with gzip, not text"), "{error}");
     }

@@ -25,8 +25,8 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{EpochPlan, Part, Reader, Source, options};
-use crate::ring::Producer;
+use super::{Part, Reader, Source, options};
+use crate::ring::{Producer, Wait};
 
 /// Time between two samples unless told otherwise.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -88,10 +88,10 @@ impl Source for HostSource {
         format!("HostSource[interval={}ms]", self.interval.as_millis())
     }
 
-    fn plan(&mut self) -> Result<Option<EpochPlan>> {
+    fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         let now = Instant::now();
         if now < self.due || self.samples_left == Some(0) {
-            return Ok(None);
+            return Ok(false);
         }
         // Samples that were missed are not made up.
         let late = now.duration_since(self.due).as_nanos() / self.interval.as_nanos();
@@ -99,9 +99,13 @@ impl Source for HostSource {
         if let Some(left) = &mut self.samples_left {
             *left -= 1;
         }
-        let offset = |n: u64| if n == 0 { Json::Null } else { json!({ "samples": n }) };
         self.samples += 1;
-        Ok(Some(EpochPlan { parts: vec![Part::Live], start: offset(self.samples - 1), end: offset(self.samples) }))
+        parts.push(Part::Live);
+        Ok(true)
+    }
+
+    fn offset(&self) -> Json {
+        if self.samples == 0 { Json::Null } else { json!({ "samples": self.samples }) }
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -112,7 +116,7 @@ impl Source for HostSource {
         Ok(())
     }
 
-    fn wait(&mut self, timeout: Duration) -> Result<()> {
+    fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
         thread::sleep(timeout.min(self.due.saturating_duration_since(Instant::now())));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     ring::{RingOptions, StreamFolder},
-    source::testing::{epoch, epochs, open, table},
+    source::testing::{epoch, epochs, open, plan, table},
 };
 
 const DDL: &str = "ts TIMESTAMP, sensor STRING, value DOUBLE, unit STRING";
@@ -12,11 +12,11 @@ const DDL: &str = "ts TIMESTAMP, sensor STRING, value DOUBLE, unit STRING";
 fn samples_come_at_their_interval() {
     let mut source = open(table("host", DDL, &[("interval", "20ms"), ("sensors", "load.1m,memory.*")]), true).unwrap();
     assert_eq!(source.description(), "HostSource[interval=20ms]");
-    assert!(source.plan().unwrap().is_none(), "not due yet");
+    assert!(plan(&mut *source).unwrap().is_none(), "not due yet");
     let started = Instant::now();
     let mut times = Vec::new();
     while times.len() < 3 {
-        source.wait(Duration::from_secs(1)).unwrap();
+        source.wait(Duration::from_secs(1), Wait::Adaptive).unwrap();
         if let Some(rows) = epoch(&mut *source, 4) {
             assert_eq!(rows[0][1].as_str(), Some("load.1m"));
             assert!(rows.len() >= 2 && rows.iter().all(|row| row[0] == rows[0][0]), "{rows:?}");
@@ -26,10 +26,10 @@ fn samples_come_at_their_interval() {
     assert!(started.elapsed() >= Duration::from_millis(40) && times.is_sorted());
     source.freeze().unwrap();
     while !source.is_exhausted() {
-        source.wait(Duration::from_secs(1)).unwrap();
+        source.wait(Duration::from_secs(1), Wait::Adaptive).unwrap();
         epoch(&mut *source, 1);
     }
-    assert!(source.plan().unwrap().is_none());
+    assert!(plan(&mut *source).unwrap().is_none());
 }
 
 #[test]

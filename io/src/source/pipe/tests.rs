@@ -11,7 +11,7 @@ use firesteel_core::time::TimeZone;
 use super::*;
 use crate::{
     format::Format,
-    source::testing::{epoch, epochs, open as open_table, table},
+    source::testing::{epoch, epochs, open as open_table, plan, table},
 };
 
 fn decoding(mode: &str) -> Decoding {
@@ -42,7 +42,7 @@ fn take(source: &mut PipeSource, count: usize) -> Vec<i64> {
     let started = Instant::now();
     while rows.len() < count {
         assert!(started.elapsed() < Duration::from_secs(60), "{rows:?}");
-        source.wait(Duration::from_secs(1)).unwrap();
+        source.wait(Duration::from_secs(1), Wait::Adaptive).unwrap();
         rows.extend(epochs(source).concat());
     }
     rows
@@ -61,7 +61,7 @@ fn rows_come_while_the_pipe_is_open_and_the_last_line_at_its_end() {
     writer.write_all(b":8}").unwrap();
     drop(writer);
     assert_eq!(take(&mut source, 1), [8]);
-    source.wait(Duration::from_secs(60)).unwrap();
+    source.wait(Duration::from_secs(60), Wait::Adaptive).unwrap();
     assert!(source.is_exhausted() && source.has_ended());
 }
 
@@ -95,14 +95,14 @@ fn a_batch_is_everything_up_to_the_end() {
 fn an_error_comes_after_the_rows_before_it() {
     let (mut source, mut writer) = open(true, "FAILFAST");
     writer.write_all(b"{\"x\":1}\n{\"x\":2}\n{\"x\":3}\n{\"x\":4}\nno\n").unwrap();
-    source.wait(Duration::from_secs(60)).unwrap();
+    source.wait(Duration::from_secs(60), Wait::Adaptive).unwrap();
     assert_eq!(epoch(&mut source, 1).unwrap().len(), 4);
     let error = loop {
-        match source.plan() {
+        match plan(&mut source) {
             Ok(plan) => assert!(plan.is_none()),
             Err(error) => break error,
         }
-        source.wait(Duration::from_secs(1)).unwrap();
+        source.wait(Duration::from_secs(1), Wait::Adaptive).unwrap();
     };
     assert!(error.is_data() && error.message().contains("a pipe, line 5"), "{error}");
     assert!(!source.is_exhausted());
@@ -136,7 +136,7 @@ fn a_named_pipe_is_a_stream_of_its_format() {
     let mut rows = Vec::new();
     while !source.has_ended() {
         rows.extend(epochs(&mut *source).concat());
-        source.wait(Duration::from_millis(10)).unwrap();
+        source.wait(Duration::from_millis(10), Wait::Adaptive).unwrap();
     }
     assert_eq!(rows, [5, 6]);
 }

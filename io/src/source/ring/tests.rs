@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     ring::Producer,
-    source::testing::{epoch, epochs, open, read, table},
+    source::testing::{epoch, epochs, open, plan, read, table},
 };
 
 const DDL: &str = "x BIGINT, s STRING";
@@ -37,17 +37,16 @@ fn a_stream_reads_what_is_published_and_gives_it_back() {
     let (_dir, path) = ring(&[("capacity", "1MB")]);
     let mut producer = Producer::open(&path, None).unwrap();
     let mut source = source(&path, true, &[]);
-    assert!(source.plan().unwrap().is_none());
+    assert!(plan(&mut *source).unwrap().is_none());
+    assert_eq!(source.offset(), Json::Null);
     push(&mut producer, 0..3);
-    let plan = source.plan().unwrap().unwrap();
+    let parts = plan(&mut *source).unwrap().unwrap();
     push(&mut producer, 3..5);
-    assert_eq!(plan.start, Json::Null);
-    let rows = read(&mut *source.reader().unwrap(), &plan, 2).unwrap();
+    let rows = read(&mut *source.reader().unwrap(), &parts, 2).unwrap();
     assert_eq!(rows, [0_i64, 1, 2].map(|x| vec![x.into(), "s".into()]));
     source.commit().unwrap();
-    let next = source.plan().unwrap().unwrap();
-    assert_eq!(next.start, plan.end);
-    assert_eq!(next.end.as_object().unwrap().values().next(), Some(&json!(5)));
+    plan(&mut *source).unwrap().unwrap();
+    assert_eq!(source.offset().as_object().unwrap().values().next(), Some(&json!(5)));
     source.commit().unwrap();
     let reader = ring::info(&path).unwrap().readers[0].clone().unwrap();
     assert_eq!(reader.committed.iter().map(|(_, row)| *row).collect::<Vec<_>>(), [5], "{reader:?}");
@@ -78,7 +77,7 @@ fn waiting_ends_when_rows_are_published() {
         push(&mut producer, 7..8);
     });
     let rows = loop {
-        source.wait(Duration::from_secs(5)).unwrap();
+        source.wait(Duration::from_secs(5), Wait::Adaptive).unwrap();
         if let Some(rows) = epoch(&mut *source, 1) {
             break rows;
         }
@@ -117,13 +116,12 @@ fn big_backlogs_are_shared_by_workers() {
     let count = PART_ROWS as i64 * 2 + 5;
     push(&mut producer, 0..count);
     let mut source = source(&path, true, &[]);
-    let plan = source.plan().unwrap().unwrap();
-    assert_eq!(plan.parts.len(), 3);
+    let parts = plan(&mut *source).unwrap().unwrap();
+    assert_eq!(parts.len(), 3);
     let mut rows = Vec::new();
     let mut readers = [source.reader().unwrap(), source.reader().unwrap()];
-    for (i, part) in plan.parts.iter().enumerate() {
-        let one = EpochPlan { parts: vec![part.clone()], ..EpochPlan::default() };
-        rows.extend(read(&mut *readers[i % 2], &one, 1).unwrap());
+    for (i, part) in parts.iter().enumerate() {
+        rows.extend(read(&mut *readers[i % 2], core::slice::from_ref(part), 1).unwrap());
     }
     assert!(rows.iter().map(|row| row[0].as_i64().unwrap()).eq(0..count));
 }
@@ -137,9 +135,9 @@ fn overwritten_rows_are_counted_as_lost() {
     let mut reader = source.reader().unwrap();
     let mut seen = Vec::new();
     for epoch in 0..3_i64 {
-        let plan = source.plan().unwrap().unwrap();
+        let parts = plan(&mut *source).unwrap().unwrap();
         push(&mut producer, 10 + epoch * 100_000..10 + (epoch + 1) * 100_000);
-        let rows = read(&mut *reader, &plan, 1).unwrap();
+        let rows = read(&mut *reader, &parts, 1).unwrap();
         seen.extend(rows.iter().map(|row| row[0].as_i64().unwrap()));
     }
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "no row twice");

@@ -127,7 +127,7 @@ impl Run<'_> {
             }
             let report = driver.end_epoch();
             rows.sort();
-            let state = report.state.iter().map(|s| (s.rows_total, s.rows_dropped_by_watermark)).collect();
+            let state = driver.state_metrics().map(|s| (s.rows_total, s.rows_dropped_by_watermark)).collect();
             epochs.push(Epoch { rows, watermark_ms: report.watermark_ms, state });
             if is_last || self.mode.is_none() {
                 return Ok(epochs);

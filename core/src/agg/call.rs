@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 
 use super::{
-    AggregateCall, BoundAggregate,
+    Aggregate, AggregateCall, BoundAggregate,
     cells::{Cells, Kernel},
 };
 use crate::{
@@ -107,16 +107,20 @@ impl AggregateCall<'_> {
 
     /// Finishes the binding. What the call holds of its own (`IGNORE NULLS`, `WITHIN GROUP`) must have been taken.
     pub(super) fn finish<K: Kernel>(self, kernel: K, data_type: DataType, nullable: bool) -> Result<BoundAggregate> {
+        // Kernels hold nothing but what was captured, so their Debug form tells two calls apart.
+        let parameters = format!("{kernel:?}");
+        self.finish_with(parameters, Arc::new(move || Box::new(Cells::new(kernel.clone()))), data_type, nullable)
+    }
+
+    fn finish_with(
+        self,
+        parameters: String,
+        make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
+        data_type: DataType,
+        nullable: bool,
+    ) -> Result<BoundAggregate> {
         self.refuse_leftovers()?;
-        Ok(BoundAggregate {
-            name: self.name,
-            // Kernels hold nothing but what was captured, so their Debug form tells two calls apart.
-            parameters: format!("{kernel:?}"),
-            args: self.args,
-            data_type,
-            nullable,
-            make: Arc::new(move || Box::new(Cells::new(kernel.clone()))),
-        })
+        Ok(BoundAggregate { name: self.name, parameters, args: self.args, data_type, nullable, make })
     }
 
     fn refuse_leftovers(&self) -> Result<()> {

@@ -2,7 +2,10 @@
 //! it; [`Cells`] keeps the cells by group id and is the [`Aggregate`].
 
 use alloc::vec::Vec;
-use core::{any::Any, fmt::Debug};
+use core::{
+    any::Any,
+    fmt::{self, Debug},
+};
 
 use super::{Aggregate, batch::Batch, codec::Scalar};
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
 /// What one kind of aggregate does with the cell of a group.
 pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
     /// The accumulator of one group.
-    type Cell: Debug + Send + 'static;
+    type Cell: Send + 'static;
 
     /// First byte of what [`Cells`] saves; changes when the layout of a cell does.
     const VERSION: u8 = 1;
@@ -63,12 +66,17 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
 }
 
 /// The cells of all groups.
-#[derive(Debug)]
 pub(super) struct Cells<K: Kernel> {
     kernel: K,
     cells: Vec<K::Cell>,
     /// Sum of [`Kernel::heap`] over the cells.
     heap: usize,
+}
+
+impl<K: Kernel> Debug for Cells<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of {} groups", self.kernel, self.cells.len())
+    }
 }
 
 impl<K: Kernel> Cells<K> {
@@ -103,7 +111,7 @@ impl<K: Kernel> Aggregate for Cells<K> {
     fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()> {
         assert_eq!(from.len(), to.len(), "each accumulator goes somewhere");
         let other = other.as_any().downcast_ref::<Self>();
-        let other = other.unwrap_or_else(|| panic!("{:?} meets another aggregate", self.kernel));
+        let other = other.unwrap_or_else(|| stranger(&self.kernel));
         for (&source, &target) in from.iter().zip(to) {
             let cell = &mut self.cells[target as usize];
             let before = self.kernel.heap(cell);
@@ -131,10 +139,7 @@ impl<K: Kernel> Aggregate for Cells<K> {
     }
 
     fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()> {
-        let version = u8::load(bytes)?;
-        if version != K::VERSION {
-            return Err(Error::corrupt(alloc::format!("saved state has version {version}, not {}", K::VERSION)));
-        }
+        check_version(bytes, K::VERSION)?;
         for &group in groups {
             let cell = self.kernel.load(bytes)?;
             self.replace(group, cell);
@@ -149,4 +154,16 @@ impl<K: Kernel> Aggregate for Cells<K> {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+fn check_version(bytes: &mut &[u8], wanted: u8) -> Result<()> {
+    match u8::load(bytes)? {
+        version if version == wanted => Ok(()),
+        version => Err(Error::corrupt(alloc::format!("saved state has version {version}, not {wanted}"))),
+    }
+}
+
+#[cold]
+fn stranger(kernel: &dyn Debug) -> ! {
+    panic!("{kernel:?} meets another aggregate")
 }

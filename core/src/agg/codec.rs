@@ -11,7 +11,7 @@ use crate::{
     time::Interval,
 };
 
-/// Numbers with a fixed little-endian form.
+/// Numbers with a fixed little-endian form. Never inlined: saving is rare, and every aggregate does it.
 pub(super) trait Scalar: Sized {
     fn save(self, out: &mut Vec<u8>);
     fn load(bytes: &mut &[u8]) -> Result<Self>;
@@ -20,12 +20,12 @@ pub(super) trait Scalar: Sized {
 macro_rules! scalar {
     ($($t:ty),*) => {$(
         impl Scalar for $t {
-            #[inline]
+            #[inline(never)]
             fn save(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
 
-            #[inline]
+            #[inline(never)]
             fn load(bytes: &mut &[u8]) -> Result<Self> {
                 let (head, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
                 *bytes = rest;

@@ -252,6 +252,7 @@ fn is_stateless(plan: &LogicalPlan) -> bool {
     let is_own = !matches!(
         plan,
         LogicalPlan::Aggregate(_)
+            | LogicalPlan::Deduplicate(_)
             | LogicalPlan::Join(_)
             | LogicalPlan::Sort { .. }
             | LogicalPlan::Limit { .. }

@@ -16,8 +16,8 @@ use super::{
     aggregate::{AggregateOperator, SessionOperator, input_of},
     operator::{BoxedOperator, Epoch, Output},
     operators::{
-        BUILD_PORT, ExplodeOperator, FilterOperator, JoinOperator, LimitOperator, ProjectOperator, SortOperator,
-        StreamJoinOperator, WatermarkOperator, WindowOperator,
+        BUILD_PORT, DeduplicateOperator, ExplodeOperator, FilterOperator, JoinOperator, LimitOperator, ProjectOperator,
+        SortOperator, StreamJoinOperator, WatermarkOperator, WindowOperator,
     },
 };
 use crate::{
@@ -202,6 +202,12 @@ impl Pipeline {
                 self.add_node(Box::new(operator), input, target, stage)
             }
             LogicalPlan::Aggregate(aggregate) => self.add_aggregate(aggregate, target, stage),
+            LogicalPlan::Deduplicate(node) => {
+                let (closes_groups, lag_us) = (node.input.is_streaming(), node.input.watermark_lag_us());
+                let operator = Box::new(DeduplicateOperator::new(node));
+                let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+                self.add(&node.input, Some((index, 0)), stage)
+            }
             LogicalPlan::Join(join) => self.add_join(join, target, stage),
             LogicalPlan::Sort { input, keys } => {
                 self.add_node(Box::new(SortOperator::new(keys, input.schema(), block_rows)), input, target, stage)

@@ -43,7 +43,7 @@ pub(crate) fn unary_checked<A: Native, R: Native>(
     if !failed {
         return Ok(());
     }
-    settle(rows, out, &[a], mode, |row| f(values[a.index(row)]).1, |row| error(values[a.index(row)]))
+    settle(rows, out, &[a], mode, &|row| f(values[a.index(row)]).1, &|row| error(values[a.index(row)]))
 }
 
 /// `out[row] = f(a[row], b[row])`.
@@ -87,15 +87,16 @@ pub(crate) fn binary_checked<A: Native, B: Native, R: Native>(
     }
     let at = |row| (x[a.index(row)], y[b.index(row)]);
     let is_bad = |row| f(at(row).0, at(row).1).1;
-    settle(rows, out, &[a, b], mode, is_bad, |row| error(at(row).0, at(row).1))
+    settle(rows, out, &[a, b], mode, &is_bad, &|row| error(at(row).0, at(row).1))
 }
 
-/// `out[row] = f(a[row], b[row])` into bits.
+/// `out[row] = f(a[row], b[row])` into bits, or with `is_not` its opposite.
 pub(crate) fn compare<A: Native>(
     a: &ColumnRef<'_>,
     b: &ColumnRef<'_>,
     rows: &Rows<'_>,
     out: &mut Column,
+    is_not: bool,
     f: impl Fn(A, A) -> bool,
 ) {
     if all_null(&[a, b], rows, out) {
@@ -103,12 +104,13 @@ pub(crate) fn compare<A: Native>(
     }
     let (len, words) = (rows.len(), out.bools_mut(rows.len()).words_mut());
     let (x, y) = (a.as_slice::<A>(), b.as_slice::<A>());
+    let flip = if is_not { u64::MAX } else { 0 };
     // Constants are taken out of their slices before the loop: a bounds check in it would keep it scalar.
     match (a.is_constant, b.is_constant, x.first(), y.first()) {
-        (true, true, Some(&x), Some(&y)) => fill(words, len, f(x, y)),
-        (false, true, _, Some(&y)) => bits_of(&x[..len], words, |x| f(x, y)),
-        (true, false, Some(&x), _) => bits_of(&y[..len], words, |y| f(x, y)),
-        _ => bits_of_two(&x[..len], &y[..len], words, f),
+        (true, true, Some(&x), Some(&y)) => fill(words, len, f(x, y) != is_not),
+        (false, true, _, Some(&y)) => bits_of(&x[..len], words, flip, |x| f(x, y)),
+        (true, false, Some(&x), _) => bits_of(&y[..len], words, flip, |y| f(x, y)),
+        _ => bits_of_two(&x[..len], &y[..len], words, flip, f),
     }
     nulls_of(&[a, b], out);
 }
@@ -142,14 +144,15 @@ pub(crate) fn nulls_of(args: &[&ColumnRef<'_>], out: &mut Column) {
     args.iter().filter(|a| !a.is_constant).for_each(|a| out.set_validity(a.validity));
 }
 
-/// Fails, or makes NULL, the rows that count for which `is_bad`.
+/// Fails, or makes NULL, the rows that count for which `is_bad`. Rare, so there is one for all kernels.
+#[cold]
 pub(crate) fn settle(
     rows: &Rows<'_>,
     out: &mut Column,
     args: &[&ColumnRef<'_>],
     mode: EvalMode,
-    is_bad: impl Fn(usize) -> bool,
-    error: impl Fn(usize) -> Error,
+    is_bad: &dyn Fn(usize) -> bool,
+    error: &dyn Fn(usize) -> Error,
 ) -> Result<()> {
     rows.try_for_each(|row| {
         if args.iter().all(|a| a.is_valid(row)) && is_bad(row) {
@@ -196,23 +199,24 @@ fn fill(words: &mut [u64], len: usize, bit: bool) {
 }
 
 #[inline(always)]
-fn bits_of<A: Copy>(a: &[A], words: &mut [u64], f: impl Fn(A) -> bool) {
+fn bits_of<A: Copy>(a: &[A], words: &mut [u64], flip: u64, f: impl Fn(A) -> bool) {
     let (whole, rest) = a.as_chunks::<64>();
     let mut words = words.iter_mut();
-    whole.iter().zip(&mut words).for_each(|(a, word)| *word = bits_of_64(|i| f(a[i])));
+    whole.iter().zip(&mut words).for_each(|(a, word)| *word = bits_of_64(|i| f(a[i])) ^ flip);
     if let Some(word) = words.next() {
-        *word = rest.iter().rev().fold(0, |w, &a| w << 1 | u64::from(f(a)));
+        *word = rest.iter().rev().fold(0, |w, &a| w << 1 | u64::from(f(a)) ^ (flip & 1));
     }
 }
 
 #[inline(always)]
-fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], f: impl Fn(A, A) -> bool) {
+fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], flip: u64, f: impl Fn(A, A) -> bool) {
     let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<64>(), b.as_chunks::<64>());
     let mut words = words.iter_mut();
-    whole_a.iter().zip(whole_b).zip(&mut words).for_each(|((a, b), word)| *word = bits_of_64(|i| f(a[i], b[i])));
+    let whole = whole_a.iter().zip(whole_b).zip(&mut words);
+    whole.for_each(|((a, b), word)| *word = bits_of_64(|i| f(a[i], b[i])) ^ flip);
     if let Some(word) = words.next() {
         let pairs = rest_a.iter().zip(rest_b).rev();
-        *word = pairs.fold(0, |w, (&a, &b)| w << 1 | u64::from(f(a, b)));
+        *word = pairs.fold(0, |w, (&a, &b)| w << 1 | u64::from(f(a, b)) ^ (flip & 1));
     }
 }
 
@@ -251,10 +255,12 @@ mod tests {
                 (0..a.len()).for_each(|i| assert_eq!(words[i / 64] >> (i % 64) & 1 != 0, f(i), "row {i} of {len}"));
                 assert!(a.len() % 64 == 0 || words[a.len() / 64] >> (a.len() % 64) == 0, "no bits past the last row");
             };
-            bits_of(&a, &mut words, |x| x < 5);
-            check(&words, &|i| a[i] < 5);
-            bits_of_two(&a, &b, &mut words, |x, y| x < y);
-            check(&words, &|i| a[i] < b[i]);
+            for (flip, is_not) in [(0, false), (u64::MAX, true)] {
+                bits_of(&a, &mut words, flip, |x| x < 5);
+                check(&words, &|i| (a[i] < 5) != is_not);
+                bits_of_two(&a, &b, &mut words, flip, |x, y| x < y);
+                check(&words, &|i| (a[i] < b[i]) != is_not);
+            }
         }
     }
 

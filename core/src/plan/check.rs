@@ -43,7 +43,7 @@ pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
     }
     if mode != OutputMode::Append && facts.stateful > 1 {
         return Err(Error::invalid(
-            "more than one stateful operator (aggregation, stream-stream join) works only in append mode: the upper \
+            "more than one stateful operator (aggregation, stream-stream join, deduplication) works only in append mode: the upper \
              one would see rows older than the watermark",
         )
         .hint("run it with --output-mode append"));
@@ -58,13 +58,14 @@ struct Facts {
 
 impl Facts {
     fn of(plan: &LogicalPlan) -> Self {
-        let (mut aggregations, mut joins) = (0, 0);
+        let (mut aggregations, mut others) = (0, 0);
         plan.visit(&mut |node| match node {
             LogicalPlan::Aggregate(a) if a.input.is_streaming() => aggregations += 1,
-            LogicalPlan::Join(j) if j.left.is_streaming() && j.right.is_streaming() => joins += 1,
+            LogicalPlan::Join(j) if j.left.is_streaming() && j.right.is_streaming() => others += 1,
+            LogicalPlan::Deduplicate(d) if d.input.is_streaming() => others += 1,
             _ => {}
         });
-        Self { aggregations, stateful: aggregations + joins }
+        Self { aggregations, stateful: aggregations + others }
     }
 }
 

@@ -53,6 +53,11 @@ fn describe(plan: &LogicalPlan) -> String {
         }
         LogicalPlan::Explode { input, array, .. } => format!("Explode {}", show(array, input.schema())),
         LogicalPlan::Aggregate(aggregate) => describe_aggregate(aggregate),
+        LogicalPlan::Deduplicate(node) => {
+            let schema = node.input.schema();
+            let what = if node.within_watermark { "Deduplicate within the watermark by" } else { "Deduplicate by" };
+            list(what, node.keys.iter().map(|&i| schema.field(i).name.clone()))
+        }
         LogicalPlan::Join(join) => describe_join(join),
         LogicalPlan::Union { inputs, .. } => format!("Union of {}", inputs.len()),
         LogicalPlan::Sort { input, keys } => {

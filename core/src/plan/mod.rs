@@ -10,6 +10,7 @@
 mod builder;
 mod catalog;
 mod check;
+mod deduplicate;
 mod explain;
 mod grouped;
 mod insert;
@@ -23,6 +24,8 @@ use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 pub use builder::{JoinOn, PlanBuilder};
 pub use catalog::{Catalog, Table};
 pub use check::{OutputMode, check};
+pub use deduplicate::Deduplicate;
+pub(crate) use deduplicate::event_time_of;
 pub use explain::explain;
 pub(crate) use join_time::JoinConditions;
 pub use join_time::JoinExpiry;
@@ -123,6 +126,8 @@ pub enum LogicalPlan {
     },
     /// Groups rows and aggregates each group.
     Aggregate(Aggregate),
+    /// Keeps the first row of each key.
+    Deduplicate(Deduplicate),
     /// Joins two inputs.
     Join(Join),
     /// All rows of all inputs, by position.
@@ -248,6 +253,7 @@ impl LogicalPlan {
             Self::Scan(scan) => &scan.schema,
             Self::Aggregate(aggregate) => &aggregate.schema,
             Self::Join(join) => &join.schema,
+            Self::Deduplicate(deduplicate) => deduplicate.input.schema(),
             Self::Filter { input, .. } | Self::Sort { input, .. } | Self::Limit { input, .. } => input.schema(),
             Self::Range { schema, .. }
             | Self::Values { schema, .. }
@@ -266,6 +272,7 @@ impl LogicalPlan {
         match self {
             Self::Scan(_) | Self::Range { .. } | Self::Values { .. } => Vec::new(),
             Self::Aggregate(aggregate) => alloc::vec![&*aggregate.input],
+            Self::Deduplicate(deduplicate) => alloc::vec![&*deduplicate.input],
             Self::Join(join) => alloc::vec![&*join.left, &*join.right],
             Self::Union { inputs, .. } => inputs.iter().collect(),
             Self::Alias { input, .. }
@@ -286,6 +293,7 @@ impl LogicalPlan {
         match self {
             leaf @ (Self::Scan(_) | Self::Range { .. } | Self::Values { .. }) => leaf,
             Self::Aggregate(a) => Self::Aggregate(Aggregate { input: apply(a.input), ..a }),
+            Self::Deduplicate(d) => Self::Deduplicate(Deduplicate { input: apply(d.input), ..d }),
             Self::Join(j) => {
                 let (left, right) = (apply(j.left), apply(j.right));
                 Self::Join(Join { left, right, ..j })

@@ -6,8 +6,9 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use super::{
-    Aggregate, EventKey, Join, JoinKind, LogicalPlan, Scan,
+    Aggregate, Deduplicate, EventKey, Join, JoinKind, LogicalPlan, Scan,
     builder::{Side, conjunction, conjuncts, map_columns, side_of, split_condition},
+    deduplicate::event_time_of,
 };
 use crate::{
     block::Value,
@@ -63,7 +64,7 @@ fn push_filters(plan: LogicalPlan, conditions: Vec<BoundExpr>) -> LogicalPlan {
             LogicalPlan::Union { inputs, schema }
         }
         LogicalPlan::Join(join) => push_through_join(join, conditions),
-        LogicalPlan::Limit { .. } => {
+        LogicalPlan::Limit { .. } | LogicalPlan::Deduplicate(_) => {
             let node = plan.map_inputs(&mut |input| push_filters(input, Vec::new()));
             filter(node, conditions)
         }
@@ -208,6 +209,11 @@ fn prune(plan: LogicalPlan, needed: &[bool]) -> LogicalPlan {
             let below = used(aggregate.input.schema().len(), aggregate.group.iter().chain(args), None);
             let input = Box::new(prune(*aggregate.input, &below));
             LogicalPlan::Aggregate(Aggregate { input, ..aggregate })
+        }
+        LogicalPlan::Deduplicate(Deduplicate { input, keys, within_watermark }) => {
+            let mut below = needed.to_vec();
+            keys.iter().copied().chain(event_time_of(input.schema())).for_each(|i| below[i] = true);
+            LogicalPlan::Deduplicate(Deduplicate { input: Box::new(prune(*input, &below)), keys, within_watermark })
         }
         LogicalPlan::Join(join) => prune_join(join, needed),
     }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    expr::{BoundExpr, Expr, ExprKind, Settings, SortKey, bind},
-    schema::{Schema, same_name},
+    expr::{BoundExpr, Expr, ExprKind, SchemaScope, Scope, Settings, SortKey, bind},
+    schema::{Field, Schema, same_name},
 };
 
 /// The parts of a SELECT that come after FROM and WHERE.
@@ -180,15 +180,15 @@ impl Selected {
         }
         let mut names = self.names(&schema, &settings);
         for key in &self.select.order_by {
-            let bound = match self.selected_column(&key.expr)? {
-                Some(i) => i,
+            let bound = match self.over_selected(key, &exprs, &names)? {
+                Some(bound) => bound,
                 None => {
+                    let mut scope = NamesFirst { input: scope, items: &self.select.projection, exprs: &exprs };
                     let bound = bind(&key.expr, &mut scope, &settings)?;
-                    position_or_push(&mut exprs, &mut names, bound)
+                    column_or_push(&mut exprs, &mut names, bound)
                 }
             };
-            self.sort
-                .push(sort_order(key, BoundExpr::column(bound, exprs[bound].data_type.clone(), exprs[bound].nullable)));
+            self.sort.push(sort_order(key, bound));
         }
         self.builder = self.builder.project(exprs, names);
         Ok(self)
@@ -218,11 +218,10 @@ impl Selected {
             None => None,
         };
         for key in &self.select.order_by {
-            let position = match self.selected_column(&key.expr)? {
-                Some(i) => i,
-                None => position_or_push(&mut exprs, &mut names, above.bind(&key.expr, &group)?),
+            let bound = match self.over_selected(key, &exprs, &names)? {
+                Some(bound) => bound,
+                None => column_or_push(&mut exprs, &mut names, above.bind(&key.expr, &group)?),
             };
-            let bound = BoundExpr::column(position, exprs[position].data_type.clone(), exprs[position].nullable);
             self.sort.push(sort_order(key, bound));
         }
         let aggregates = above.aggregates;
@@ -282,6 +281,20 @@ impl Selected {
         }
     }
 
+    /// An ORDER BY key over the selected columns, if they are all it needs: names mean those before the input's.
+    fn over_selected(&self, key: &SortKey, exprs: &[BoundExpr], names: &[String]) -> Result<Option<BoundExpr>> {
+        if let Some(i) = self.selected_column(&key.expr)? {
+            return Ok(Some(BoundExpr::column(i, exprs[i].data_type.clone(), exprs[i].nullable)));
+        }
+        if contains_aggregate(&key.expr) {
+            return Ok(None);
+        }
+        let selected = exprs.iter().zip(names).take(self.visible);
+        let fields = selected.map(|(e, name)| Field::new(name.as_str(), e.data_type.clone()).nullable(e.nullable));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        Ok(bind(&key.expr, &mut SchemaScope(&schema), &self.builder.settings).ok())
+    }
+
     /// The select-list position that an ORDER BY key means: an ordinal, an alias or an item's own text.
     fn selected_column(&self, expr: &Expr) -> Result<Option<usize>> {
         let items = &self.select.projection;
@@ -332,10 +345,33 @@ fn expand_stars(items: &[Expr], schema: &Schema, windows: usize) -> Result<Vec<E
     Ok(expanded)
 }
 
-fn position_or_push(exprs: &mut Vec<BoundExpr>, names: &mut Vec<String>, bound: BoundExpr) -> usize {
-    exprs.iter().position(|e| *e == bound).unwrap_or_else(|| {
+/// The names of the select list, then the input's: what an ORDER BY key is made of that needs both.
+struct NamesFirst<'a> {
+    input: WindowScope<'a>,
+    items: &'a [Expr],
+    exprs: &'a [BoundExpr],
+}
+
+impl Scope for NamesFirst<'_> {
+    fn schema(&self) -> &Schema {
+        self.input.schema
+    }
+
+    fn resolve_special(&mut self, expr: &Expr) -> Option<Result<BoundExpr>> {
+        let ExprKind::Column(parts) = &expr.kind else { return self.input.resolve_special(expr) };
+        let [name] = parts.as_slice() else { return None };
+        let is_named = |e: &Expr| matches!(&e.kind, ExprKind::Alias(_, alias) if same_name(alias, name));
+        self.items.iter().position(is_named).map(|i| Ok(self.exprs[i].clone()))
+    }
+}
+
+/// The column of the SELECT that an expression is; added behind the others if it is none yet.
+fn column_or_push(exprs: &mut Vec<BoundExpr>, names: &mut Vec<String>, bound: BoundExpr) -> BoundExpr {
+    let (data_type, nullable) = (bound.data_type.clone(), bound.nullable);
+    let position = exprs.iter().position(|e| *e == bound).unwrap_or_else(|| {
         exprs.push(bound);
         names.push(format!("sort{}", exprs.len()));
         exprs.len() - 1
-    })
+    });
+    BoundExpr::column(position, data_type, nullable)
 }

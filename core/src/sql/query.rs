@@ -1,8 +1,8 @@
 //! Queries: from tokens to a syntax tree, and from the tree to builder calls: WITH, set operations and what stands
 //! after them. `select` has SELECT, `relation` has FROM, `expr` the expressions.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
-use core::cell::Cell;
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
+use core::{cell::Cell, fmt};
 
 use sqlparser::{
     ast::{self, SetExpr, Spanned},
@@ -28,11 +28,18 @@ use crate::{
 };
 
 /// A query that was read but not resolved: [`plan_query`] does that, each time it is used.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Query {
-    ast: Box<ast::Query>,
+    ast: Arc<ast::Query>,
     clauses: Clauses,
     found: Found,
+}
+
+/// The tree is not printed: the code that prints each of sqlparser's types is as big as its parser.
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query").finish_non_exhaustive()
+    }
 }
 
 /// How many of the queries in parentheses are read once more to find out which of them an error is in.
@@ -44,7 +51,7 @@ pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Query> {
     let spark = Spark::default();
     let cut = clauses::cut(&spark, tokens)?;
     let ast = tree(&spark, &cut)?;
-    Ok(Query { ast, clauses: cut.clauses, found: spark.into_found() })
+    Ok(Query { ast: ast.into(), clauses: cut.clauses, found: spark.into_found() })
 }
 
 fn tree(spark: &Spark, cut: &Cut) -> Result<Box<ast::Query>> {

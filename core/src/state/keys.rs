@@ -227,6 +227,9 @@ impl KeyTable {
     }
 
     fn assign_encoded(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
+        if columns.is_empty() {
+            return self.assign_only_key(rows, ids);
+        }
         let mut row_bytes = core::mem::take(&mut self.row);
         let result = rows.try_for_each(|row| {
             row_bytes.clear();
@@ -236,6 +239,15 @@ impl KeyTable {
         });
         self.row = row_bytes;
         result
+    }
+
+    /// All rows have the empty key.
+    fn assign_only_key(&mut self, rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
+        if rows.count() > 0 {
+            let id = self.encoded_id(&[])?;
+            rows.for_each(|row| ids[row] = id);
+        }
+        Ok(())
     }
 
     fn encoded_id(&mut self, row: &[u8]) -> Result<u32> {

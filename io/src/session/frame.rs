@@ -249,7 +249,29 @@ impl DataFrame {
 
     /// Each row once.
     pub fn distinct(&self) -> Result<Self> {
-        self.build(PlanBuilder::distinct)
+        // Of a stream, as in Spark, rows come out when they are first seen, in append mode too; SQL's DISTINCT groups.
+        if self.is_streaming() { self.drop_duplicates([]) } else { self.build(PlanBuilder::distinct) }
+    }
+
+    /// The first row of those that agree in these columns; in all columns if none is named. A stream remembers what
+    /// it has seen for good, unless the event time is one of the columns: then until the watermark has passed it.
+    ///
+    /// ```
+    /// # use firesteel_io::session::{Session, col};
+    /// let numbers = Session::new()?.range(0, 100).with_column("last_digit", col("id") % 10)?;
+    /// assert_eq!(numbers.drop_duplicates(["last_digit"])?.count()?, 10);
+    /// # Ok::<(), firesteel_core::Error>(())
+    /// ```
+    pub fn drop_duplicates<'n>(&self, columns: impl IntoIterator<Item = &'n str>) -> Result<Self> {
+        let columns: Vec<String> = columns.into_iter().map(String::from).collect();
+        self.build(|plan| plan.drop_duplicates(&columns))
+    }
+
+    /// The same for a stream with a watermark, which forgets a row once the watermark is the delay past it: enough
+    /// for duplicates that come soon after each other, whatever the stream's length.
+    pub fn drop_duplicates_within_watermark<'n>(&self, columns: impl IntoIterator<Item = &'n str>) -> Result<Self> {
+        let columns: Vec<String> = columns.into_iter().map(String::from).collect();
+        self.build(|plan| plan.drop_duplicates_within_watermark(&columns))
     }
 
     /// The rows of both, by position; nothing is left out (SQL's UNION ALL).

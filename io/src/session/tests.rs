@@ -137,3 +137,18 @@ fn rows_that_do_not_fit_are_told() {
         assert!(error.message().starts_with("row 0: "), "{error}");
     }
 }
+
+#[test]
+fn order_by_means_the_names_of_the_select_list_before_those_of_the_input() {
+    let session = Session::new().unwrap();
+    let cases: [(&str, &[&str]); 5] = [
+        ("SELECT id % 3 AS id FROM range(4) ORDER BY -id", &["[2]", "[1]", "[0]", "[0]"]),
+        ("SELECT 10 - id AS k FROM range(3) ORDER BY k + 0", &["[8]", "[9]", "[10]"]),
+        ("SELECT -id AS k FROM range(3) ORDER BY k * id DESC, id", &["[0]", "[-1]", "[-2]"]),
+        ("SELECT DISTINCT id % 2 AS k FROM range(9) ORDER BY abs(k) DESC", &["[1]", "[0]"]),
+        ("SELECT id % 2 AS k, count(*) AS n FROM range(5) GROUP BY 1 ORDER BY n * 2", &["[1,2]", "[0,3]"]),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(rows(&session, text).unwrap(), expected, "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The operators without groups, one file each.
 
 mod buffered;
+mod deduplicate;
 mod explode;
 mod filter;
 mod join;
@@ -11,6 +12,7 @@ mod sort;
 mod watermark;
 mod window;
 
+pub(super) use deduplicate::DeduplicateOperator;
 pub(super) use explode::ExplodeOperator;
 pub(super) use filter::FilterOperator;
 pub(super) use join::{BUILD_PORT, JoinOperator};

@@ -1,5 +1,6 @@
 //! The driver over small plans: epochs, watermarks, windows and what comes out when.
 
+mod deduplicate;
 #[cfg(feature = "sql")]
 mod joins;
 
@@ -37,6 +38,7 @@ fn windowed(delay_s: i64, window: &[&str]) -> PlanBuilder {
 /// Runs epochs of (second, device, value) rows and gives what came out, epoch by epoch, with the trailing empty ones.
 fn run(plan: PlanBuilder, mode: OutputMode, epochs: &[&[(i64, &str, f64)]]) -> Vec<Vec<Vec<Value>>> {
     let plan = plan.into_plan();
+    let width = plan.schema().len();
     check(&plan, mode).unwrap();
     let mut driver = Driver::new(&rewrite(plan), DriverOptions { mode: Some(mode), ..Default::default() }).unwrap();
     let stage = driver.stages().remove(0);
@@ -50,7 +52,7 @@ fn run(plan: PlanBuilder, mode: OutputMode, epochs: &[&[(i64, &str, f64)]]) -> V
         }
         let mut out = Vec::new();
         let mut sink = |block: &BlockRef<'_>| {
-            block.rows().for_each(|row| out.push((0..4).map(|c| block.column(c).value(row)).collect::<Vec<_>>()));
+            block.rows().for_each(|row| out.push((0..width).map(|c| block.column(c).value(row)).collect::<Vec<_>>()));
             Ok(())
         };
         driver.begin_epoch(0);

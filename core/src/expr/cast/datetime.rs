@@ -33,7 +33,7 @@ impl Cast {
                 kernel::unary(from, rows, out, |us: i64| days(zone::instant_to_local(us, &self.zone)));
             }
             (TimestampNtz, Date) => kernel::unary(from, rows, out, days),
-            (Timestamp, Boolean) => kernel::compare(from, from, rows, out, |us: i64, _| us != 0),
+            (Timestamp, Boolean) => kernel::compare(from, from, rows, out, false, |us: i64, _| us != 0),
             (Timestamp, Decimal(precision, scale)) => {
                 return self.micros_to_decimal(from, rows, out, Shape::new(*precision, *scale));
             }

@@ -282,7 +282,7 @@ impl Cast {
             (0..rows.len()).for_each(|row| values[row] = if from.bool_at(row) { one.unwrap_or(0) } else { 0 });
             kernel::nulls_of(&[from], out);
             let is_bad = |row| one.is_none() && from.bool_at(row);
-            return kernel::settle(rows, out, &[from], self.mode, is_bad, |_| self.out_of_range("true"));
+            return kernel::settle(rows, out, &[from], self.mode, &is_bad, &|_| self.out_of_range("true"));
         }
         let fill = |out: &mut Column| {
             with_integer!(self.to, R => fill_bool::<R>(from, rows, out, 1, 0), else {
@@ -298,9 +298,9 @@ impl Cast {
 
     /// Numbers to booleans: 0 is false, anything else, NaN too, is true.
     pub(super) fn to_boolean(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) {
-        with_integer!(from.data_type, A => kernel::compare(from, from, rows, out, |x: A, _| x != 0), else {
-            with_float!(from.data_type, A => kernel::compare(from, from, rows, out, |x: A, _| x != 0.0), else {
-                kernel::compare(from, from, rows, out, |x: i128, _| x != 0);
+        with_integer!(from.data_type, A => kernel::compare(from, from, rows, out, false, |x: A, _| x != 0), else {
+            with_float!(from.data_type, A => kernel::compare(from, from, rows, out, false, |x: A, _| x != 0.0), else {
+                kernel::compare(from, from, rows, out, false, |x: i128, _| x != 0);
             })
         });
     }

@@ -174,8 +174,8 @@ impl Call<'_> {
 
 /// The arguments of one row as a tuple.
 pub(super) trait Args<'a>: Sized {
-    /// Whether no argument is NULL in this row.
-    fn is_valid(columns: &[ColumnRef<'a>], row: usize) -> bool;
+    /// How many there are.
+    const COUNT: usize;
     /// The values of the row.
     fn at(columns: &[ColumnRef<'a>], row: usize) -> Self;
 }
@@ -183,10 +183,7 @@ pub(super) trait Args<'a>: Sized {
 macro_rules! args {
     ($($t:ident $i:literal),*) => {
         impl<'a, $($t: Arg<'a>),*> Args<'a> for ($($t,)*) {
-            #[inline]
-            fn is_valid(columns: &[ColumnRef<'a>], row: usize) -> bool {
-                $(columns[$i].is_valid(row))&&*
-            }
+            const COUNT: usize = [$($i),*].len();
 
             #[inline]
             fn at(columns: &[ColumnRef<'a>], row: usize) -> Self {
@@ -257,19 +254,14 @@ pub(super) fn fill<'a, A: Args<'a>, B: Scratch, W: Wrote>(
     mut f: impl FnMut(A, &mut B) -> Result<W>,
 ) -> Result<()> {
     let mut scratch = B::default();
-    for row in 0..rows.len() {
-        if !rows.contains(row) || !A::is_valid(args, row) {
-            out.push_null();
-            continue;
-        }
+    each_row(&args[..A::COUNT], rows, out, |row, out| {
         scratch.reset();
-        if f(A::at(args, row), &mut scratch)?.wrote_value() {
-            out.push_bytes(scratch.written());
-        } else {
-            out.push_null();
+        match f(A::at(args, row), &mut scratch)?.wrote_value() {
+            true => out.push_bytes(scratch.written()),
+            false => out.push_null(),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Calls `f(row, out)`, which appends one result, for every row that counts and has no NULL in `args`.
@@ -278,6 +270,16 @@ pub(super) fn each_row(
     rows: &Rows<'_>,
     out: &mut Column,
     mut f: impl FnMut(usize, &mut Column) -> Result<()>,
+) -> Result<()> {
+    each_row_of(args, rows, out, &mut f)
+}
+
+/// One loop for all functions: what they do with a row is far more than a call.
+fn each_row_of(
+    args: &[ColumnRef<'_>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: &mut dyn FnMut(usize, &mut Column) -> Result<()>,
 ) -> Result<()> {
     for row in 0..rows.len() {
         if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {

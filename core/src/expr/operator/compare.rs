@@ -111,13 +111,12 @@ impl Compare {
     }
 
     fn native<T: Ordered>(&self, a: &ColumnRef<'_>, b: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) {
+        // Two loops do for six operators: `a > b` is `b < a`, and the others are the opposite of one of these.
+        let is_not = matches!(self.op, BinaryOp::NotEq | BinaryOp::LessEq | BinaryOp::GreaterEq);
         match self.op {
-            BinaryOp::NotEq => kernel::compare(a, b, rows, out, |x: T, y| !x.equals(y)),
-            BinaryOp::Less => kernel::compare(a, b, rows, out, |x: T, y| x.is_below(y)),
-            BinaryOp::LessEq => kernel::compare(a, b, rows, out, |x: T, y| !y.is_below(x)),
-            BinaryOp::Greater => kernel::compare(a, b, rows, out, |x: T, y| y.is_below(x)),
-            BinaryOp::GreaterEq => kernel::compare(a, b, rows, out, |x: T, y| !x.is_below(y)),
-            _ => kernel::compare(a, b, rows, out, |x: T, y| x.equals(y)),
+            BinaryOp::Less | BinaryOp::GreaterEq => kernel::compare(a, b, rows, out, is_not, T::is_below),
+            BinaryOp::Greater | BinaryOp::LessEq => kernel::compare(b, a, rows, out, is_not, T::is_below),
+            _ => kernel::compare(a, b, rows, out, is_not, T::equals),
         }
     }
 

@@ -3,23 +3,23 @@
 //!
 //! Rooms: `calendar` counts days (proleptic Gregorian, any year), `zone` knows zone names and offsets as Java spells
 //! them, `clock` is a zone's clock that remembers its offset, `shift` moves times by spans, `text` has Spark's rules
-//! for casting strings to and from dates and timestamps, `interval` those for intervals, `pattern` those of datetime
-//! patterns. Casts, functions and formats share them.
+//! for casting strings to and from dates and timestamps, `reader` reads many timestamps, `interval` has the rules for
+//! intervals, `pattern` those of datetime patterns. Casts, functions and formats share them.
 
 pub mod calendar;
 mod clock;
 pub mod interval;
 pub mod pattern;
+mod reader;
 mod shift;
 pub mod text;
 pub mod zone;
 
 pub use clock::Clock;
 pub use jiff::tz::TimeZone;
+pub use reader::TimestampReader;
 pub use shift::{date_add_months, timestamp_add, timestamp_add_day_time};
-pub use text::{
-    Text, TimestampReader, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz,
-};
+pub use text::{Text, format_date, format_timestamp, parse_date, parse_timestamp, parse_timestamp_ntz};
 
 /// Microseconds since the epoch, UTC.
 pub type Micros = i64;

@@ -7,7 +7,7 @@ use core::fmt;
 use jiff::tz::TimeZone;
 
 use super::{
-    MICROS_PER_DAY, MICROS_PER_MINUTE, MICROS_PER_SECOND, Micros,
+    MICROS_PER_DAY, MICROS_PER_SECOND, Micros,
     calendar::{civil_from_days, days_from_civil},
     zone,
 };
@@ -24,60 +24,6 @@ pub fn parse_timestamp(text: &[u8], zone: &TimeZone) -> Option<Micros> {
     match reading.zone {
         None => zone::local_to_instant(reading.local, zone),
         Some(name) => zone::local_to_instant(reading.local, &zone::find(name)?),
-    }
-}
-
-/// [`parse_timestamp`] for many texts: readings of one minute, which mostly come together, are placed in time once.
-#[derive(Clone, Debug)]
-pub struct TimestampReader {
-    zone: TimeZone,
-    /// The last minute, as the text had it, if the zone's offset is the same throughout.
-    minute: Option<[u8; MINUTE]>,
-    local: Micros,
-    instant: Micros,
-}
-
-/// Bytes of `2025-01-01T00:00`.
-const MINUTE: usize = 16;
-
-impl TimestampReader {
-    /// A reader of clock readings in `zone`.
-    pub fn new(zone: TimeZone) -> Self {
-        Self { zone, minute: None, local: 0, instant: 0 }
-    }
-
-    /// The zone of readings that name none.
-    pub fn zone(&self) -> &TimeZone {
-        &self.zone
-    }
-
-    /// Text to TIMESTAMP; `None` if Spark's CAST rejects it.
-    #[inline]
-    pub fn parse(&mut self, text: &[u8]) -> Option<Micros> {
-        match text.split_first_chunk::<MINUTE>() {
-            Some((minute, [b':', tens, ones, tail @ ..])) if self.minute == Some(*minute) => {
-                let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-                if let Some((fraction, is_utc)) = parse_usual_tail(tail).filter(|_| tens < 6 && ones < 10) {
-                    let micros = i64::from(tens * 10 + ones) * MICROS_PER_SECOND + i64::from(fraction);
-                    return Some(micros + if is_utc { self.local } else { self.instant });
-                }
-                parse_timestamp(text, &self.zone)
-            }
-            _ => self.parse_new_minute(text),
-        }
-    }
-
-    fn parse_new_minute(&mut self, text: &[u8]) -> Option<Micros> {
-        if let Some((local, _)) = parse_usual_layout(text) {
-            let start = local - local.rem_euclid(MICROS_PER_MINUTE);
-            let instant = zone::local_to_instant(start, &self.zone)?;
-            let last = zone::local_to_instant(start + MICROS_PER_MINUTE - 1, &self.zone)?;
-            // A zone that changes its clock inside the minute is asked every time.
-            let is_steady = last - instant == MICROS_PER_MINUTE - 1;
-            self.minute = text.first_chunk().copied().filter(|_| is_steady);
-            (self.local, self.instant) = (start, instant);
-        }
-        parse_timestamp(text, &self.zone)
     }
 }
 
@@ -243,7 +189,7 @@ impl fmt::Debug for Text {
 /// `YYYY-MM-DD[ T]HH:MM:SS[.f{0,}][Z]`: the clock reading, and whether it is UTC. `None` says only that the layout
 /// is another one or the date does not exist; the general scanner decides.
 #[inline]
-fn parse_usual_layout(text: &[u8]) -> Option<(Micros, bool)> {
+pub(super) fn parse_usual_layout(text: &[u8]) -> Option<(Micros, bool)> {
     let (head, tail) = text.split_first_chunk::<19>()?;
     let digit = |i: usize| u32::from(head[i].wrapping_sub(b'0'));
     let two = |i: usize| digit(i) * 10 + digit(i + 1);
@@ -264,7 +210,7 @@ fn parse_usual_layout(text: &[u8]) -> Option<(Micros, bool)> {
 
 /// What follows the seconds: a fraction, a `Z`, both or nothing.
 #[inline]
-fn parse_usual_tail(tail: &[u8]) -> Option<(u32, bool)> {
+pub(super) fn parse_usual_tail(tail: &[u8]) -> Option<(u32, bool)> {
     let (fraction, tail) = match tail {
         [b'.', digits @ ..] => scan_fraction(digits),
         _ => (0, tail),
@@ -458,35 +404,6 @@ mod tests {
         assert_eq!(in_new_york("2025-01-01 00:00:00"), Some(BASE + 18_000_000_000));
         assert_eq!(in_new_york("2025-01-01 00:00:00Z"), Some(BASE));
         assert_eq!(in_new_york("2025-03-09 02:30:00"), in_new_york("2025-03-09 03:30:00"));
-    }
-
-    #[test]
-    fn a_reader_that_remembers_the_minute_gives_the_same_answers() {
-        let texts = [
-            "2025-03-09 01:59:59.9",
-            "2025-03-09 01:59:00",
-            "2025-03-09 01:59:60",
-            "2025-03-09 01:59:0x",
-            "2025-03-09 01:59:30Z",
-            "2025-03-09 01:59:30+02:00",
-            "2025-03-09 01:59:30 PST",
-            "2025-03-09 01:59",
-            "2025-03-09 02:00:00",
-            "2025-03-09 02:30:00",
-            "2025-03-09T02:30:00",
-            "1883-11-18 12:03:50",
-            "1883-11-18 12:03:59",
-            "bad",
-            "2025-11-02 01:30:00",
-            "2025-11-02 01:30:01.000001",
-        ];
-        for name in ["UTC", "America/New_York", "+05:30"] {
-            let zone = zone::find(name).unwrap();
-            let mut reader = TimestampReader::new(zone.clone());
-            for text in texts.iter().chain(texts.iter().rev()) {
-                assert_eq!(reader.parse(text.as_bytes()), parse_timestamp(text.as_bytes(), &zone), "{text} in {name}");
-            }
-        }
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl FloatWords {
         Self { nan, positive, negative, has_digits }
     }
 
+    /// Whether no number can be mistaken for one of the words.
+    pub(super) fn have_no_digits(&self) -> bool {
+        [&self.nan, &self.positive, &self.negative].iter().all(|word| !word.iter().any(u8::is_ascii_digit))
+    }
+
     #[inline]
     fn parse(&self, text: &[u8]) -> Option<f64> {
         // Numbers, which are almost all there is, begin with a digit; comparing three words would cost as much as

@@ -11,7 +11,7 @@ use super::{
     Format, Malformed, Options, Reason,
     csv::CsvReader,
     json::JsonReader,
-    lines::{BYTE_ORDER_MARK, Line, Lines, TooLong},
+    lines::{BYTE_ORDER_MARK, Line, Lines, Take, TooLong},
     page::{Fault, Page, Place, Sink, Verdict},
     plain::PlainReader,
 };
@@ -111,10 +111,7 @@ impl Decoder {
     pub fn push(&mut self, bytes: &[u8], sink: &mut Sink<'_>) -> Result<()> {
         let Self { reader, framing, page, file, line } = self;
         match framing {
-            Framing::Lines(lines) => lines.push(bytes, |record| {
-                *line += 1;
-                reader.record(record, page, Place { file, line: *line }, sink)
-            }),
+            Framing::Lines(lines) => lines.push(bytes, &mut Records { reader, page, file, line, sink }),
             Framing::File(buffer) => keep_whole(buffer, bytes, file),
             Framing::Quoted(buffered) => {
                 buffered.bytes.extend_from_slice(bytes);
@@ -130,10 +127,7 @@ impl Decoder {
     pub fn end_file(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         let Self { reader, framing, page, file, line } = self;
         match framing {
-            Framing::Lines(lines) => lines.finish(|record| {
-                *line += 1;
-                reader.record(record, page, Place { file, line: *line }, sink)
-            }),
+            Framing::Lines(lines) => lines.finish(&mut Records { reader, page, file, line, sink }),
             Framing::File(buffer) => {
                 let record = std::mem::take(buffer);
                 reader.record(Ok(&record), page, Place { file, line: 1 }, sink)
@@ -193,6 +187,32 @@ impl Decoder {
         }
         buffered.patience = buffered.bytes.len() * 2;
         Ok(())
+    }
+}
+
+/// Takes the lines of a file for records.
+struct Records<'a, 's> {
+    reader: &'a mut Reader,
+    page: &'a mut Page,
+    file: &'a str,
+    line: &'a mut u64,
+    sink: &'a mut Sink<'s>,
+}
+
+impl Take for Records<'_, '_> {
+    #[inline]
+    fn line(&mut self, record: Line<'_>) -> Result<()> {
+        *self.line += 1;
+        self.reader.record(record, self.page, Place { file: self.file, line: *self.line }, self.sink)
+    }
+
+    #[inline]
+    fn run(&mut self, bytes: &[u8]) -> Result<usize> {
+        match self.reader {
+            Reader::Csv(csv) => csv.read_straight(bytes, self.page, self.line, self.sink),
+            Reader::Json(json) => json.read_straight(bytes, self.page, self.line, self.sink),
+            Reader::Plain(_) => Ok(0),
+        }
     }
 }
 

@@ -17,6 +17,25 @@ pub(super) type Line<'a> = std::result::Result<&'a [u8], TooLong>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
+/// Takes lines as they are cut.
+pub(super) trait Take {
+    /// A line without its end.
+    fn line(&mut self, line: Line<'_>) -> Result<()>;
+
+    /// Whole lines from the front of these bytes, as many as can be read without being cut out; gives the bytes they
+    /// had, ends included.
+    #[inline]
+    fn run(&mut self, _: &[u8]) -> Result<usize> {
+        Ok(0)
+    }
+}
+
+impl<F: FnMut(Line<'_>) -> Result<()>> Take for F {
+    fn line(&mut self, line: Line<'_>) -> Result<()> {
+        self(line)
+    }
+}
+
 /// The state between chunks.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -45,7 +64,7 @@ impl Lines {
 
     /// Cuts a chunk; `take` gets every line that ends in it.
     #[inline]
-    pub(super) fn push(&mut self, chunk: &[u8], mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn push(&mut self, chunk: &[u8], take: &mut impl Take) -> Result<()> {
         let mut rest = self.skip_mark(chunk);
         if self.after_cr && !rest.is_empty() {
             self.after_cr = false;
@@ -55,11 +74,15 @@ impl Lines {
             let Some((line, after)) = self.cut_carry(rest) else {
                 return Ok(());
             };
-            self.end_carry(line, &mut take)?;
+            self.end_carry(line, take)?;
             rest = after;
         }
-        while let Some((line, after)) = self.cut(rest) {
-            take(if line.len() > LINE_BYTES_MAX { Err(TooLong) } else { Ok(line) })?;
+        loop {
+            if self.separator.is_none() {
+                rest = &rest[take.run(rest)?..];
+            }
+            let Some((line, after)) = self.cut(rest) else { break };
+            take.line(if line.len() > LINE_BYTES_MAX { Err(TooLong) } else { Ok(line) })?;
             rest = after;
         }
         self.keep(rest);
@@ -67,10 +90,10 @@ impl Lines {
     }
 
     /// The file ends: what is left is a line without an end.
-    pub(super) fn finish(&mut self, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn finish(&mut self, take: &mut impl Take) -> Result<()> {
         let result = match (self.carry_is_too_long, self.carry.is_empty()) {
-            (true, _) => take(Err(TooLong)),
-            (false, false) => take(Ok(&self.carry)),
+            (true, _) => take.line(Err(TooLong)),
+            (false, false) => take.line(Ok(&self.carry)),
             (false, true) => Ok(()),
         };
         self.begin(false);
@@ -151,9 +174,9 @@ impl Lines {
         }
     }
 
-    fn end_carry(&mut self, tail: &[u8], take: &mut impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+    fn end_carry(&mut self, tail: &[u8], take: &mut impl Take) -> Result<()> {
         self.keep(tail);
-        let result = take(if self.carry_is_too_long { Err(TooLong) } else { Ok(&self.carry) });
+        let result = take.line(if self.carry_is_too_long { Err(TooLong) } else { Ok(&self.carry) });
         self.carry.clear();
         self.carry_is_too_long = false;
         result
@@ -219,7 +242,7 @@ mod tests {
         let mut found = Vec::new();
         for chunk in [&chunk[..], &chunk, &chunk, b"\nok\n"] {
             lines
-                .push(chunk, |line| {
+                .push(chunk, &mut |line: Line<'_>| {
                     found.push(line.map(<[u8]>::len));
                     Ok(())
                 })

@@ -25,6 +25,7 @@ mod options;
 pub(crate) mod packed;
 mod page;
 mod plain;
+mod straight;
 #[cfg(test)]
 mod tests;
 mod words;

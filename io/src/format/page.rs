@@ -168,7 +168,7 @@ impl Page {
     }
 
     #[inline]
-    fn commit(&mut self, bytes: usize, corrupt_record: Option<&[u8]>, sink: &mut Sink<'_>) -> Result<()> {
+    pub(super) fn commit(&mut self, bytes: usize, corrupt_record: Option<&[u8]>, sink: &mut Sink<'_>) -> Result<()> {
         if let Some(corrupt) = self.corrupt {
             let column = &mut self.block.columns_mut()[corrupt];
             match corrupt_record {
@@ -188,7 +188,7 @@ impl Page {
     }
 
     /// Forgets what a record appended.
-    fn take_back(&mut self) {
+    pub(super) fn take_back(&mut self) {
         let len = self.len;
         self.block.columns_mut().iter_mut().filter(|c| c.len() > len).for_each(|c| c.truncate(len));
     }

@@ -27,6 +27,44 @@ pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
     text[at..].iter().position(|b| *b == byte).map(|i| at + i)
 }
 
+/// Where one of the bytes stands first; `None` also if the text ends less than eight bytes behind it.
+#[inline(always)]
+pub(super) fn find_any(text: &[u8], bytes: [u8; 3]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+        let marks = bytes.iter().fold(0, |marks, byte| marks | equal(word, *byte));
+        if marks != 0 {
+            return Some(at + lowest(marks));
+        }
+        at += 8;
+    }
+}
+
+/// Where the first double quote, backslash or control character stands; `None` also if the text ends less than eight
+/// bytes behind it.
+#[inline(always)]
+pub(super) fn find_special(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let marks = equal(word, b'"') | equal(word, b'\\') | controls;
+        if marks != 0 {
+            return Some(at + lowest(marks));
+        }
+        at += 8;
+    }
+}
+
+/// Whether some byte is not ASCII.
+#[inline(always)]
+pub(super) fn non_ascii(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let high = words.iter().fold(0, |high, word| high | u64::from_le_bytes(*word));
+    (high & HIGH != 0) || rest.iter().fold(0, |high, byte| high | byte) > 127
+}
+
 /// How many bytes, eight at a time, are certainly neither the quote nor a backslash nor a control character.
 #[inline]
 pub(super) fn plain_len(text: &[u8], quote: u8) -> usize {

@@ -4,6 +4,7 @@
 
 mod dialect;
 mod fields;
+mod rows;
 
 use firesteel_core::{
     Error, Result,
@@ -11,11 +12,12 @@ use firesteel_core::{
     time::TimeZone,
 };
 
-use self::{dialect::Dialect, fields::Fields};
+use self::{dialect::Dialect, fields::Fields, rows::Rows};
 use super::{
     Options, Reason,
     convert::Converter,
-    page::{Fault, Page, Verdict, corrupt_column},
+    page::{Fault, Page, Sink, Verdict, corrupt_column},
+    straight::Straight,
 };
 
 /// Reads records of one table.
@@ -38,6 +40,8 @@ pub(super) struct CsvReader {
     awaits_header: bool,
     /// Values with escapes are put together here.
     scratch: Vec<u8>,
+    /// Reads plain rows, if the dialect has any.
+    straight: Option<Straight>,
 }
 
 impl CsvReader {
@@ -53,13 +57,19 @@ impl CsvReader {
             .collect::<Result<_>>()?;
         let dialect = Dialect::new(options)?;
         let prunes = options.flag("columnPruning", true)? && !dialect.multi_line;
+        let is_pruned = prunes && plan.iter().any(Option::is_none);
+        let width_needed = plan.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let null_value = options.get("nullValue").unwrap_or_default();
+        let width = if is_pruned { width_needed } else { plan.len() };
+        let straight = rows::straight(&dialect, &plan[..width], is_pruned).filter(|_| null_value.is_empty());
         Ok(Self {
-            is_pruned: prunes && plan.iter().any(Option::is_none),
-            width_needed: plan.iter().rposition(Option::is_some).map_or(0, |last| last + 1),
+            straight,
+            is_pruned,
+            width_needed,
             names: positions().map(|(_, field)| field.name.clone()).collect(),
             plan,
             dialect,
-            null_value: options.get("nullValue").unwrap_or_default().into(),
+            null_value: null_value.into(),
             empty_value: options.get("emptyValue").unwrap_or_default().into(),
             has_header: options.flag("header", false)?,
             enforce_schema: options.flag("enforceSchema", true)?,
@@ -72,6 +82,25 @@ impl CsvReader {
     pub(super) fn begin(&mut self, at_start: bool) {
         self.awaits_header = at_start && self.has_header;
         self.dialect.begin(at_start);
+    }
+
+    /// Reads plain rows from the front of `bytes`, line ends included; gives the bytes they had.
+    #[inline]
+    pub(super) fn read_straight(
+        &mut self,
+        bytes: &[u8],
+        page: &mut Page,
+        line: &mut u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
+        let (Some(straight), Some(delimiter)) = (&mut self.straight, rows::delimiter(&self.dialect)) else {
+            return Ok(0);
+        };
+        if self.awaits_header {
+            return Ok(0);
+        }
+        let Dialect { quote, comment, .. } = self.dialect;
+        straight.run(&mut Rows { delimiter, quote, comment, plan: &mut self.plan }, bytes, page, line, sink)
     }
 
     /// Reads a line; blank lines and comments are none, nor is the header.

@@ -5,6 +5,7 @@
 //! text that is not JSON loses the whole record. What follows the first value of a line is not looked at.
 
 mod plan;
+mod rows;
 mod scan;
 mod value;
 
@@ -17,6 +18,7 @@ use firesteel_core::{
 
 use self::{
     plan::{Formats, Record},
+    rows::Rows,
     scan::{Dialect, Scanner, Syntax},
     value::{Places, Scratch},
 };
@@ -24,6 +26,7 @@ use super::{
     Options, Reason,
     lines::BYTE_ORDER_MARK,
     page::{Fault, Page, Place, Sink, Verdict, corrupt_column},
+    straight::Straight,
 };
 
 /// Reads records of one table.
@@ -37,7 +40,14 @@ pub(super) struct JsonReader {
     scratch: Scratch,
     /// Rows of a top-level array, until it is known to be good.
     array: Block,
+    /// Reads rows that look like an earlier one.
+    straight: Option<Straight>,
+    /// How often such a row may still be chosen anew: a stream of ever other rows must not allocate for ever.
+    choices: u32,
 }
+
+/// Rows of as many layouts may come one after the other before the straight way is given up.
+const CHOICES_MAX: u32 = 64;
 
 impl JsonReader {
     pub(super) fn new(schema: &Schema, options: &Options, page: &Page, session_zone: &TimeZone) -> Result<Self> {
@@ -53,6 +63,8 @@ impl JsonReader {
             columns,
             scratch: Scratch::default(),
             array: Block::new(&Schema::new(fields)),
+            straight: None,
+            choices: CHOICES_MAX,
         })
     }
 
@@ -63,12 +75,41 @@ impl JsonReader {
         let mut scanner = Scanner::new(line, self.dialect);
         let verdict = match scanner.start() {
             Ok(None) => Verdict::Nothing,
-            Ok(Some(b'{')) => self.read_object(&mut scanner, page),
+            Ok(Some(b'{')) => {
+                let verdict = self.read_object(&mut scanner, page);
+                if verdict == Verdict::Row && self.straight.as_ref().is_none_or(Straight::is_lost) {
+                    self.choose(line);
+                }
+                verdict
+            }
             Ok(Some(b'[')) => return self.read_array(&mut scanner, line, page, place, sink),
             Ok(Some(_)) => Verdict::Bad(Syntax { at: scanner.at(), what: "the line is not an object" }.into()),
             Err(syntax) => Verdict::Bad(syntax.into()),
         };
         page.close(verdict, line, place, sink)
+    }
+
+    /// Reads rows that look like an earlier one from the front of `bytes`, line ends included; gives the bytes they
+    /// had.
+    #[inline]
+    pub(super) fn read_straight(
+        &mut self,
+        bytes: &[u8],
+        page: &mut Page,
+        line: &mut u64,
+        sink: &mut Sink<'_>,
+    ) -> Result<usize> {
+        let Self { dialect, formats, record, scratch, straight: Some(straight), .. } = self else { return Ok(0) };
+        straight.run(&mut Rows { dialect: *dialect, formats, record, scratch }, bytes, page, line, sink)
+    }
+
+    /// From now on rows are expected to look like this one, which is good.
+    fn choose(&mut self, line: &[u8]) {
+        if self.choices > 0 {
+            self.choices -= 1;
+            let chosen = rows::straight(line, self.dialect, &self.record, &self.columns, &self.formats);
+            self.straight = chosen.map(|s| s.instead_of(self.straight.as_ref())).or(self.straight.take());
+        }
     }
 
     #[inline]

@@ -81,6 +81,11 @@ impl<'a> Scanner<'a> {
         Self { bytes, at: 0, dialect }
     }
 
+    /// Reads on in the middle of a line.
+    pub(super) fn resume(bytes: &'a [u8], at: usize, dialect: Dialect) -> Self {
+        Self { bytes, at, dialect }
+    }
+
     /// The first character of the value; `None` if there is nothing but blanks.
     pub(super) fn start(&mut self) -> Result<Option<u8>> {
         self.skip_blanks()?;

@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     #[inline]
-    fn value(&mut self, scanner: &mut Scanner<'_>, target: &Target, column: &mut Column) -> Result<Outcome> {
+    pub(super) fn value(&mut self, scanner: &mut Scanner<'_>, target: &Target, column: &mut Column) -> Result<Outcome> {
         let first = scanner.peek()?;
         if first == b'n' {
             scanner.word("null")?;

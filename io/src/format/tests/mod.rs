@@ -1,6 +1,7 @@
 //! Whole files through decoders: what Spark answers for the same bytes. Every case runs with several chunk and block
 //! sizes, which must make no difference.
 
+mod alike;
 mod csv;
 mod json;
 mod wild;

@@ -10,6 +10,9 @@ use core::fmt;
 /// Result with the engine's [`Error`].
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
+/// Spark's class for statements that are too complex.
+const TOO_COMPLEX: &str = "FAILED_TO_PARSE_TOO_COMPLEX";
+
 /// A place in the job text: 1-based line and column of the first and last character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Span {
@@ -83,6 +86,11 @@ impl Error {
         Self::new(Kind::Stopped, "the reader of the results is gone")
     }
 
+    /// The job text asks for more than a bound of `limits.rs` allows, which shows before any row is read.
+    pub fn too_complex(message: impl Into<String>) -> Self {
+        Self::limit(message).class(TOO_COMPLEX)
+    }
+
     /// Our own mistake, reported instead of a panic where a query can end alone.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Kind::Internal, message)
@@ -118,7 +126,7 @@ impl Error {
 
     /// The job text is wrong (exit status 2), as opposed to a job that failed (exit status 1).
     pub fn is_invalid_job(&self) -> bool {
-        self.0.kind == Kind::InvalidJob
+        self.0.kind == Kind::InvalidJob || self.0.class == Some(TOO_COMPLEX)
     }
 
     /// A row, not the environment, is at fault.

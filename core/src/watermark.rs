@@ -12,7 +12,7 @@ use crate::time::MICROS_PER_MILLI;
 /// How several watermarks become one: `spark.sql.streaming.multipleWatermarkPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WatermarkPolicy {
-    /// The slowest: nothing is lost, an idle input holds everything back.
+    /// The slowest: nothing is lost; an idle input holds everything back, unless it is declared idle.
     #[default]
     Min,
     /// The fastest: nothing waits, rows of slower inputs are late.
@@ -68,6 +68,8 @@ pub struct WatermarkTracker {
     policy: WatermarkPolicy,
     delays_ms: Vec<i64>,
     clauses_ms: Vec<Option<i64>>,
+    /// Clauses whose inputs are idle: the others do not wait for them.
+    idle: Vec<bool>,
     watermark_ms: i64,
 }
 
@@ -75,7 +77,9 @@ impl WatermarkTracker {
     /// A tracker for clauses with these delays, at 1970.
     pub fn new(policy: WatermarkPolicy, delays_us: impl IntoIterator<Item = i64>) -> Self {
         let delays_ms: Vec<i64> = delays_us.into_iter().map(|us| us.div_euclid(MICROS_PER_MILLI)).collect();
-        Self { policy, clauses_ms: alloc::vec![None; delays_ms.len()], delays_ms, watermark_ms: 0 }
+        let clauses = delays_ms.len();
+        let (clauses_ms, idle) = (alloc::vec![None; clauses], alloc::vec![false; clauses]);
+        Self { policy, delays_ms, clauses_ms, idle, watermark_ms: 0 }
     }
 
     /// Takes in what clause `clause` saw in an epoch.
@@ -92,11 +96,17 @@ impl WatermarkTracker {
     pub fn advance(&mut self) -> i64 {
         let all = self.clauses_ms.iter().map(|ms| ms.unwrap_or(0));
         let global = match self.policy {
-            WatermarkPolicy::Min => all.min(),
+            WatermarkPolicy::Min => all.zip(&self.idle).filter(|(_, idle)| !**idle).map(|(ms, _)| ms).min(),
             WatermarkPolicy::Max => all.max(),
         };
         self.watermark_ms = self.watermark_ms.max(global.unwrap_or(0));
         self.watermark_ms
+    }
+
+    /// Says that no row may come to a clause for long: under policy `min` it then holds nothing back. If all are
+    /// idle the watermark stays where it is. Rows that come after all may be late.
+    pub fn set_idle(&mut self, clause: usize, is_idle: bool) {
+        self.idle[clause] = is_idle;
     }
 
     /// The watermark in milliseconds.
@@ -134,6 +144,22 @@ mod tests {
         assert_eq!(tracker.advance(), 20_000);
         tracker.observe(1, &stats(&[1_000_000]));
         assert_eq!(tracker.advance(), 20_000);
+    }
+
+    #[test]
+    fn an_idle_clause_holds_nothing_back_until_it_has_rows_again() {
+        let mut tracker = WatermarkTracker::new(WatermarkPolicy::Min, [0, 0]);
+        tracker.observe(0, &stats(&[100_000_000]));
+        assert_eq!(tracker.advance(), 0);
+        tracker.set_idle(1, true);
+        assert_eq!(tracker.advance(), 100_000);
+        tracker.set_idle(1, false);
+        tracker.observe(0, &stats(&[200_000_000]));
+        tracker.observe(1, &stats(&[50_000_000]));
+        assert_eq!(tracker.advance(), 100_000, "it never returns");
+        tracker.set_idle(0, true);
+        tracker.set_idle(1, true);
+        assert_eq!(tracker.advance(), 100_000, "nobody says how late it is");
     }
 
     #[test]

@@ -92,6 +92,14 @@ fn exit_statuses_tell_a_wrong_job_from_one_that_failed() {
         (vec!["run".into(), job("SELEC 1;")], 2),
         (vec!["run".into(), "no-such-file.sql".into()], 2),
         (vec!["run".into(), job("SELECT '${MISSING_VARIABLE}'; ")], 2),
+        (vec!["run".into(), job("-- nothing to do yet\n;")], 2),
+        (vec!["run".into(), job(&format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000)))], 2),
+        (vec!["run".into(), job(&format!("SELECT '{}' AS wide", "x".repeat(100_000)))], 0),
+        (
+            vec!["run".into(), job("CREATE TABLE t (a INT) USING csv OPTIONS (path '/no/such*.csv'); SELECT * FROM t")],
+            1,
+        ),
+        (["ring", "create", "/no/ring", "--schema", "a INT", "--capacity", "2TB"].map(String::from).to_vec(), 2),
         (vec!["run".into()], 2),
         (vec!["no-such-verb".into()], 2),
         (vec!["ring".into(), "info".into(), "/no/such/ring".into()], 1),
@@ -219,4 +227,19 @@ fn stop(child: &mut Child) {
     let mut words = String::new();
     child.stderr.take().unwrap().read_to_string(&mut words).unwrap();
     assert_eq!((child.wait().unwrap().code(), words.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn memory_that_is_known_is_shown_and_what_cannot_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("FILE={}", readings(folder.path()));
+    let job = job(folder.path(), &format!("{TABLE}SELECT count(*) FROM r GROUP BY ts;"));
+    let out = run(&["explain", &job, "--set", &file, "--memory", "64MB"]);
+    let plan = text(&out.stdout);
+    for part in ["reading r (csv)", "blocks of 4096 rows", "writing the output", "in all", "more than 64.0 MiB"] {
+        assert!(plan.contains(part), "{part} in {plan}");
+    }
+    assert_eq!(run(&["run", &job, "--set", &file, "--memory", "64MB"]).status.code(), Some(0));
+    let out = run(&["run", &job, "--set", &file, "--memory", "10KB"]);
+    assert!(out.status.code() == Some(1) && text(&out.stderr).contains("may take 10.0 KiB"), "{}", text(&out.stderr));
 }

@@ -146,6 +146,38 @@ fn listeners_hear_the_start_each_epoch_and_the_end() {
 }
 
 #[test]
+fn a_ring_without_rows_holds_others_back_until_it_is_idle() {
+    let (session, folder) = (session(), tempfile::tempdir().unwrap());
+    let columns = Schema::parse_ddl("ts TIMESTAMP").unwrap();
+    let create =
+        |name: &str| StreamFolder::create(&folder.path().join(name), &columns, &RingOptions::default()).unwrap();
+    let (busy, _quiet) = (create("busy"), create("quiet"));
+    let mut producer = Producer::open_in(busy, None).unwrap();
+    let read = |name: &str, idle: Option<&str>| {
+        let ring = session.read_stream().format("ring").option("path", folder.path().join(name).display());
+        let ring = idle.map_or(ring.clone(), |timeout| ring.option("idleTimeout", timeout));
+        ring.load().unwrap().with_watermark("ts", "1 second").unwrap()
+    };
+    let start = |name: &str, idle: Option<&str>| {
+        let both = read("busy", None).union(&read("quiet", idle)).unwrap();
+        let counts = both.group_by([window("ts", "1 second").unwrap()]).agg([count_all().alias("n")]).unwrap();
+        counts.write_stream().format("memory").query_name(name).start().unwrap()
+    };
+    let (waits, goes_on) = (start("waits", None), start("goes_on", Some("50 ms")));
+    (0..10).for_each(|s| assert!(producer.push(&[Cell::I64(s * 1_000_000)]).unwrap()));
+    producer.publish();
+    let count = |name: &str| session.table(name).unwrap().count().unwrap();
+    let started = Instant::now();
+    while count("goes_on") < 8 {
+        assert!(started.elapsed().as_secs() < 60, "the quiet ring never became idle");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    waits.process_all_available().unwrap();
+    assert_eq!((count("goes_on"), count("waits")), (8, 0));
+    [waits, goes_on].iter().for_each(|query| query.stop().unwrap());
+}
+
+#[test]
 fn a_ring_is_read_while_it_is_filled() {
     let (session, folder) = (session(), tempfile::tempdir().unwrap());
     let path = folder.path().join("readings");

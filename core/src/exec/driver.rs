@@ -170,6 +170,19 @@ impl Driver {
         nodes.iter().filter_map(|n| n.operator.state_metrics())
     }
 
+    /// Between epochs: tells of each port whether its table has had no row for so long that others need not wait for
+    /// it. A `WATERMARK` clause is idle if all ports of streams below it are.
+    pub fn set_idle(&mut self, is_idle: &dyn Fn(usize) -> bool) {
+        for (clause, ports) in self.pipeline.watermark_ports.iter().enumerate() {
+            let is_live = |port: usize| match &self.pipeline.ports[port].leaf {
+                Leaf::Table(scan) => scan.is_stream && !is_idle(port),
+                _ => false,
+            };
+            self.tracker.set_idle(clause, !ports.clone().any(is_live));
+        }
+        self.tracker.advance();
+    }
+
     /// Whether an epoch without data would emit or evict something: the watermark has moved past what the last epoch
     /// used, and there is an operator that closes groups.
     pub fn wants_empty_epoch(&self) -> bool {

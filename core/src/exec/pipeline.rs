@@ -40,6 +40,8 @@ pub(super) struct Pipeline {
     /// Delay of each `WATERMARK` clause, in the order of [`Pipeline::watermark_nodes`].
     pub(super) watermark_delays: Vec<i64>,
     pub(super) watermark_nodes: Vec<usize>,
+    /// The ports below each.
+    pub(super) watermark_ports: Vec<core::ops::Range<usize>>,
     block_rows: usize,
 }
 
@@ -90,6 +92,7 @@ impl Pipeline {
             stages,
             watermark_delays: Vec::new(),
             watermark_nodes: Vec::new(),
+            watermark_ports: Vec::new(),
             block_rows,
         };
         pipeline.add(plan, None, 0)?;
@@ -183,11 +186,18 @@ impl Pipeline {
                 self.add_node(Box::new(ProjectOperator::new(exprs)), input, target, stage)
             }
             LogicalPlan::Watermark { input, column, delay_us, .. } => {
+                let clause = self.watermark_nodes.len();
                 if plan.is_streaming() {
                     self.watermark_delays.push(*delay_us);
                     self.watermark_nodes.push(self.nodes.len());
+                    self.watermark_ports.push(0..0);
                 }
-                self.add_node(Box::new(WatermarkOperator::new(*column)), input, target, stage)
+                let first = self.ports.len();
+                self.add_node(Box::new(WatermarkOperator::new(*column)), input, target, stage)?;
+                if plan.is_streaming() {
+                    self.watermark_ports[clause] = first..self.ports.len();
+                }
+                Ok(())
             }
             LogicalPlan::Window { input, window, schema } => {
                 self.add_node(Box::new(WindowOperator::new(window, schema, block_rows)), input, target, stage)

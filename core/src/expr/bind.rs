@@ -131,7 +131,7 @@ impl Binder<'_> {
         }
         if self.depth == EXPRESSION_DEPTH_MAX {
             let text = format!("the expression is nested more than {EXPRESSION_DEPTH_MAX} deep");
-            return Err(Error::limit(text).at(expr.span));
+            return Err(Error::too_complex(text).at(expr.span));
         }
         self.depth += 1;
         let bound = self.bind_kind(expr).map_err(|e| e.at(expr.span));

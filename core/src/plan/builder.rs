@@ -3,7 +3,7 @@
 
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec, vec::Vec};
 
-use super::{Join, JoinKind, LogicalPlan, Scan, SortOrder, Table, column_names};
+use super::{Join, JoinKind, LogicalPlan, Scan, SortOrder, Table, column_names, windows::WindowScope};
 use crate::{
     block::Value,
     error::{Error, Result},
@@ -125,7 +125,8 @@ impl PlanBuilder {
 
     /// `WHERE predicate`
     pub fn filter(self, predicate: Expr) -> Result<Self> {
-        let bound = bind(&predicate, &mut SchemaScope(self.schema()), &self.settings)?;
+        let mut scope = WindowScope { schema: self.schema(), windows: &[], settings: &self.settings };
+        let bound = bind(&predicate, &mut scope, &self.settings)?;
         let predicate = boolean(bound, &predicate)?;
         Ok(self.wrap(|input| LogicalPlan::Filter { input, predicate }))
     }

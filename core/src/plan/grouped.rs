@@ -4,7 +4,7 @@
 //! sub-expression that equals a group expression becomes that group's column. What still refers to the input after
 //! that is Spark's MISSING_AGGREGATION.
 
-use alloc::{format, vec::Vec};
+use alloc::{boxed::Box, format, vec::Vec};
 
 use super::{
     AggregateExpr,
@@ -45,6 +45,10 @@ impl Scope for AboveAggregate<'_> {
             return Some(bound);
         }
         self.input.resolve_special(expr)
+    }
+
+    fn aggregate_names(&self) -> Box<dyn Iterator<Item = &'static str>> {
+        self.input.aggregate_names()
     }
 }
 

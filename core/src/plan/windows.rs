@@ -1,7 +1,7 @@
 //! `window(...)` and `session_window(...)` in a SELECT: found wherever they are written, checked as Spark checks them,
 //! made into a node below the SELECT, and replaced by its column.
 
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec, vec::Vec};
 
 use super::{
     LogicalPlan, PlanBuilder, TimeWindow,
@@ -115,6 +115,10 @@ impl Scope for WindowScope<'_> {
             }
             _ => None,
         }
+    }
+
+    fn aggregate_names(&self) -> Box<dyn Iterator<Item = &'static str>> {
+        Box::new(agg::names())
     }
 }
 

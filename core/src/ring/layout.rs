@@ -91,7 +91,11 @@ impl Geometry {
     /// Spreads `capacity` bytes over blocks for `schema`: blocks of 4,096 to 8,191 rows if at least eight fit.
     pub fn fit(schema: &Schema, capacity: u64) -> Result<Self> {
         check_schema(schema)?;
-        let bytes = usize::try_from(capacity.min(RING_FILE_BYTES_MAX)).unwrap_or(usize::MAX);
+        if capacity > RING_FILE_BYTES_MAX {
+            let gib = RING_FILE_BYTES_MAX >> 30;
+            return Err(Error::invalid(format!("capacity {capacity} is more than a lane may have: {gib} GiB")));
+        }
+        let bytes = usize::try_from(capacity).unwrap_or(usize::MAX);
         let slots_at = slots_at(schema.to_ddl().len());
         let available = bytes.saturating_sub(slots_at);
         let wanted = available / slot_bytes_for(schema, BLOCK_ROWS);

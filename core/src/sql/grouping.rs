@@ -281,7 +281,7 @@ fn plain(expr: Expr) -> Expr {
 }
 
 fn too_many() -> Error {
-    Error::limit(format!("GROUP BY makes more than {SETS_MAX} grouping sets"))
+    Error::too_complex(format!("GROUP BY makes more than {SETS_MAX} grouping sets"))
         .hint("list the sets that are needed: GROUPING SETS ((a, b), (a))")
 }
 

@@ -333,7 +333,8 @@ fn string_token(quote: char, text: String) -> Token {
 }
 
 fn strange(c: char) -> Error {
-    let error = Error::invalid(format!("unexpected character {c}")).class("PARSE_SYNTAX_ERROR");
+    let shown = if c.is_control() { format!("U+{:04X}", u32::from(c)) } else { c.into() };
+    let error = Error::invalid(format!("unexpected character {shown}")).class("PARSE_SYNTAX_ERROR");
     match c {
         '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' => error.hint("write straight quotes: 'text'"),
         '$' => error.hint("a variable is written ${NAME}"),

@@ -304,7 +304,7 @@ impl Planner<'_> {
     pub(super) fn count_relation(&self, span: Option<Span>) -> Result<()> {
         self.relations.set(self.relations.get() + 1);
         if self.relations.get() > RELATIONS_MAX {
-            return Err(Error::limit(format!("the query reads more than {RELATIONS_MAX} relations"))
+            return Err(Error::too_complex(format!("the query reads more than {RELATIONS_MAX} relations"))
                 .at(span)
                 .hint("each use of a view or a name of WITH counts all that it reads"));
         }

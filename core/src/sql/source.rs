@@ -259,7 +259,7 @@ fn unclosed(quote: char, opening: Span) -> Error {
 }
 
 fn too_long() -> Error {
-    Error::limit(format!("the job text is longer than {} MiB", JOB_TEXT_BYTES_MAX >> 20))
+    Error::too_complex(format!("the job text is longer than {} MiB", JOB_TEXT_BYTES_MAX >> 20))
         .hint("read rows from a table instead of writing them into the job")
 }
 

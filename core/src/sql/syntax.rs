@@ -114,7 +114,7 @@ pub(super) fn advised(error: Error, tokens: &[TokenWithSpan], index: usize) -> E
 
 /// The error for what is nested beyond the bound.
 pub(super) fn too_deep() -> Error {
-    Error::limit("the statement is nested too deeply")
+    Error::too_complex("the statement is nested too deeply")
         .hint("split it: name parts of it with WITH or CREATE TEMPORARY VIEW")
 }
 

@@ -1,6 +1,6 @@
 //! What `run`, `check` and `explain` share: reading a job, its variables, and which tables are streams.
 
-use std::{fs, io::Read, path::PathBuf, sync::Arc};
+use std::{cell::RefCell, fs, io::Read, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use firesteel_core::{Error, Result, plan::OutputMode};
@@ -46,6 +46,8 @@ pub struct OpenJob {
     pub job: Job,
     name: String,
     text: String,
+    /// Warnings that were printed: each is told once.
+    told: RefCell<Vec<String>>,
 }
 
 impl JobArgs {
@@ -58,7 +60,10 @@ impl JobArgs {
             given.or_else(|| std::env::var(wanted).ok())
         };
         match Job::parse(&text, &variable) {
-            Ok(job) => Ok(OpenJob { session: Session::new()?, job, name, text }),
+            Ok(job) if job.is_empty() => Err(Error::invalid(format!("there is no statement in {name}"))
+                .hint("a job is SQL, e.g. SELECT 1;")
+                .into()),
+            Ok(job) => Ok(OpenJob { session: Session::new()?, job, name, text, told: RefCell::default() }),
             Err(error) => Err(Failure::in_text(error, &name, &text)),
         }
     }
@@ -96,7 +101,13 @@ impl JobArgs {
 impl OpenJob {
     /// Says where in the text an error lies.
     pub fn locate<T>(&self, result: Result<T>) -> Result<T, Failure> {
-        self.session.take_warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+        for warning in self.session.take_warnings() {
+            let mut told = self.told.borrow_mut();
+            if !told.contains(&warning) {
+                eprintln!("warning: {warning}");
+                told.push(warning);
+            }
+        }
         result.map_err(|error| Failure::in_text(error, &self.name, &self.text))
     }
 }

@@ -40,6 +40,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
     let open = args.job.open()?;
     let options =
         JobOptions { progress_file: args.progress_file.clone(), on_failure: Some(open.teller()), ..args.job.options() };
+    // Once more when it runs; but who waits for rows must have read the warnings before.
+    open.locate(open.job.check(&open.session, &options))?;
     signals::stop_on_request(&options.stop)?;
     let bar = ProgressBar::start(options.meter.clone());
     let result = run_job(&open, &args, &options);

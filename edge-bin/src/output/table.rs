@@ -1,8 +1,6 @@
 //! Rows in aligned columns. The header stands above the first rows and again when a column had to grow; a stream
 //! prints the rows of an epoch when it is complete.
 
-use std::fmt::Write;
-
 use firesteel_core::{
     Result,
     block::BlockRef,
@@ -82,11 +80,10 @@ impl Table {
         let mut line = String::new();
         for (i, (cell, column)) in cells.zip(&self.columns).enumerate() {
             let (gap, width) = (if i == 0 { "" } else { "  " }, column.width);
-            // Writing to a string cannot fail.
-            let _ = match column.is_number {
-                true => write!(line, "{gap}{cell:>width$}"),
-                false => write!(line, "{gap}{cell:<width$}"),
-            };
+            // Not by format!, which pads to 65,535 characters at most.
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            let (before, after) = if column.is_number { (&*padding, "") } else { ("", &*padding) };
+            line.extend([gap, before, cell, after]);
         }
         text.push_str(line.trim_end());
         text.push('\n');

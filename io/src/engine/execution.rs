@@ -112,6 +112,8 @@ pub struct Execution<'s> {
     /// Waits since rows last came.
     idle_waits: u32,
     is_batch: bool,
+    /// A table has an `idleTimeout`.
+    may_idle: bool,
 }
 
 impl Execution<'static> {
@@ -156,6 +158,7 @@ impl<'s> Execution<'s> {
         };
         let handle = StreamingQuery::new(options.name.clone());
         let stages = driver.stages().into();
+        let may_idle = open.iter().any(|input| input.source.is_idle().is_some());
         let reporter = Reporter::new(!options.listeners.is_empty());
         Ok(Self {
             options,
@@ -170,6 +173,7 @@ impl<'s> Execution<'s> {
             reporter,
             idle_waits: 0,
             is_batch: false,
+            may_idle,
         })
     }
 
@@ -220,6 +224,7 @@ impl<'s> Execution<'s> {
             let started = SystemTime::now();
             let mut watch = self.reporter.watch(started);
             let has_data = self.plan_inputs()?;
+            self.note_idle();
             if let Some(watch) = &mut watch {
                 watch.planned = watch.elapsed();
             }
@@ -263,6 +268,15 @@ impl<'s> Execution<'s> {
             }
         }
         Ok(has_data)
+    }
+
+    /// Tables that have been idle for as long as they say hold no watermark back.
+    fn note_idle(&mut self) {
+        if self.may_idle {
+            let idle = |input: &&OpenInput| input.source.is_idle() == Some(true);
+            let ports: Vec<usize> = self.inputs.iter().filter(idle).map(|input| input.port).collect();
+            self.driver.set_idle(&|port| ports.contains(&port));
+        }
     }
 
     fn run_epoch(&mut self, started: SystemTime, mut watch: Option<Watch>, is_final: bool) -> Result<()> {

@@ -80,7 +80,7 @@ fn micros(time: SystemTime) -> i64 {
 }
 
 /// `_temporary`, `_SUCCESS`, `.crc`, a copy that is not complete; but `_key=value` is a partition.
-fn is_hidden(path: &Path) -> bool {
+pub fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || name.ends_with("._COPYING_") || (name.starts_with('_') && !name.contains('='))
 }
@@ -89,7 +89,8 @@ fn is_partition(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains('='))
 }
 
-fn is_pattern(path: &str) -> bool {
+/// Whether a path may stand for other paths.
+pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '[', '{'])
 }
 

@@ -85,6 +85,13 @@ impl Options {
         }
     }
 
+    /// Spark, too, only warns of it.
+    fn strange_mode(&self) -> Option<String> {
+        let mode = self.get("mode").filter(|_| self.mode() == Mode::Permissive)?;
+        let is_known = mode.eq_ignore_ascii_case("PERMISSIVE");
+        (!is_known).then(|| format!("the mode {mode:?} is not PERMISSIVE, DROPMALFORMED or FAILFAST; it is PERMISSIVE"))
+    }
+
     /// The name of the column that takes malformed records.
     pub(super) fn corrupt_record_column(&self) -> &str {
         self.get("columnNameOfCorruptRecord").unwrap_or("_corrupt_record")
@@ -116,12 +123,11 @@ impl Options {
     pub fn warnings(&self, format: Format) -> Vec<String> {
         let known = || COMMON.iter().chain(known_names(format));
         let unknown = self.pairs.iter().filter(|(key, _)| !known().any(|name| name.eq_ignore_ascii_case(key)));
-        unknown
-            .filter_map(|(key, _)| {
-                let near = known().find(|name| is_near(key, name))?;
-                Some(format!("the option {key:?} is not known and is ignored; did you mean {near:?}?"))
-            })
-            .collect()
+        let unknown = unknown.filter_map(|(key, _)| {
+            let near = known().find(|name| is_near(key, name))?;
+            Some(format!("the option {key:?} is not known and is ignored; did you mean {near:?}?"))
+        });
+        unknown.chain(self.strange_mode()).collect()
     }
 }
 

@@ -117,6 +117,13 @@ impl StreamFolder {
         Ok(self.path.join(format!("{name}.cursor")))
     }
 
+    /// Bytes of all lanes there are.
+    pub fn lane_bytes(&self) -> u64 {
+        let lanes = self.lanes().unwrap_or_default().into_iter();
+        let len = |name: String| Some(std::fs::metadata(self.lane_path(&name).ok()?).ok()?.len());
+        lanes.filter_map(len).sum()
+    }
+
     /// Names of the lanes there are, in order.
     pub(super) fn lanes(&self) -> Result<Vec<String>> {
         names_with(&self.path, ".lane")

@@ -160,6 +160,11 @@ impl Job {
         Ok(Self { statements: sql::parse(text, variables)? })
     }
 
+    /// Whether there is nothing in it but comments.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
     /// Resolves and type-checks every statement; runs none and leaves the session as it is.
     pub fn check(&self, session: &Session, options: &JobOptions) -> Result<()> {
         self.plan(session, options).map(drop)
@@ -194,8 +199,10 @@ impl Job {
             }
         }
         caller.warn(session.take_warnings());
+        caller.warn(job_plan::warnings(&planned, options));
         check_stream_names(&options.streams, &used, &session)?;
         job_plan::share_cores(&mut planned, options);
+        planned.iter().try_for_each(Planned::check_memory)?;
         Ok(planned)
     }
 }

@@ -3,18 +3,17 @@
 use firesteel_core::{
     Result,
     error::Span,
-    limits::GROUPS_MAX,
-    plan::{LogicalPlan, OutputMode},
-    schema::{DataType, Schema},
+    plan::{LogicalPlan, OutputMode, Table},
     sql::Statement,
 };
 
 use super::{
     JobOptions, Session,
     execute::trigger_of,
+    job_memory::Memory,
     statement::{Action, explain_plan},
 };
-use crate::engine::Trigger;
+use crate::{engine::Trigger, source, sys};
 
 /// A query of a job.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(super) struct Planned {
     pub(super) statement: usize,
     span: Span,
     /// The table that its rows go into; none for a bare query.
-    into: Option<String>,
+    into: Option<Table>,
     plan: LogicalPlan,
     mode: OutputMode,
     /// A stream that goes on beside what comes after it.
@@ -50,7 +49,7 @@ impl Planned {
             Action::Rows(frame) => (frame, None),
             Action::Insert(insert) => {
                 insert.check(options.output_mode)?;
-                (insert.frame.clone(), Some(insert.table().name.clone()))
+                (insert.frame.clone(), Some(insert.table().clone()))
             }
         };
         let (plan, mode) = (frame.plan(), options.output_mode);
@@ -71,13 +70,24 @@ impl Planned {
         }))
     }
 
+    /// What it takes, from what is known now.
+    fn memory(&self) -> Memory {
+        let hands = if self.has_workers { self.cores.len().max(1) } else { 1 };
+        Memory::of(&self.plan, self.into.as_ref(), self.block_rows, hands, self.memory_bytes_max)
+    }
+
+    /// Refuses a query that takes more than it may before its first row.
+    pub(super) fn check_memory(&self) -> Result<()> {
+        self.memory().check().map_err(|e| e.at(Some(self.span)))
+    }
+
     fn title(&self) -> String {
         let kind = match (self.plan.is_streaming(), self.goes_on) {
             (false, _) => "batch".into(),
             (true, true) => format!("stream, {} mode, until it is stopped", self.mode.name()),
             (true, false) => format!("stream, {} mode, until its input is read", self.mode.name()),
         };
-        let into = self.into.as_ref().map_or("the output".into(), |table| format!("table {table}"));
+        let into = self.into.as_ref().map_or("the output".into(), |table| format!("table {}", table.name));
         format!("Query at line {}: {kind}, into {into}", self.span.line)
     }
 }
@@ -98,6 +108,15 @@ pub(super) fn share_cores(planned: &mut [Planned], options: &JobOptions) {
     }
 }
 
+/// What looks like a mistake, and may be none.
+pub(super) fn warnings(planned: &[Planned], options: &JobOptions) -> Vec<String> {
+    let scans = planned.iter().flat_map(|query| query.plan.scans());
+    let there = sys::cores();
+    let gone = options.cores.iter().filter(|core| !there.is_empty() && !there.contains(core));
+    let cores = gone.map(|core| format!("this process may not run on core {core}: a thread for it is not pinned"));
+    scans.filter_map(source::nothing_there).chain(cores).collect()
+}
+
 /// All of it as text.
 pub(super) fn explain(planned: &[Planned]) -> String {
     if planned.is_empty() {
@@ -111,7 +130,7 @@ fn explain_query(query: &Planned) -> String {
     let plan = explain_plan(&query.plan);
     let indent = |line: &str| if line.is_empty() { "\n".into() } else { format!("  {line}\n") };
     let plan: String = plan.lines().map(indent).collect();
-    format!("{}\n{plan}\n  Cores\n{}\n  Memory\n{}", query.title(), explain_cores(query), explain_memory(query))
+    format!("{}\n{plan}\n  Cores\n{}\n  Memory\n{}", query.title(), explain_cores(query), query.memory())
 }
 
 fn explain_cores(query: &Planned) -> String {
@@ -121,51 +140,4 @@ fn explain_cores(query: &Planned) -> String {
     }
     let workers = rest.iter().map(|core| format!("    core {core}: a worker: reading, up to the lowest aggregation\n"));
     std::iter::once(format!("    core {first}: reading, all operators, the sink\n")).chain(workers).collect()
-}
-
-fn explain_memory(query: &Planned) -> String {
-    let row = row_bytes(query.plan.schema());
-    let mut lines = vec![format!("blocks of {} rows, {row} bytes a row and what text takes", query.block_rows)];
-    query.plan.visit(&mut |node| lines.extend(state_of(node)));
-    lines.extend(
-        query.memory_bytes_max.map(|most| format!("the query fails when its state takes more than {most} bytes")),
-    );
-    lines.into_iter().map(|line| format!("    {line}\n")).collect()
-}
-
-/// What a node keeps.
-fn state_of(node: &LogicalPlan) -> Option<String> {
-    match node {
-        LogicalPlan::Aggregate(aggregate) => {
-            let bytes = row_bytes(&aggregate.schema);
-            Some(format!("aggregation: {bytes} bytes a group or more, at most {GROUPS_MAX} groups"))
-        }
-        LogicalPlan::Join(join) => {
-            Some(format!("join: {} bytes a row of the smaller side or more", row_bytes(join.right.schema())))
-        }
-        LogicalPlan::Sort { input, .. } => {
-            Some(format!("sort: all rows, {} bytes a row or more", row_bytes(input.schema())))
-        }
-        _ => None,
-    }
-}
-
-/// Bytes that a row takes in columns, of strings and arrays only the offsets.
-fn row_bytes(schema: &Schema) -> usize {
-    schema.fields().iter().map(|field| value_bytes(&field.data_type)).sum()
-}
-
-fn value_bytes(data_type: &DataType) -> usize {
-    use firesteel_core::schema::Physical;
-    match data_type.physical() {
-        Physical::Null => 0,
-        Physical::Boolean | Physical::Int8 => 1,
-        Physical::Int16 => 2,
-        Physical::Int32 | Physical::Float32 | Physical::Bytes | Physical::Array => 4,
-        Physical::Int64 | Physical::Float64 => 8,
-        Physical::Int128 | Physical::Interval => 16,
-        Physical::Struct => {
-            data_type.struct_fields().unwrap_or_default().iter().map(|f| value_bytes(&f.data_type)).sum()
-        }
-    }
 }

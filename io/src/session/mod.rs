@@ -15,6 +15,7 @@ mod frame;
 mod functions;
 mod group;
 mod job;
+mod job_memory;
 mod job_plan;
 mod memory;
 mod progress_file;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Bytes gathered before they go to the file: few calls, and the buffer stays in L2.
-const BUFFER_BYTES: usize = 128 << 10;
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
 /// Least time between two files of live rows.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -74,7 +74,7 @@ impl FileSink {
         }
         let options: Options = table.options.iter().cloned().collect();
         let writer = Writer::for_files(format, schema, &options, &settings.time_zone)?;
-        fs::create_dir_all(&folder).map_err(|e| failed("cannot create the folder", &folder, &e))?;
+        fs::create_dir_all(&folder).map_err(|e| failed(CREATING, &folder, &e))?;
         let run = next_run(&folder)?;
         let replaces = options::flag(table, "overwrite", false)?;
         Ok(Self {
@@ -218,12 +218,16 @@ fn extension(format: Format) -> &'static str {
     }
 }
 
+const CREATING: &str = "cannot create the folder";
+
 fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
     let failed = Error::io(format!("{doing} {}: {error}", path.display()));
     match error.kind() {
         io::ErrorKind::PermissionDenied => failed.hint("check the owner and the mode of the folder"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failed.hint("free some space"),
-        io::ErrorKind::NotFound => failed.hint("the folder was there when the query started: has it been removed?"),
+        io::ErrorKind::NotFound if doing != CREATING => {
+            failed.hint("the folder was there when the query started: has it been removed?")
+        }
         _ => failed,
     }
 }

@@ -7,6 +7,7 @@ mod ring;
 
 pub use file::FileSink;
 pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
+pub(crate) use registry::buffer_bytes;
 pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
 

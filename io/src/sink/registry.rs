@@ -66,6 +66,12 @@ pub fn check(table: &Table, schema: &Schema, settings: &Settings, mode: Option<O
     Ok(())
 }
 
+/// Bytes that the sink of a table sets aside.
+pub(crate) fn buffer_bytes(table: &Table) -> u64 {
+    let is_file = Format::parse(&table.provider).is_ok();
+    if is_file { super::file::BUFFER_BYTES as u64 } else { 0 }
+}
+
 /// Names of the providers that can be written.
 pub fn writable() -> Vec<&'static str> {
     registry::providers().iter().filter(|p| p.is_sink).map(|p| p.name).chain(["noop"]).collect()

@@ -11,14 +11,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firesteel_core::{Result, plan::Table};
+use firesteel_core::{Error, Result, plan::Table};
 use serde_json::{Value as Json, json};
 
 use super::{
     Decoding, Dropped, FileReader, Part, Reader, Source,
     options::{self, wrong},
 };
-use crate::format::files::{FileEntry, expand_nested};
+use crate::format::files::{FileEntry, expand_nested, is_pattern};
 
 /// How long a path is remembered after newer files have come, unless `maxFileAge` says otherwise: Spark's week.
 const FILE_AGE_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -73,7 +73,10 @@ impl FileSource {
         let age_max = (!latest_first || limit == Limit::None).then_some(age);
         let is_recursive = options::flag(table, "recursiveFileLookup", false)?;
         // The first listing fails now rather than in the first epoch if there is no such path.
-        expand_nested(&path, is_recursive)?;
+        let found = expand_nested(&path, is_recursive)?;
+        if found.is_empty() && !is_stream && is_pattern(&path) {
+            return Err(Error::io(format!("no file matches {path}")).class("PATH_NOT_FOUND"));
+        }
         decoding.decoder()?;
         Ok(Self {
             path,
@@ -208,7 +211,7 @@ impl Limit {
             (None, Some(bytes)) => Ok(Self::Bytes(bytes)),
             (Some(_), Some(_)) => {
                 let value = table.option("maxBytesPerTrigger").unwrap_or_default();
-                Err(wrong(table, "maxBytesPerTrigger", value, "cannot be used with maxFilesPerTrigger")
+                Err(wrong("maxBytesPerTrigger", value, "cannot be used with maxFilesPerTrigger")
                     .hint("keep one of the two"))
             }
         }

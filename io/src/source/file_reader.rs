@@ -15,7 +15,7 @@ use super::{Dropped, Meter, Part, Reader};
 use crate::format::{Decoder, Format, Options, packed};
 
 /// Bytes asked of the system at a time: few calls, and the chunk stays in L2 while it is decoded.
-const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 256 << 10;
 
 /// Bytes looked at for a line end at a time.
 const SEAM_BYTES: usize = 4 << 10;

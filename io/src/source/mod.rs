@@ -28,7 +28,8 @@ pub use memory::{MemorySource, MemoryTable, MemoryTables};
 pub use meter::Meter;
 pub use pipe::{PipeInput, PipeSource};
 pub use rate::{RateMicroBatchSource, RateSource};
-pub use registry::{Provider, SourceContext, find, is_bounded, open, providers, schema_of, warnings};
+pub(crate) use registry::buffer_bytes;
+pub use registry::{Provider, SourceContext, find, is_bounded, nothing_there, open, providers, schema_of, warnings};
 pub use ring::RingSource;
 pub(crate) use ring::ring_options;
 
@@ -73,6 +74,12 @@ pub trait Source: Send + fmt::Debug {
     /// Whether the input has truly ended, as a pipe does at end of file: then open windows close, too.
     fn has_ended(&self) -> bool {
         false
+    }
+
+    /// Whether the table has an `idleTimeout` and has had no row for so long: the watermarks of other tables do not
+    /// wait for it then. `None` without the option.
+    fn is_idle(&self) -> Option<bool> {
+        None
     }
 
     /// Changes when a static table must be read again.

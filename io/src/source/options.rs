@@ -10,7 +10,7 @@ pub fn flag(table: &Table, name: &str, default: bool) -> Result<bool> {
         None => Ok(default),
         Some(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
         Some(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
-        Some(text) => Err(wrong(table, name, text, "must be true or false")),
+        Some(text) => Err(wrong(name, text, "must be true or false")),
     }
 }
 
@@ -19,7 +19,7 @@ pub fn number(table: &Table, name: &str, least: i64) -> Result<Option<i64>> {
     let Some(text) = table.option(name) else { return Ok(None) };
     match text.trim().parse::<i64>() {
         Ok(number) if number >= least => Ok(Some(number)),
-        _ => Err(wrong(table, name, text, &format!("must be a whole number of at least {least}"))),
+        _ => Err(wrong(name, text, &format!("must be a whole number of at least {least}"))),
     }
 }
 
@@ -38,7 +38,7 @@ pub fn bytes(table: &Table, name: &str) -> Result<Option<u64>> {
     let size = number.zip(shift).map(|(number, shift)| (number * (1_u64 << shift) as f64) as u64);
     match size.filter(|size| *size > 0) {
         Some(size) => Ok(Some(size)),
-        None => Err(wrong(table, name, text, "must be a size like 4096, 512k or 64MB")),
+        None => Err(wrong(name, text, "must be a size like 4096, 512k or 64MB")),
     }
 }
 
@@ -61,7 +61,7 @@ pub fn duration(table: &Table, name: &str, bare: Duration) -> Result<Option<Dura
     let duration = number.zip(seconds).and_then(|(number, unit)| Duration::try_from_secs_f64(number * unit).ok());
     match duration {
         Some(duration) => Ok(Some(duration)),
-        None => Err(wrong(table, name, text, "must be a duration like '100ms', '5 seconds' or '2 minutes'")),
+        None => Err(wrong(name, text, "must be a duration like '100ms', '5 seconds' or '2 minutes'")),
     }
 }
 
@@ -74,8 +74,8 @@ pub fn path(table: &Table) -> Result<&str> {
 }
 
 /// An option whose value will not do.
-pub fn wrong(table: &Table, name: &str, value: &str, rule: &str) -> Error {
-    Error::invalid(format!("option {name} of table {}: '{value}' {rule}", table.name))
+pub fn wrong(name: &str, value: &str, rule: &str) -> Error {
+    Error::invalid(format!("option {name}: '{value}' {rule}"))
 }
 
 fn split_unit(text: &str) -> (Option<f64>, String) {
@@ -118,7 +118,7 @@ mod tests {
             ];
             for error in errors {
                 let error = error.unwrap_err();
-                assert!(error.is_invalid_job() && error.message().contains("option x of table t"), "{error}");
+                assert!(error.is_invalid_job() && error.message().contains("option x: "), "{error}");
             }
         }
     }

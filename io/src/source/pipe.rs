@@ -34,10 +34,10 @@ use crate::{
 };
 
 /// Bytes asked of the system at a time: what a pipe holds.
-const CHUNK_BYTES: usize = 64 << 10;
+pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// Blocks that wait to be read at most: enough to keep both threads busy, little enough to stay in the cache.
-const BLOCKS_MAX: usize = 8;
+pub(super) const BLOCKS_MAX: usize = 8;
 
 /// Standard input is read by one table: two would each get a part of its rows.
 static STANDARD_INPUT_IS_TAKEN: AtomicBool = AtomicBool::new(false);

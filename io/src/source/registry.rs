@@ -1,6 +1,6 @@
 //! The tables that can be read, by the name after `USING`: what each is, which options it knows, and how to open it.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use firesteel_core::{
     Error, Result,
@@ -12,9 +12,9 @@ use firesteel_core::{
 
 use super::{
     Decoding, FileSource, HostSource, MemorySource, MemoryTables, Meter, PipeInput, PipeSource, RateMicroBatchSource,
-    RateSource, RingSource, Source, host, options, rate, ring,
+    RateSource, RingSource, Source, file_reader, host, options, pipe, rate, ring,
 };
-use crate::format::{Format, Options};
+use crate::format::{Format, Options, files::is_hidden};
 
 /// A kind of table.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +187,34 @@ pub fn warnings(table: &Table) -> Vec<String> {
             format!("table {}: the option {key:?} is not known and is ignored; {hint}", table.name)
         })
         .collect()
+}
+
+/// Bytes that a reader of a table holds beside the block it fills, which has so many.
+pub(crate) fn buffer_bytes(table: &Table, block: u64) -> u64 {
+    let is_pipe = table.option("path").is_some_and(|path| PipeInput::of(path).is_some());
+    match table.provider.to_ascii_lowercase().as_str() {
+        "csv" | "json" | "text" if !is_pipe => file_reader::CHUNK_BYTES as u64,
+        "csv" | "json" | "text" | "stdin" => pipe::CHUNK_BYTES as u64 + pipe::BLOCKS_MAX as u64 * block,
+        _ => 0,
+    }
+}
+
+/// Says if there is nothing to read yet where a table is said to be: a query waits for it, or gives no row.
+pub fn nothing_there(scan: &Scan) -> Option<String> {
+    let Table { name, provider, .. } = &*scan.table;
+    let path = Path::new(scan.table.option("path")?);
+    match find(provider).ok()?.name {
+        "ring" if scan.is_stream && !path.exists() => Some(format!(
+            "table {name}: the ring {} is not there yet; it is made, for producers to come",
+            path.display()
+        )),
+        "csv" | "json" | "text" if !scan.is_stream && path.is_dir() => {
+            let mut entries = fs::read_dir(path).ok()?.flatten();
+            let is_empty = entries.all(|entry| is_hidden(&entry.path()));
+            is_empty.then(|| format!("table {name}: there is no file in {}", path.display()))
+        }
+        _ => None,
+    }
 }
 
 /// The provider of this name, in any case.

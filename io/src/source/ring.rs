@@ -15,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use firesteel_core::{
@@ -48,6 +48,7 @@ pub struct RingSource {
     columns: Arc<[bool]>,
     schema: Schema,
     options: ReaderOptions,
+    idle_timeout: Option<Duration>,
     // State.
     reader: ring::Reader,
     /// What was planned last.
@@ -55,6 +56,8 @@ pub struct RingSource {
     /// Where a frozen stream ends.
     frozen_at: Option<Positions>,
     has_planned: bool,
+    /// When rows last came; at first when the table was opened.
+    rows_at: Instant,
     // Metrics.
     lost: Arc<AtomicU64>,
 }
@@ -77,10 +80,12 @@ impl RingSource {
             columns: scan.needed.clone().into(),
             schema: scan.schema.clone(),
             options,
+            idle_timeout: ring_options(table)?.idle_timeout,
             reader,
             planned: Vec::new(),
             frozen_at: None,
             has_planned: false,
+            rows_at: Instant::now(),
             lost: Arc::default(),
         })
     }
@@ -112,6 +117,9 @@ impl Source for RingSource {
         self.reader.pass(&self.planned)?;
         parts.extend(self.planned.iter().flat_map(parts_of));
         self.has_planned |= !self.planned.is_empty();
+        if self.idle_timeout.is_some() && !self.planned.is_empty() {
+            self.rows_at = Instant::now();
+        }
         Ok(!self.planned.is_empty())
     }
 
@@ -162,6 +170,10 @@ impl Source for RingSource {
         ends.iter().all(has_come)
     }
 
+    fn is_idle(&self) -> Option<bool> {
+        self.idle_timeout.map(|timeout| self.rows_at.elapsed() >= timeout)
+    }
+
     fn fingerprint(&mut self) -> Result<u64> {
         let mut hasher = DefaultHasher::new();
         ring::Reader::open(&self.path, self.options.clone())?.end_positions()?.hash(&mut hasher);
@@ -208,7 +220,7 @@ fn reader_options(table: &Table, has_cursor: bool) -> Result<ReaderOptions> {
     let start = match table.option("startingOffsets").map(str::to_ascii_lowercase).as_deref() {
         None | Some("earliest") => Start::Oldest,
         Some("latest") => Start::Newest,
-        Some(other) => return Err(wrong(table, "startingOffsets", other, "must be earliest or latest")),
+        Some(other) => return Err(wrong("startingOffsets", other, "must be earliest or latest")),
     };
     let name = table.option("reader").filter(|_| has_cursor).map(String::from);
     Ok(ReaderOptions { durable: name.is_some(), name, observe: !has_cursor, start, columns: None })

@@ -38,10 +38,14 @@ pub fn open(path: &Path, writable: bool) -> io::Result<File> {
 #[cfg(target_os = "linux")]
 pub fn allocate(file: &File, len: u64) -> io::Result<()> {
     use rustix::{
-        fs::{FallocateFlags, fallocate},
+        fs::{FallocateFlags, fallocate, fstatvfs},
         io::Errno,
     };
 
+    // What does not fit must not fill the disk first, for others to stumble over.
+    if fstatvfs(file).is_ok_and(|space| space.f_bavail.saturating_mul(space.f_frsize) < len) {
+        return Err(Errno::NOSPC.into());
+    }
     match fallocate(file, FallocateFlags::empty(), 0, len) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeroes(file, len),
         result => Ok(result?),

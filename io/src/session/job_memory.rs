@@ -99,7 +99,11 @@ impl fmt::Display for Memory {
         }
         self.state.iter().try_for_each(|line| writeln!(f, "    {line}"))?;
         match self.most {
-            Some(most) => writeln!(f, "    the query fails when its state takes more than {}", size(most)),
+            Some(most) => {
+                let all = self.fixed_bytes().saturating_add(most);
+                writeln!(f, "    the query fails when its state takes more than {}", size(most))?;
+                writeln!(f, "    {:>10}  at most in all, but for text and what is mapped", size(all))
+            }
             None if self.state.is_empty() => Ok(()),
             None => writeln!(f, "    its state takes what it needs; --memory sets a bound"),
         }

@@ -1,10 +1,11 @@
 //! Strings, one file a topic: `case` (letters and lengths), `slice` (parts, padding, trimming), `search` (finding and
-//! replacing plain text), `regex` (patterns; `java` translates Java's syntax), `join` (concatenation), `encode`
-//! (bytes as text), `format` and `printf` (numbers as text), `web` (URLs), `json`.
+//! replacing plain text), `regex` (patterns; `java` translates Java's syntax, `course` walks the simple ones), `join`
+//! (concatenation), `encode` (bytes as text), `format` and `printf` (numbers as text), `web` (URLs), `json`.
 //!
 //! Positions count characters from 1, as SQL does; the helpers here turn them into byte offsets.
 
 pub(super) mod case;
+mod course;
 pub(super) mod encode;
 pub(super) mod format;
 pub(crate) mod java;

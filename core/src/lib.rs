@@ -18,6 +18,7 @@ pub mod limits;
 pub mod plan;
 pub mod ring;
 pub mod schema;
+pub mod simd;
 pub mod sketch;
 #[cfg(feature = "sql")]
 pub mod sql;

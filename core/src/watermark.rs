@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 
-use crate::time::MICROS_PER_MILLI;
+use crate::{simd, time::MICROS_PER_MILLI};
 
 /// How several watermarks become one: `spark.sql.streaming.multipleWatermarkPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -43,6 +43,24 @@ impl EventTimeStats {
         self.max_us = self.max_us.max(ts_us);
         self.count += 1;
         self.mean_ms += (ts_us.div_euclid(MICROS_PER_MILLI) as f64 - self.mean_ms) / self.count as f64;
+    }
+
+    /// Counts the event times of a block, none of them NULL. The mean is that of the microseconds, in milliseconds.
+    pub fn add_all(&mut self, ts_us: &[i64]) {
+        let Some(&first) = ts_us.first() else { return };
+        let times = simd::times(ts_us);
+        // Differences of a block's rows add up in 64 bits unless they are centuries apart.
+        if times.max.checked_sub(times.min).is_none_or(|span| span > i64::MAX / ts_us.len() as i64) {
+            return ts_us.iter().for_each(|&ts| self.add(ts));
+        }
+        let (millis, micros) = (first.div_euclid(MICROS_PER_MILLI), first.rem_euclid(MICROS_PER_MILLI));
+        let behind = micros as f64 + times.offsets as f64 / ts_us.len() as f64;
+        self.merge(&Self {
+            count: ts_us.len() as u64,
+            min_us: times.min,
+            max_us: times.max,
+            mean_ms: millis as f64 + behind / MICROS_PER_MILLI as f64,
+        });
     }
 
     /// Counts what another part of the same epoch saw.

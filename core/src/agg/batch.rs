@@ -1,7 +1,10 @@
 //! The rows of one `update`, and the loops over them: which rows count and are not NULL is decided a word of bits
 //! at a time, so that the closures see only rows to add.
 
-use crate::block::{BitmapRef, ColumnRef, Native, Rows};
+use crate::{
+    block::{BitmapRef, ColumnRef, Native, Rows},
+    simd,
+};
 
 /// Arguments, group ids and the rows that count.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +77,7 @@ impl<'a> Batch<'a> {
     /// The group of all rows, if they all count and have one.
     pub fn only_group(&self) -> Option<usize> {
         let &first = self.groups.first()?;
-        let differs = |chunk: &[u32]| chunk.iter().fold(0, |d, &g| d | (g ^ first)) != 0;
-        let same = self.rows.selection().is_none() && !self.groups.chunks(64).any(differs);
-        same.then_some(first as usize)
+        (self.rows.selection().is_none() && simd::all_equal(self.groups)).then_some(first as usize)
     }
 }
 

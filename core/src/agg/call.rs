@@ -120,7 +120,7 @@ impl AggregateCall<'_> {
         nullable: bool,
     ) -> Result<BoundAggregate> {
         self.refuse_leftovers()?;
-        Ok(BoundAggregate { name: self.name, parameters, args: self.args, data_type, nullable, make })
+        Ok(BoundAggregate { name: self.name, parameters, args: self.args, data_type, nullable, make, part: None })
     }
 
     fn refuse_leftovers(&self) -> Result<()> {

@@ -8,6 +8,7 @@ use super::{
     cells::Kernel,
     codec::Scalar,
     item::{Bool, Item},
+    summary::Part,
 };
 use crate::{
     block::Column,
@@ -33,7 +34,13 @@ enum Count {
 fn bind_count(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
     // What cannot be NULL need not be looked at: count(1) is count(*).
     call.args.retain(|a| a.nullable);
-    call.finish(Count::Valid, DataType::Int64, false)
+    let part = match call.args.len() {
+        0 => Some(Part::Rows),
+        1 => Some(Part::Count),
+        _ => None,
+    };
+    let count = call.finish(Count::Valid, DataType::Int64, false)?;
+    Ok(BoundAggregate { part, ..count })
 }
 
 fn bind_count_if(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {

@@ -27,7 +27,7 @@ impl BoundAggregate {
         let make = self.make;
         let parameters = alloc::format!("DISTINCT {}", self.parameters);
         let make = Arc::new(move || Box::new(Distinct::new(make(), types.clone())) as Box<dyn Aggregate>);
-        Self { parameters, make, ..self }
+        Self { parameters, make, part: None, ..self }
     }
 }
 

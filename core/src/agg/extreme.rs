@@ -9,6 +9,7 @@ use super::{
     cells::Kernel,
     codec::Scalar,
     item::{Item, with_item},
+    summary::Part,
 };
 use crate::{block::Column, error::Result, schema::DataType};
 
@@ -23,7 +24,8 @@ fn bind<const MAX: bool>(call: AggregateCall<'_>) -> Result<BoundAggregate> {
     call.arity(1..=1)?;
     call.orderable(0)?;
     let data_type = call.type_of(0).clone();
-    with_item!(data_type, I => call.finish(Extreme::<I, MAX>::new(&data_type), data_type, true))
+    let bound = with_item!(data_type, I => call.finish(Extreme::<I, MAX>::new(&data_type), data_type, true))?;
+    Ok(bound.serving(if MAX { Part::Max } else { Part::Min }))
 }
 
 /// AND is the least and OR the greatest of booleans.

@@ -7,7 +7,8 @@
 //!   call, bound by name ──► AggregateFunction::bind ──► BoundAggregate ── make() ──► Aggregate
 //!                            types, literals captured    plans hold it               Cells<Kernel>: one cell a group
 //! ```
-//! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `batch` has the loops over rows,
+//! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `summary` serves several calls at once;
+//! `batch` has the loops over rows,
 //! `item` the values of any type that cells keep, `codec` the bytes they are saved as. All other files are families
 //! of functions. [`BoundAggregate::distinct`] wraps any of them.
 
@@ -35,12 +36,15 @@ mod percentile_approx;
 mod quantiles;
 mod sketch;
 mod sum;
+mod summary;
 mod tally;
 #[cfg(test)]
 mod testing;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, fmt};
+
+pub use summary::{Part, Shared, share};
 
 use crate::{
     block::{Column, ColumnRef, Rows},
@@ -68,6 +72,12 @@ pub trait Aggregate: fmt::Debug + Send {
 
     /// Appends the results of these groups to `out`, in order.
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()>;
+
+    /// As [`emit`](Self::emit), for accumulators that serve several calls: the result of one of them.
+    fn emit_part(&self, part: usize, groups: &[u32], out: &mut Column) -> Result<()> {
+        assert_eq!(part, 0, "these accumulators serve one call");
+        self.emit(groups, out)
+    }
 
     /// Makes these groups empty again.
     fn reset(&mut self, groups: &[u32]);
@@ -129,6 +139,15 @@ pub struct BoundAggregate {
     pub nullable: bool,
     /// Makes empty accumulators.
     pub make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
+    /// The part of a summary that would answer it, if one would.
+    pub part: Option<Part>,
+}
+
+impl BoundAggregate {
+    /// The same, for a function that a part of a summary would answer too.
+    fn serving(self, part: Part) -> Self {
+        Self { part: Some(part), ..self }
+    }
 }
 
 impl PartialEq for BoundAggregate {

@@ -1,8 +1,7 @@
 //! `sum`, `try_sum`, `avg`, `try_avg` over integers, floats and intervals; decimals are in `decimal`.
 //!
 //! Integers add up in 64 bits and fail (ANSI), give NULL (`try_sum`) or wrap when they overflow. Floats add up as
-//! doubles in row order within a group; a block that belongs to one group is added in eight virtual lanes, folded
-//! in a fixed order, so that every machine gives the same bits.
+//! doubles as `simd::summary` defines it, in an order that is the same on every machine.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -14,11 +13,13 @@ use super::{
     codec::Scalar,
     decimal,
     item::{Item, Number, Ordered},
+    summary::Part,
 };
 use crate::{
     block::Column,
     error::{Error, Result},
     schema::{DataType, Physical},
+    simd,
 };
 
 pub(super) const FUNCTIONS: &[AggregateFunction] = &[
@@ -62,8 +63,10 @@ fn bind_sum(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
             call.finish(SumInteger::<i32>::interval(overflow), DataType::YEAR_MONTH, true)
         }
         DataType::IntervalDayTime(..) => call.finish(SumInteger::<i64>::interval(overflow), DataType::DAY_TIME, true),
-        DataType::Float32 => call.finish(SumFloat::<f32>::new(Finish::Sum), DataType::Float64, true),
-        _ => call.finish(SumFloat::<f64>::new(Finish::Sum), DataType::Float64, true),
+        DataType::Float32 => {
+            call.finish(SumFloat::<f32>::new(Finish::Sum), DataType::Float64, true).map(|sum| sum.serving(Part::Sum))
+        }
+        _ => call.finish(SumFloat::<f64>::new(Finish::Sum), DataType::Float64, true).map(|sum| sum.serving(Part::Sum)),
     }
 }
 
@@ -80,8 +83,12 @@ fn bind_avg(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
         DataType::Int16 => call.finish(SumFloat::<i16>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int32 => call.finish(SumFloat::<i32>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int64 => call.finish(SumFloat::<i64>::new(Finish::Mean), DataType::Float64, true),
-        DataType::Float32 => call.finish(SumFloat::<f32>::new(Finish::Mean), DataType::Float64, true),
-        _ => call.finish(SumFloat::<f64>::new(Finish::Mean), DataType::Float64, true),
+        DataType::Float32 => call
+            .finish(SumFloat::<f32>::new(Finish::Mean), DataType::Float64, true)
+            .map(|mean| mean.serving(Part::Mean)),
+        _ => call
+            .finish(SumFloat::<f64>::new(Finish::Mean), DataType::Float64, true)
+            .map(|mean| mean.serving(Part::Mean)),
     }
 }
 
@@ -306,11 +313,7 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
                     cells[group].sum += sum_in_lanes(values);
                     cells[group].count += values.len() as i64;
                 }
-                None => {
-                    for (&value, &group) in values.iter().zip(batch.groups) {
-                        cells[group as usize].add(value.to_double());
-                    }
-                }
+                None => add_runs(cells, values, batch.groups),
             },
             None => {
                 let input = Number::<T>::open(&batch.args[0]);
@@ -345,10 +348,26 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
     }
 }
 
-/// Eight running sums, one for each remainder of the position, folded pairwise.
+/// Adds rows in the order of [`simd::add_by_group`].
+fn add_runs<T: ToDouble>(cells: &mut [FloatCell], values: &[T], groups: &[u32]) {
+    let (value_runs, values_rest) = values.as_chunks::<{ simd::RUN }>();
+    let (group_runs, groups_rest) = groups.as_chunks::<{ simd::RUN }>();
+    for (values, groups) in value_runs.iter().zip(group_runs) {
+        if groups.iter().fold(0, |different, group| different | (group ^ groups[0])) == 0 {
+            let cell = &mut cells[groups[0] as usize];
+            cell.sum += simd::fold_lanes(values.map(ToDouble::to_double));
+            cell.count += simd::RUN as i64;
+        } else {
+            values.iter().zip(groups).for_each(|(value, &group)| cells[group as usize].add(value.to_double()));
+        }
+    }
+    values_rest.iter().zip(groups_rest).for_each(|(value, &group)| cells[group as usize].add(value.to_double()));
+}
+
+/// The sum in the order of [`simd::summarize`].
 fn sum_in_lanes<T: ToDouble>(values: &[T]) -> f64 {
-    let mut lanes = [0.0_f64; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
+    let mut lanes = [0.0_f64; simd::LANES];
+    let (chunks, rest) = values.as_chunks::<{ simd::LANES }>();
     for chunk in chunks {
         for (lane, &value) in lanes.iter_mut().zip(chunk) {
             *lane += value.to_double();
@@ -357,8 +376,7 @@ fn sum_in_lanes<T: ToDouble>(values: &[T]) -> f64 {
     for (lane, &value) in lanes.iter_mut().zip(rest) {
         *lane += value.to_double();
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    simd::fold_lanes(lanes)
 }
 
 /// Mean of intervals, rounded half away from zero.

@@ -8,6 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use hashbrown::HashMap;
 
 use super::KeyTable;
+use crate::simd;
 
 /// "No group": never a group id.
 pub const NO_GROUP: u32 = u32::MAX;
@@ -16,6 +17,8 @@ pub const NO_GROUP: u32 = u32::MAX;
 const SPARSENESS_MAX: usize = 16;
 /// Arrays up to this length are never converted.
 const DENSE_ALWAYS: usize = 4096;
+/// Panes that [`Groups::assign_panes`] takes at most.
+const PANES_MAX: usize = 16;
 
 /// All groups of one operator, by pane. Operators without panes use pane 0.
 #[derive(Debug, Default)]
@@ -75,10 +78,39 @@ impl Groups {
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
     pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &crate::block::Rows<'_>, groups: &mut [u32]) {
         let entry = self.panes.entry(pane).or_default();
-        rows.for_each(|row| groups[row] = entry.get(keys[row]));
+        let is_complete = match &entry.ids {
+            Ids::Dense(ids) if rows.selection().is_none() => simd::lookup(keys, 0, ids, groups),
+            ids => {
+                rows.for_each(|row| groups[row] = ids.get(keys[row]));
+                false
+            }
+        };
+        if !is_complete {
+            rows.for_each(|row| {
+                if groups[row] == NO_GROUP {
+                    groups[row] = self.group(pane, keys[row]).0;
+                }
+            });
+        }
+    }
+
+    /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
+    pub fn assign_panes(
+        &mut self,
+        panes: &[i64],
+        numbers: &[u32],
+        keys: &[u32],
+        rows: &crate::block::Rows<'_>,
+        groups: &mut [u32],
+    ) {
+        static NO_IDS: Ids = Ids::Dense(Vec::new());
+        let entries: heapless::Vec<&Ids, PANES_MAX> =
+            panes.iter().map(|pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
+        rows.for_each(|row| groups[row] = entries[numbers[row] as usize].get(keys[row]));
+        drop(entries);
         rows.for_each(|row| {
             if groups[row] == NO_GROUP {
-                groups[row] = self.group(pane, keys[row]).0;
+                groups[row] = self.group(panes[numbers[row] as usize], keys[row]).0;
             }
         });
     }

@@ -1,104 +1,122 @@
 //! Key columns → dense key ids.
 //!
-//! Two indexes, chosen by the types: one integer column goes by value (small values through an array, others
-//! through a hash table); anything else by the bytes of the encoded row. Ids of removed keys are used again.
+//! Keys are encoded rows, packed into 32 bytes where they fit. A hash table finds their ids; integers that lie close
+//! together are found faster, through an array. Ids of removed keys are used again.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{decode_row, encode_row};
+use super::{
+    decode_row,
+    packed::{Packed, hash_long},
+    radix::{Digits, Radix},
+};
 use crate::{
-    block::{Column, ColumnRef, Rows, Values},
+    block::{Column, ColumnRef, Rows},
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
 };
-
-/// Integer keys below this are looked up in an array of ids: 256 KiB at most, which L2 holds.
-const DIRECT_KEYS: usize = 1 << 16;
 
 const NONE: u32 = u32::MAX;
 
 /// A table of distinct keys.
 #[derive(Debug)]
 pub struct KeyTable {
-    // What it is for.
+    // State: keys by id, and what finds them.
     types: Vec<DataType>,
-    by_value: bool,
-    // State: encoded keys by id, and the indexes over them.
-    keys: Vec<Option<Box<[u8]>>>,
+    keys: Vec<Packed>,
     free: Vec<u32>,
-    direct: Vec<u32>,
-    values: HashMap<i64, u32>,
+    long: Vec<Vec<u8>>,
+    long_free: Vec<usize>,
     hashed: HashTable<u32>,
-    hasher: DefaultHashBuilder,
+    radix: Radix,
+    /// So that nobody who chooses keys can choose their hashes.
+    seed: u64,
     // Scratch.
     row: Vec<u8>,
-    key_bytes: usize,
+    long_bytes: usize,
 }
 
 impl KeyTable {
     /// An empty table for keys of these types; no types means one key, the empty row.
     pub fn new(types: Vec<DataType>) -> Self {
-        let integer =
-            |t: &DataType| matches!(t.physical(), Physical::Int8 | Physical::Int16 | Physical::Int32 | Physical::Int64);
+        let is_integer = |t: &DataType| integer_width(t).is_some();
         Self {
-            by_value: matches!(types.as_slice(), [t] if integer(t)),
+            radix: Radix::new(types.iter().all(is_integer).then_some(types.len())),
             types,
             keys: Vec::new(),
             free: Vec::new(),
-            direct: Vec::new(),
-            values: HashMap::new(),
+            long: Vec::new(),
+            long_free: Vec::new(),
             hashed: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            seed: DefaultHashBuilder::default().hash_one(0_u64),
             row: Vec::new(),
-            key_bytes: 0,
+            long_bytes: 0,
         }
     }
 
     /// Writes the id of each counting row's key to `ids[row]`, making ids for new keys. `ids` becomes as long as
     /// the block; rows that do not count keep whatever was there.
     pub fn assign(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) -> Result<()> {
-        ids.resize(rows.len(), NONE);
-        if let ([column], true) = (columns, self.by_value) {
-            return match column.values {
-                Values::Int8(v) => self.assign_values(column, v, rows, ids),
-                Values::Int16(v) => self.assign_values(column, v, rows, ids),
-                Values::Int32(v) => self.assign_values(column, v, rows, ids),
-                Values::Int64(v) => self.assign_values(column, v, rows, ids),
-                _ => self.assign_encoded(columns, rows, ids),
-            };
+        if columns.is_empty() {
+            let id = self.id_of_encoded(&[])?;
+            if ids.len() != rows.len() || ids.first() != Some(&id) {
+                ids.clear();
+                ids.resize(rows.len(), id);
+            }
+            return Ok(());
         }
-        self.assign_encoded(columns, rows, ids)
+        ids.resize(rows.len(), NONE);
+        match self.radix.lookup(columns, ids) {
+            Some(true) => Ok(()),
+            Some(false) => rows.try_for_each(|row| {
+                if ids[row] == NONE {
+                    ids[row] = self.id_of_row(columns, row)?;
+                }
+                Ok(())
+            }),
+            None => rows.try_for_each(|row| {
+                ids[row] = self.id_of_row(columns, row)?;
+                Ok(())
+            }),
+        }
     }
 
     /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.
     pub fn find(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) {
         ids.resize(rows.len(), NONE);
-        let mut row_bytes = core::mem::take(&mut self.row);
+        if self.radix.lookup(columns, ids).is_some() {
+            return;
+        }
+        let mut bytes = core::mem::take(&mut self.row);
         rows.for_each(|row| {
-            row_bytes.clear();
-            encode_row(columns, row, &mut row_bytes);
-            ids[row] = self.id_of_known(&row_bytes).unwrap_or(NONE);
+            let found = match Packed::of_row(columns, row, &mut bytes) {
+                Some(packed) => self.find_packed(&packed, packed.hash(self.seed)),
+                None => self.find_long(&bytes, hash_long(&bytes, self.seed)),
+            };
+            ids[row] = found.unwrap_or(NONE);
         });
-        self.row = row_bytes;
+        self.row = bytes;
     }
 
     /// The id of an encoded key, made if it is new.
     pub fn id_of_encoded(&mut self, row: &[u8]) -> Result<u32> {
-        if self.by_value
-            && let Some(value) = decode_integer(row)
-        {
-            return self.value_id(value);
+        match Packed::of_bytes(row) {
+            Some(packed) => self.id_of_packed(packed),
+            None => self.id_of_long(row),
         }
-        self.encoded_id(row)
     }
 
     /// The encoded key of an id in use.
     pub fn encoded(&self, id: u32) -> &[u8] {
-        self.keys[id as usize].as_deref().unwrap_or_else(|| panic!("key {id} is not in use"))
+        let key = &self.keys[id as usize];
+        match key.place() {
+            Some((place, _)) => &self.long[place],
+            None => key.bytes().unwrap_or_else(|| panic!("key {id} is not in use")),
+        }
     }
 
     /// Appends the keys of these ids to one column a key type.
@@ -111,16 +129,21 @@ impl KeyTable {
 
     /// Forgets keys; their ids will be given to others.
     pub fn remove(&mut self, id: u32) {
-        let Some(key) = self.keys[id as usize].take() else { panic!("key {id} is removed twice") };
-        self.key_bytes -= key.len();
-        match decode_integer(&key).filter(|_| self.by_value) {
-            Some(value) => self.remove_value(value),
-            None => {
-                let hash = self.hasher.hash_one(&key[..]);
-                if let Ok(entry) = self.hashed.find_entry(hash, |&other| other == id) {
-                    entry.remove();
-                }
-            }
+        let key = core::mem::replace(&mut self.keys[id as usize], Packed::NONE);
+        let hash = match key.place() {
+            Some((_, hash)) => hash,
+            None if key.is_none() => panic!("key {id} is removed twice"),
+            None => key.hash(self.seed),
+        };
+        if let Ok(entry) = self.hashed.find_entry(hash, |&other| other == id) {
+            entry.remove();
+        }
+        if let Some(digits) = self.digits(&key) {
+            self.radix.remove(&digits);
+        }
+        if let Some((place, _)) = key.place() {
+            self.long_bytes -= self.long[place].len();
+            self.long_free.push(place);
         }
         self.free.push(id);
     }
@@ -129,10 +152,11 @@ impl KeyTable {
     pub fn clear(&mut self) {
         self.keys.clear();
         self.free.clear();
-        self.direct.fill(NONE);
-        self.values.clear();
+        self.long.clear();
+        self.long_free.clear();
         self.hashed.clear();
-        self.key_bytes = 0;
+        self.radix.clear();
+        self.long_bytes = 0;
     }
 
     /// Keys in use.
@@ -152,156 +176,118 @@ impl KeyTable {
 
     /// Ids in use.
     pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
-        self.keys.iter().enumerate().filter(|(_, key)| key.is_some()).map(|(id, _)| id as u32)
+        self.keys.iter().enumerate().filter(|(_, key)| !key.is_none()).map(|(id, _)| id as u32)
     }
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let index = self.hashed.capacity() * 5 + self.values.capacity() * 17 + self.direct.capacity() * 4;
-        self.key_bytes + self.keys.capacity() * size_of::<Option<Box<[u8]>>>() + index
+        let index = self.hashed.capacity() * 5 + self.radix.memory_bytes();
+        self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
     }
 
-    fn assign_values<T: Copy + Into<i64>>(
-        &mut self,
-        column: &ColumnRef<'_>,
-        values: &[T],
-        rows: &Rows<'_>,
-        ids: &mut [u32],
-    ) -> Result<()> {
-        rows.try_for_each(|row| {
-            ids[row] = if column.is_valid(row) {
-                let value = values[column.index(row)].into();
-                match usize::try_from(value).ok().and_then(|v| self.direct.get(v)) {
-                    Some(&id) if id != NONE => id,
-                    _ => self.value_id(value)?,
-                }
-            } else {
-                self.encoded_id(&[0])?
-            };
-            Ok(())
-        })
+    fn id_of_row(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
+        if let Some(packed) = Packed::of_row(columns, row, &mut self.row) {
+            return self.id_of_packed(packed);
+        }
+        let bytes = core::mem::take(&mut self.row);
+        let id = self.id_of_long(&bytes);
+        self.row = bytes;
+        id
     }
 
-    fn value_id(&mut self, value: i64) -> Result<u32> {
-        let slot = usize::try_from(value).ok().filter(|&v| v < DIRECT_KEYS);
-        let known = match slot {
-            Some(v) => self.direct.get(v).copied().filter(|&id| id != NONE),
-            None => self.values.get(&value).copied(),
-        };
-        if let Some(id) = known {
+    #[inline]
+    fn id_of_packed(&mut self, packed: Packed) -> Result<u32> {
+        let hash = packed.hash(self.seed);
+        match self.find_packed(&packed, hash) {
+            Some(id) => Ok(id),
+            None => self.insert(packed, hash),
+        }
+    }
+
+    fn id_of_long(&mut self, row: &[u8]) -> Result<u32> {
+        let hash = hash_long(row, self.seed);
+        if let Some(id) = self.find_long(row, hash) {
             return Ok(id);
         }
-        let id = self.new_id(encode_integer(&self.types[0], value))?;
-        match slot {
-            Some(v) => {
-                if self.direct.len() <= v {
-                    self.direct.resize((v + 1).next_power_of_two(), NONE);
-                }
-                self.direct[v] = id;
-            }
-            None => {
-                self.values.insert(value, id);
-            }
-        }
-        Ok(id)
-    }
-
-    fn id_of_known(&self, row: &[u8]) -> Option<u32> {
-        if let Some(value) = decode_integer(row).filter(|_| self.by_value) {
-            return match usize::try_from(value).ok().filter(|&v| v < DIRECT_KEYS) {
-                Some(v) => self.direct.get(v).copied().filter(|&id| id != NONE),
-                None => self.values.get(&value).copied(),
-            };
-        }
-        let hash = self.hasher.hash_one(row);
-        self.hashed.find(hash, |&id| self.keys[id as usize].as_deref() == Some(row)).copied()
-    }
-
-    fn remove_value(&mut self, value: i64) {
-        match usize::try_from(value).ok().filter(|&v| v < DIRECT_KEYS) {
-            Some(v) => self.direct[v] = NONE,
-            None => {
-                self.values.remove(&value);
-            }
-        }
-    }
-
-    fn assign_encoded(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
-        if columns.is_empty() {
-            return self.assign_only_key(rows, ids);
-        }
-        let mut row_bytes = core::mem::take(&mut self.row);
-        let result = rows.try_for_each(|row| {
-            row_bytes.clear();
-            encode_row(columns, row, &mut row_bytes);
-            ids[row] = self.encoded_id(&row_bytes)?;
-            Ok(())
+        let place = self.long_free.pop().unwrap_or_else(|| {
+            self.long.push(Vec::new());
+            self.long.len() - 1
         });
-        self.row = row_bytes;
-        result
+        self.long[place].clear();
+        self.long[place].extend_from_slice(row);
+        self.long_bytes += row.len();
+        self.insert(Packed::elsewhere(place, hash), hash)
     }
 
-    /// All rows have the empty key.
-    fn assign_only_key(&mut self, rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
-        if rows.count() > 0 {
-            let id = self.encoded_id(&[])?;
-            rows.for_each(|row| ids[row] = id);
-        }
-        Ok(())
+    #[inline]
+    fn find_packed(&self, packed: &Packed, hash: u64) -> Option<u32> {
+        self.hashed.find(hash, |&id| self.keys[id as usize] == *packed).copied()
     }
 
-    fn encoded_id(&mut self, row: &[u8]) -> Result<u32> {
-        let hash = self.hasher.hash_one(row);
-        let keys = &self.keys;
-        if let Some(&id) = self.hashed.find(hash, |&id| keys[id as usize].as_deref() == Some(row)) {
-            return Ok(id);
+    fn find_long(&self, row: &[u8], hash: u64) -> Option<u32> {
+        let is_same = |id: u32| {
+            let place = self.keys[id as usize].place();
+            place.is_some_and(|(place, other)| other == hash && self.long[place] == row)
+        };
+        self.hashed.find(hash, |&id| is_same(id)).copied()
+    }
+
+    #[cold]
+    fn insert(&mut self, key: Packed, hash: u64) -> Result<u32> {
+        let id = match self.free.pop() {
+            Some(id) => id,
+            None if self.keys.len() >= GROUPS_MAX => {
+                return Err(Error::limit(alloc::format!("more than {GROUPS_MAX} keys")));
+            }
+            None => {
+                self.keys.push(Packed::NONE);
+                self.keys.len() as u32 - 1
+            }
+        };
+        self.keys[id as usize] = key;
+        let (keys, seed) = (&self.keys, self.seed);
+        self.hashed.insert_unique(hash, id, |&id| {
+            let key = &keys[id as usize];
+            key.place().map_or_else(|| key.hash(seed), |(_, hash)| hash)
+        });
+        if let Some(digits) = self.digits(&key) {
+            let count = self.len();
+            let Self { types, keys, radix, .. } = self;
+            let known = keys.iter().enumerate();
+            radix.insert(&digits, id, count, known.filter_map(|(id, key)| Some((id as u32, digits_of(types, key)?))));
         }
-        let id = self.new_id(row.into())?;
-        let (keys, hasher) = (&self.keys, &self.hasher);
-        self.hashed.insert_unique(hash, id, |&id| hasher.hash_one(keys[id as usize].as_deref().unwrap_or_default()));
         Ok(id)
     }
 
-    fn new_id(&mut self, key: Box<[u8]>) -> Result<u32> {
-        self.key_bytes += key.len();
-        if let Some(id) = self.free.pop() {
-            self.keys[id as usize] = Some(key);
-            return Ok(id);
-        }
-        if self.keys.len() >= GROUPS_MAX {
-            return Err(Error::limit(alloc::format!("more than {GROUPS_MAX} keys")));
-        }
-        self.keys.push(Some(key));
-        Ok(self.keys.len() as u32 - 1)
+    fn digits(&self, key: &Packed) -> Option<Digits> {
+        digits_of(&self.types, key)
     }
 }
 
-/// A valid integer as [`encode_row`] writes it.
-fn encode_integer(data_type: &DataType, value: i64) -> Box<[u8]> {
-    let width = match data_type.physical() {
-        Physical::Int8 => 1,
-        Physical::Int16 => 2,
-        Physical::Int32 => 4,
-        _ => 8,
-    };
-    let mut bytes = Vec::with_capacity(1 + width);
-    bytes.push(1);
-    bytes.extend_from_slice(&value.to_le_bytes()[..width]);
-    bytes.into()
-}
-
-/// The integer that [`encode_integer`] wrote; `None` for NULL.
-fn decode_integer(row: &[u8]) -> Option<i64> {
-    match row {
-        [1, a] => Some(i64::from(*a as i8)),
-        [1, a, b] => Some(i16::from_le_bytes([*a, *b]).into()),
-        [1, rest @ ..] => match rest.len() {
-            4 => Some(i32::from_le_bytes(rest.try_into().ok()?).into()),
-            8 => Some(i64::from_le_bytes(rest.try_into().ok()?)),
-            _ => None,
-        },
+/// Bytes of an integer type's values.
+fn integer_width(data_type: &DataType) -> Option<usize> {
+    match data_type.physical() {
+        Physical::Int8 => Some(1),
+        Physical::Int16 => Some(2),
+        Physical::Int32 => Some(4),
+        Physical::Int64 => Some(8),
         _ => None,
     }
+}
+
+/// The integers of a key; `None` if one is NULL or no integer.
+fn digits_of(types: &[DataType], key: &Packed) -> Option<Digits> {
+    let mut bytes = key.bytes()?;
+    let mut digits = Digits::new();
+    for data_type in types {
+        let (head, rest) = bytes.split_at_checked(1 + integer_width(data_type)?)?;
+        let [1, value @ ..] = head else { return None };
+        let mut wide = [if value.last()? & 0x80 == 0 { 0 } else { 0xff }; 8];
+        wide[..value.len()].copy_from_slice(value);
+        digits.push(i64::from_le_bytes(wide)).ok()?;
+        bytes = rest;
+    }
+    Some(digits)
 }
 
 #[cfg(test)]
@@ -319,10 +305,13 @@ mod tests {
 
     #[test]
     fn equal_keys_share_an_id_and_ids_are_reused() {
-        let cases: [(DataType, [Value; 4]); 4] = [
+        let long = "a key that does not fit into thirty-two bytes";
+        let cases: [(DataType, [Value; 4]); 6] = [
             (DataType::Int32, [5.into(), Value::Null, (-5).into(), 1_000_000.into()]),
+            (DataType::Int32, [5.into(), 6.into(), (-5).into(), 100.into()]),
             (DataType::Int64, [5_i64.into(), Value::Null, i64::MIN.into(), i64::MAX.into()]),
             (DataType::String, ["a".into(), Value::Null, "".into(), "b".into()]),
+            (DataType::String, [long.into(), long.to_uppercase().as_str().into(), "".into(), (&long[1..]).into()]),
             (DataType::Float64, [0.0.into(), Value::Null, f64::NAN.into(), 1.0.into()]),
         ];
         for (data_type, values) in cases {
@@ -354,5 +343,35 @@ mod tests {
         let mut ids = Vec::new();
         table.assign(&[], &Rows::new(3, None), &mut ids).unwrap();
         assert_eq!(ids, [0, 0, 0]);
+    }
+
+    /// Against a map, while keys of every kind come and go.
+    #[test]
+    fn ids_are_those_of_a_map() {
+        let spreads: [i64; 5] = [1, 3, 1_000, 1 << 20, 1 << 40];
+        for spread in spreads {
+            let mut table = KeyTable::new(vec![DataType::Int64, DataType::Int32]);
+            let mut map = hashbrown::HashMap::new();
+            for step in 0..60_i64 {
+                let rows: Vec<(i64, i32)> =
+                    (0..50).map(|i| ((step * 31 + i * 17) % 97 * spread - spread, (i % 5 - step % 3) as i32)).collect();
+                let a = Column::from_values(DataType::Int64, &rows.iter().map(|r| r.0.into()).collect::<Vec<_>>());
+                let b = Column::from_values(DataType::Int32, &rows.iter().map(|r| r.1.into()).collect::<Vec<_>>());
+                let mut ids = Vec::new();
+                table.assign(&[a.view(), b.view()], &Rows::new(rows.len(), None), &mut ids).unwrap();
+                for (row, &id) in rows.iter().zip(&ids) {
+                    assert_eq!(*map.entry(*row).or_insert(id), id, "one key, one id");
+                }
+                let mut found = Vec::new();
+                table.find(&[a.view(), b.view()], &Rows::new(rows.len(), None), &mut found);
+                assert_eq!(found, ids);
+                assert_eq!(table.len(), map.len());
+                if step % 4 == 3 {
+                    let gone: Vec<(i64, i32)> =
+                        map.keys().copied().filter(|k| (k.0 + i64::from(k.1)) % 3 == 0).collect();
+                    gone.iter().for_each(|key| table.remove(map.remove(key).unwrap()));
+                }
+            }
+        }
     }
 }

@@ -5,12 +5,15 @@
 //!                                     ├─Groups──► group id ──► accumulators (agg/)
 //!   event time  ──panes─────► pane  ──┘
 //! ```
-//! Keys become small dense ids once, whatever their types; a pane maps key ids to group ids by a plain array. Ids
-//! are reused when their pane or key is gone, so that memory follows what is live.
+//! Keys become small dense ids once, whatever their types (`packed`, and `radix` for integers that lie close together);
+//! a pane maps key ids to group ids by a plain array. Ids are reused when their pane or key is gone, so that memory
+//! follows what is live.
 
 mod encode;
 mod groups;
 mod keys;
+mod packed;
+mod radix;
 
 pub use encode::{decode_row, encode_row, encode_row_exact, skip_row};
 pub use groups::{Groups, NO_GROUP, Pane};

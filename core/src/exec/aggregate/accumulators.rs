@@ -1,13 +1,14 @@
-//! The aggregate calls of one operator: their arguments evaluated, their accumulators by group id.
+//! The aggregate calls of one operator: their arguments evaluated, their accumulators by group id. Calls that ask for
+//! parts of one summary share accumulators.
 
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
 
 use crate::{
-    agg::Aggregate,
+    agg::{self, Aggregate, Shared},
     block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Rows},
     error::Result,
     exec::operator::Epoch,
-    expr::Evaluator,
+    expr::{BoundExpr, Evaluator},
     plan::AggregateExpr,
 };
 
@@ -15,6 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Accumulators {
     calls: Vec<Call>,
+    /// For each aggregate call of the query who serves it, and as which part.
+    served_by: Vec<(usize, usize)>,
 }
 
 struct Call {
@@ -32,7 +35,19 @@ impl core::fmt::Debug for Call {
 
 impl Accumulators {
     pub(super) fn new(aggregates: &[AggregateExpr]) -> Self {
-        Self { calls: aggregates.iter().map(Call::new).collect() }
+        // Calls behind a FILTER see other rows.
+        let plain = aggregates.iter().enumerate().filter(|(_, a)| a.filter.is_none());
+        let mut made: Vec<(Shared, Option<&BoundExpr>)> =
+            agg::share(&plain.map(|(i, a)| (i, &a.call)).collect::<Vec<_>>()).into_iter().map(|s| (s, None)).collect();
+        for (i, aggregate) in aggregates.iter().enumerate().filter(|(_, a)| a.filter.is_some()) {
+            let shared = agg::share(&[(i, &aggregate.call)]);
+            made.extend(shared.into_iter().map(|s| (s, aggregate.filter.as_ref())));
+        }
+        let mut served_by = vec![(0, 0); aggregates.len()];
+        for (c, (shared, _)) in made.iter().enumerate() {
+            shared.calls.iter().enumerate().for_each(|(part, &call)| served_by[call] = (c, part));
+        }
+        Self { calls: made.into_iter().map(|(shared, filter)| Call::new(shared, filter)).collect(), served_by }
     }
 
     /// Empty accumulators of the same calls, for merging panes.
@@ -62,7 +77,21 @@ impl Accumulators {
 
     /// Appends the results of these groups, one column a call.
     pub(super) fn emit(&self, groups: &[u32], columns: &mut [Column]) -> Result<()> {
-        self.calls.iter().zip(columns).try_for_each(|(call, column)| call.groups.emit(groups, column))
+        let served = self.served_by.iter().zip(columns);
+        served
+            .into_iter()
+            .try_for_each(|(&(call, part), column)| self.calls[call].groups.emit_part(part, groups, column))
+    }
+
+    /// As [`Accumulators::emit`], out of accumulators that [`Accumulators::make_empty`] made.
+    pub(super) fn emit_from(
+        &self,
+        source: &[Box<dyn Aggregate>],
+        groups: &[u32],
+        columns: &mut [Column],
+    ) -> Result<()> {
+        let served = self.served_by.iter().zip(columns);
+        served.into_iter().try_for_each(|(&(call, part), column)| source[call].emit_part(part, groups, column))
     }
 
     /// Adds groups of another operator's accumulators.
@@ -89,13 +118,12 @@ impl Accumulators {
 }
 
 impl Call {
-    fn new(aggregate: &AggregateExpr) -> Self {
-        let make = aggregate.call.make.clone();
+    fn new(shared: Shared, filter: Option<&BoundExpr>) -> Self {
         Self {
-            args: aggregate.call.args.iter().map(Evaluator::new).collect(),
-            filter: aggregate.filter.as_ref().map(|f| (Evaluator::new(f), Bitmap::new())),
-            groups: make(),
-            make,
+            args: shared.args.iter().map(Evaluator::new).collect(),
+            filter: filter.map(|f| (Evaluator::new(f), Bitmap::new())),
+            groups: (shared.make)(),
+            make: shared.make,
         }
     }
 

@@ -180,7 +180,7 @@ impl Emitter {
         for (chunk_keys, chunk) in keys.chunks(self.block_rows).zip(groups.chunks(self.block_rows)) {
             self.write_keys(state, Some((window, panes)), chunk_keys)?;
             let results = &mut self.made.columns_mut()[self.key_count..];
-            self.merged.iter().zip(results).try_for_each(|(m, column)| m.emit(chunk, column))?;
+            state.accumulators.emit_from(&self.merged, chunk, results)?;
             self.rows_written(chunk.len(), out)?;
         }
         self.merged.iter_mut().for_each(|m| m.reset(&groups));

@@ -17,9 +17,13 @@ use crate::{
     },
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
+    simd,
     state::{Groups, KeyTable},
     window::Panes,
 };
+
+/// Panes of one block among which rows are shared out by comparing with each pane's start.
+const PANES_AT_ONCE: usize = 16;
 
 /// The pane of aggregations that have no panes.
 pub(super) const ONLY_PANE: i64 = 0;
@@ -49,6 +53,7 @@ pub(super) struct GroupState {
     // Scratch.
     key_ids: Vec<u32>,
     group_ids: Vec<u32>,
+    pane_numbers: Vec<u32>,
     live: Bitmap,
 }
 
@@ -73,6 +78,7 @@ impl GroupState {
             metrics: StateMetrics { operator_name: "stateStoreSave", ..StateMetrics::default() },
             key_ids: Vec::new(),
             group_ids: Vec::new(),
+            pane_numbers: Vec::new(),
             live: Bitmap::new(),
         }
     }
@@ -87,20 +93,25 @@ impl GroupState {
     ) -> Result<()> {
         let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
         let mut live = core::mem::take(&mut self.live);
-        let can_be_late = has_watermark && epoch.has_lateness();
+        let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
+        let mut range = time_range(&block.rows(), times);
+        // No window of a pane ends before the pane does.
+        let can_be_late = late_us.is_some_and(|late_us| range.is_none_or(|(low, _)| panes.pane_of(low) <= late_us));
         let selection = if can_be_late || times.validity.is_some() {
-            let late_us = can_be_late.then_some(epoch.lateness.late_us);
             keep_live(block, times, &mut live, |row, ts| self.late.check_windows(panes, late_us, keys, row, ts));
+            range = time_range(&Rows::new(block.len(), Some(live.view())), times);
             Some(live.view())
         } else {
             block.rows().selection()
         };
-        let rows = Rows::new(block.len(), selection);
-        self.keys.assign(keys, &rows, &mut self.key_ids)?;
-        let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
-        self.route(&rows, pane_at, common_pane(&rows, times, panes));
-        self.note_touched(epoch, &rows, pane_at);
-        self.accumulate(block, selection, epoch)?;
+        if let Some(range) = range {
+            let rows = Rows::new(block.len(), selection);
+            self.keys.assign(keys, &rows, &mut self.key_ids)?;
+            self.route_panes(&rows, times, panes, range);
+            let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
+            self.note_touched(epoch, &rows, pane_at);
+            self.accumulate(block, selection, epoch)?;
+        }
         self.live = live;
         Ok(())
     }
@@ -127,7 +138,8 @@ impl GroupState {
         let rows = Rows::new(block.len(), selection);
         self.keys.assign(keys, &rows, &mut self.key_ids)?;
         self.note_closing(&rows, keys);
-        self.route(&rows, |_| ONLY_PANE, Some(ONLY_PANE));
+        self.group_ids.resize(block.len(), 0);
+        self.groups.assign_pane(ONLY_PANE, &self.key_ids, &rows, &mut self.group_ids);
         self.note_touched(epoch, &rows, |_| ONLY_PANE);
         self.accumulate(block, selection, epoch)?;
         self.live = live;
@@ -196,12 +208,25 @@ impl GroupState {
         Ok(())
     }
 
-    /// Finds the group of every row. `common` is the pane of all rows, if they share one.
-    fn route(&mut self, rows: &Rows<'_>, pane_at: impl Fn(usize) -> i64, common: Option<i64>) {
+    /// Finds the group of every row; the rows' event times lie in `low..=high`.
+    fn route_panes(&mut self, rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes, (low, high): (i64, i64)) {
         self.group_ids.resize(rows.len(), 0);
-        match common {
-            Some(pane) => self.groups.assign_pane(pane, &self.key_ids, rows, &mut self.group_ids),
-            None => rows.for_each(|row| self.group_ids[row] = self.groups.group(pane_at(row), self.key_ids[row]).0),
+        let (first, last) = (panes.pane_of(low), panes.pane_of(high));
+        let between = last.saturating_sub(first) / panes.pane_us();
+        let ts = times.as_slice::<i64>();
+        if first == last {
+            self.groups.assign_pane(first, &self.key_ids, rows, &mut self.group_ids);
+        } else if between < PANES_AT_ONCE as i64 && !times.is_constant {
+            let starts: heapless::Vec<i64, PANES_AT_ONCE> =
+                (0..=between).map(|i| first.saturating_add(i * panes.pane_us())).collect();
+            self.pane_numbers.resize(rows.len(), 0);
+            simd::panes_between(&ts[..rows.len()], &starts[1..], &mut self.pane_numbers);
+            self.groups.assign_panes(&starts, &self.pane_numbers, &self.key_ids, rows, &mut self.group_ids);
+        } else {
+            rows.for_each(|row| {
+                let pane = panes.pane_of(ts[times.index(row)]);
+                self.group_ids[row] = self.groups.group(pane, self.key_ids[row]).0;
+            });
         }
     }
 
@@ -329,15 +354,19 @@ fn keep_live(
     });
 }
 
-/// The pane of all counting rows, if it is one: then nothing about time is left to do row by row.
-fn common_pane(rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes) -> Option<i64> {
+/// The lowest and the highest event time of the counting rows that have one; `None` without such rows.
+fn time_range(rows: &Rows<'_>, times: &ColumnRef<'_>) -> Option<(i64, i64)> {
     let ts = times.as_slice::<i64>();
+    if rows.selection().is_none() && times.validity.is_none() && !times.is_constant {
+        return (!rows.is_empty()).then(|| simd::times(&ts[..rows.len()])).map(|t| (t.min, t.max));
+    }
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     rows.for_each(|row| {
-        let t = ts[times.index(row)];
-        low = low.min(t);
-        high = high.max(t);
+        if times.is_valid(row) {
+            let t = ts[times.index(row)];
+            low = low.min(t);
+            high = high.max(t);
+        }
     });
-    let pane = panes.pane_of(low);
-    (low <= high && pane == panes.pane_of(high)).then_some(pane)
+    (low <= high).then_some((low, high))
 }

@@ -1,0 +1,418 @@
+//! Count, sum, mean, least and greatest of one DOUBLE or FLOAT argument, kept together: calls that ask for parts of
+//! the same summary share one pass over the rows and one cell a group.
+//!
+//! [`share`] finds such calls. Whatever its company, a call's answer is the same: NULLs do not count, NaN is the
+//! greatest value, of equals the first is kept.
+
+use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec, vec::Vec};
+use core::{any::Any, fmt::Debug, marker::PhantomData};
+
+use super::{Aggregate, BoundAggregate, batch::Batch, codec::Scalar};
+use crate::{
+    block::{Column, ColumnRef, Native, Rows},
+    error::{Error, Result},
+    expr::BoundExpr,
+    schema::DataType,
+    simd::{self, Summary},
+};
+
+const VERSION: u8 = 1;
+
+/// What an aggregate call asks of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `count(*)`
+    Rows,
+    /// `count(x)`
+    Count,
+    /// `sum(x)`
+    Sum,
+    /// `avg(x)`
+    Mean,
+    /// `min(x)`
+    Min,
+    /// `max(x)`
+    Max,
+}
+
+/// Accumulators that serve one call or several.
+#[derive(Clone)]
+pub struct Shared {
+    /// Evaluated for every row.
+    pub args: Vec<BoundExpr>,
+    /// Makes empty accumulators.
+    pub make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
+    /// The calls they serve, in the order of [`Aggregate::emit_part`]'s parts.
+    pub calls: Vec<usize>,
+}
+
+impl Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?} for calls {:?}", self.args, self.calls)
+    }
+}
+
+/// Which calls share accumulators. `calls` are those of one operator that see the same rows.
+pub fn share(calls: &[(usize, &BoundAggregate)]) -> Vec<Shared> {
+    let mut left: Vec<(usize, &BoundAggregate)> = calls.to_vec();
+    let mut shared = Vec::new();
+    while let Some((arg, members)) = next_summary(&left) {
+        left.retain(|(index, _)| !members.iter().any(|(member, _)| member == index));
+        let parts: Arc<[Part]> = members.iter().map(|(_, part)| *part).collect();
+        let make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync> = match arg.data_type {
+            DataType::Float32 => Arc::new(move || Box::new(Summaries::<f32>::new(parts.clone()))),
+            _ => Arc::new(move || Box::new(Summaries::<f64>::new(parts.clone()))),
+        };
+        shared.push(Shared { args: vec![arg.clone()], make, calls: members.iter().map(|(index, _)| *index).collect() });
+    }
+    let alone = |(index, call): (usize, &BoundAggregate)| Shared {
+        args: call.args.clone(),
+        make: call.make.clone(),
+        calls: vec![index],
+    };
+    shared.extend(left.into_iter().map(alone));
+    shared
+}
+
+/// The first argument of which several calls want a part, and those calls.
+fn next_summary<'a>(calls: &[(usize, &'a BoundAggregate)]) -> Option<(&'a BoundExpr, Vec<(usize, Part)>)> {
+    let is_float = |e: &BoundExpr| matches!(e.data_type, DataType::Float32 | DataType::Float64);
+    calls.iter().find_map(|(_, call)| {
+        let arg = call.args.first().filter(|arg| call.part.is_some() && is_float(arg) && arg.is_deterministic())?;
+        let of_arg = |other: &&(usize, &BoundAggregate)| other.1.args.is_empty() || other.1.args == call.args;
+        let members: Vec<(usize, Part)> =
+            calls.iter().filter(of_arg).filter_map(|(index, other)| Some((*index, other.part?))).collect();
+        let is_worth_it =
+            members.len() > 1 && members.iter().any(|(_, part)| !matches!(part, Part::Rows | Part::Count));
+        is_worth_it.then_some((arg, members))
+    })
+}
+
+/// Numbers that are summed as doubles.
+trait Float: Native + Debug + Send {
+    /// The values as doubles, converted into `scratch` if they are not.
+    fn widen<'a>(values: &'a [Self], scratch: &'a mut Vec<f64>) -> &'a [f64];
+    fn narrow(value: f64) -> Self;
+}
+
+impl Float for f64 {
+    fn widen<'a>(values: &'a [Self], _: &'a mut Vec<f64>) -> &'a [f64] {
+        values
+    }
+
+    fn narrow(value: f64) -> Self {
+        value
+    }
+}
+
+impl Float for f32 {
+    fn widen<'a>(values: &'a [Self], scratch: &'a mut Vec<f64>) -> &'a [f64] {
+        scratch.clear();
+        scratch.extend(values.iter().map(|&v| f64::from(v)));
+        scratch
+    }
+
+    fn narrow(value: f64) -> Self {
+        value as f32
+    }
+}
+
+/// The summaries of all groups.
+#[derive(Debug)]
+struct Summaries<T> {
+    parts: Arc<[Part]>,
+    cells: Vec<Summary>,
+    /// Rows whose value is NULL, by group; empty until there is one.
+    nulls: Vec<i64>,
+    /// Groups that have seen +infinity: without them, a least value of +infinity stands for none but NaN.
+    infinite: BTreeSet<u32>,
+    scratch: Vec<f64>,
+    value: PhantomData<T>,
+}
+
+impl<T: Float> Summaries<T> {
+    fn new(parts: Arc<[Part]>) -> Self {
+        let (cells, nulls, scratch) = (Vec::new(), Vec::new(), Vec::new());
+        Self { parts, cells, nulls, infinite: BTreeSet::new(), scratch, value: PhantomData }
+    }
+
+    /// A value of any kind, by Spark's order.
+    fn add(cell: &mut Summary, infinite: &mut BTreeSet<u32>, group: u32, value: f64) {
+        let greatest = cell.max;
+        cell.add(value);
+        if value.is_nan() || greatest.is_nan() {
+            cell.max = f64::NAN;
+        }
+        if value == f64::INFINITY {
+            infinite.insert(group);
+        }
+    }
+
+    fn add_nulls(&mut self, column: &ColumnRef<'_>, groups: &[u32], rows: &Rows<'_>) {
+        self.nulls.resize(self.cells.len(), 0);
+        rows.for_each(|row| {
+            if !column.is_valid(row) {
+                self.nulls[groups[row] as usize] += 1;
+            }
+        });
+    }
+
+    fn count_of_nulls(&self, group: u32) -> i64 {
+        self.nulls.get(group as usize).copied().unwrap_or_default()
+    }
+
+    fn emit_one(&self, part: Part, group: u32, out: &mut Column) {
+        let cell = &self.cells[group as usize];
+        let count = cell.count as i64;
+        match part {
+            Part::Rows => out.push(count + self.count_of_nulls(group)),
+            Part::Count => out.push(count),
+            _ if count == 0 => out.push_null(),
+            Part::Sum => out.push(cell.sum),
+            Part::Mean => out.push(cell.sum / cell.count),
+            Part::Max => out.push(T::narrow(cell.max)),
+            Part::Min if cell.negated_min == f64::NEG_INFINITY && !self.infinite.contains(&group) => {
+                out.push(T::narrow(f64::NAN));
+            }
+            Part::Min => out.push(T::narrow(-cell.negated_min)),
+        }
+    }
+}
+
+impl<T: Float> Aggregate for Summaries<T> {
+    fn grow(&mut self, groups: usize) {
+        if groups > self.cells.len() {
+            self.cells.resize(groups, Summary::EMPTY);
+            if !self.nulls.is_empty() {
+                self.nulls.resize(groups, 0);
+            }
+        }
+    }
+
+    fn update(&mut self, args: &[ColumnRef<'_>], groups: &[u32], rows: &Rows<'_>) -> Result<()> {
+        let batch = Batch::new(args, groups, rows);
+        let column = &args[0];
+        if column.validity.is_some() {
+            self.add_nulls(column, groups, rows);
+        }
+        let Self { cells, infinite, scratch, .. } = self;
+        let len = if column.is_constant { 1 } else { rows.len() };
+        let values = T::widen(&column.as_slice::<T>()[..len], scratch);
+        match simd::all_below_infinity(values) {
+            true if batch.dense::<T>(0).is_some() => match batch.only_group() {
+                Some(group) => cells[group].merge(&simd::summarize(values)),
+                None => simd::add_by_group(cells, groups, values),
+            },
+            true => batch.each_valid(1, |row, group| cells[group].add(values[column.index(row)])),
+            false => batch.each_valid(1, |row, group| {
+                Self::add(&mut cells[group], infinite, group as u32, values[column.index(row)]);
+            }),
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()> {
+        assert_eq!(from.len(), to.len(), "each accumulator goes somewhere");
+        let other = other.as_any().downcast_ref::<Self>();
+        let other = other.unwrap_or_else(|| panic!("a summary meets another aggregate"));
+        for (&source, &target) in from.iter().zip(to) {
+            let (theirs, mine) = (&other.cells[source as usize], &mut self.cells[target as usize]);
+            let has_nan = theirs.max.is_nan() || mine.max.is_nan();
+            mine.merge(theirs);
+            if has_nan {
+                mine.max = f64::NAN;
+            }
+        }
+        if !other.nulls.is_empty() {
+            self.nulls.resize(self.cells.len(), 0);
+            for (&source, &target) in from.iter().zip(to) {
+                self.nulls[target as usize] += other.count_of_nulls(source);
+            }
+        }
+        if !other.infinite.is_empty() {
+            let infinite = from.iter().zip(to).filter(|(source, _)| other.infinite.contains(source));
+            self.infinite.extend(infinite.map(|(_, &target)| target));
+        }
+        Ok(())
+    }
+
+    fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {
+        self.emit_part(0, groups, out)
+    }
+
+    fn emit_part(&self, part: usize, groups: &[u32], out: &mut Column) -> Result<()> {
+        let part = self.parts[part];
+        groups.iter().for_each(|&group| self.emit_one(part, group, out));
+        Ok(())
+    }
+
+    fn reset(&mut self, groups: &[u32]) {
+        for &group in groups {
+            self.cells[group as usize] = Summary::EMPTY;
+            if let Some(nulls) = self.nulls.get_mut(group as usize) {
+                *nulls = 0;
+            }
+            if !self.infinite.is_empty() {
+                self.infinite.remove(&group);
+            }
+        }
+    }
+
+    fn save(&self, groups: &[u32], out: &mut Vec<u8>) {
+        VERSION.save(out);
+        for &group in groups {
+            let Summary { sum, count, negated_min, max } = self.cells[group as usize];
+            (count as i64).save(out);
+            [sum, negated_min, max].into_iter().for_each(|x| x.save(out));
+            self.count_of_nulls(group).save(out);
+            self.infinite.contains(&group).save(out);
+        }
+    }
+
+    fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()> {
+        let version = u8::load(bytes)?;
+        if version != VERSION {
+            return Err(Error::corrupt(alloc::format!("saved summaries have version {version}, not {VERSION}")));
+        }
+        for &group in groups {
+            let count = i64::load(bytes)?;
+            let (sum, negated_min, max) = (f64::load(bytes)?, f64::load(bytes)?, f64::load(bytes)?);
+            let (nulls, is_infinite) = (i64::load(bytes)?, bool::load(bytes)?);
+            if count < 0 || nulls < 0 || negated_min.is_nan() {
+                return Err(Error::corrupt(alloc::format!("a saved summary has {count} values, {nulls} NULLs")));
+            }
+            self.cells[group as usize] = Summary { sum, count: count as f64, negated_min, max };
+            if nulls > 0 {
+                self.nulls.resize(self.cells.len(), 0);
+                self.nulls[group as usize] = nulls;
+            }
+            if is_infinite {
+                self.infinite.insert(group);
+            }
+        }
+        Ok(())
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<Summary>() + (self.nulls.capacity() + self.scratch.capacity()) * 8
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        agg::testing::{Table, bind},
+        block::{Bitmap, Value},
+    };
+
+    const CALLS: [&str; 5] = ["count", "sum", "avg", "min", "max"];
+
+    fn results(aggregates: &[(Box<dyn Aggregate>, usize)], types: &[DataType], groups: u32) -> Vec<Vec<Value>> {
+        let ids: Vec<u32> = (0..groups).collect();
+        let column = |((aggregate, part), data_type): (&(Box<dyn Aggregate>, usize), &DataType)| {
+            let mut out = Column::new(data_type.clone());
+            aggregate.emit_part(*part, &ids, &mut out).unwrap();
+            ids.iter().map(|&g| out.view().value(g as usize)).collect()
+        };
+        aggregates.iter().zip(types).map(column).collect()
+    }
+
+    /// Values in which everything odd occurs, and blocks in which nothing does.
+    fn blocks(data_type: &DataType) -> Vec<Column> {
+        let value = |x: f64| if *data_type == DataType::Float32 { Value::Float32(x as f32) } else { Value::Float64(x) };
+        let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.5];
+        let plain: Vec<Value> = (0..200).map(|i| value(f64::from(i * 7 % 31) - 9.0)).collect();
+        let mixed: Vec<Value> =
+            (0..90).map(|i| if i % 7 == 0 { Value::Null } else { value(odd[i * 5 % 11 % odd.len()]) }).collect();
+        [plain.clone(), mixed, plain].iter().map(|v| Column::from_values(data_type.clone(), v)).collect()
+    }
+
+    #[test]
+    fn a_shared_summary_answers_as_the_calls_alone() {
+        for data_type in [DataType::Float64, DataType::Float32] {
+            let blocks = blocks(&data_type);
+            let args = || vec![BoundExpr::column(0, data_type.clone(), true)];
+            let mut calls: Vec<BoundAggregate> = CALLS.iter().map(|name| bind(name, args(), |_| ()).unwrap()).collect();
+            calls.push(bind("count", Vec::new(), |_| ()).unwrap());
+            let types: Vec<DataType> = calls.iter().map(|c| c.data_type.clone()).collect();
+            let shared = share(&calls.iter().enumerate().collect::<Vec<_>>());
+            assert_eq!((shared.len(), &shared[0].calls[..]), (1, &[0, 1, 2, 3, 4, 5][..]));
+            for (groups, picked) in [(1, 1), (1, 3), (13, 1), (13, 3)] {
+                let mut alone: Vec<(Box<dyn Aggregate>, usize)> = calls.iter().map(|c| ((c.make)(), 0)).collect();
+                let mut together: Vec<Box<dyn Aggregate>> = (0..2).map(|_| (shared[0].make)()).collect();
+                alone.iter_mut().map(|(a, _)| a).chain(&mut together).for_each(|a| a.grow(groups as usize));
+                for (b, block) in blocks.iter().enumerate() {
+                    let ids: Vec<u32> = (0..block.len() as u32).map(|i| i / 9 % groups).collect();
+                    let bits: Bitmap = (0..block.len()).map(|i| i % picked == 0).collect();
+                    let rows = Rows::new(block.len(), (picked > 1).then(|| bits.view()));
+                    for ((aggregate, _), call) in alone.iter_mut().zip(&calls) {
+                        let args: &[ColumnRef<'_>] = if call.args.is_empty() { &[] } else { &[block.view()] };
+                        aggregate.update(args, &ids, &rows).unwrap();
+                    }
+                    together[b % 2].update(&[block.view()], &ids, &rows).unwrap();
+                }
+                let all: Vec<u32> = (0..groups).collect();
+                let (first, second) = together.split_at_mut(1);
+                let mut bytes = Vec::new();
+                first[0].save(&all, &mut bytes);
+                let mut loaded = (shared[0].make)();
+                loaded.grow(groups as usize);
+                loaded.load(&all, &mut &bytes[..]).unwrap();
+                loaded.merge(&*second[0], &all, &all).unwrap();
+                let parts: Vec<_> = (0..calls.len()).map(|part| (clone_of(&*loaded, &shared[0], &all), part)).collect();
+                assert_eq!(format_of(&results(&parts, &types, groups)), format_of(&results(&alone, &types, groups)));
+                for cut in 0..bytes.len() {
+                    assert!(loaded.load(&all, &mut &bytes[..cut]).is_err());
+                }
+                loaded.reset(&all);
+                let empty: Vec<_> = (0..calls.len()).map(|part| (clone_of(&*loaded, &shared[0], &all), part)).collect();
+                let fresh: Vec<_> = calls
+                    .iter()
+                    .map(|c| {
+                        let mut made = (c.make)();
+                        made.grow(groups as usize);
+                        (made, 0)
+                    })
+                    .collect();
+                assert_eq!(format_of(&results(&empty, &types, groups)), format_of(&results(&fresh, &types, groups)));
+            }
+        }
+    }
+
+    /// Values print alike if they are the same, NaN and the signs of zeros included.
+    fn format_of(results: &[Vec<Value>]) -> Vec<alloc::string::String> {
+        results.iter().map(|r| alloc::format!("{r:?}")).collect()
+    }
+
+    fn clone_of(aggregate: &dyn Aggregate, shared: &Shared, groups: &[u32]) -> Box<dyn Aggregate> {
+        let (mut bytes, mut made) = (Vec::new(), (shared.make)());
+        aggregate.save(groups, &mut bytes);
+        made.grow(groups.len());
+        made.load(groups, &mut &bytes[..]).unwrap();
+        made
+    }
+
+    #[test]
+    fn only_calls_that_gain_by_it_share() {
+        let table = Table::doubles(&[&[Some(1.0)], &[Some(2.0)]]);
+        let call = |name: &str, columns: &[usize]| {
+            let args = columns.iter().map(|&c| table.args()[c].clone()).collect();
+            bind(name, args, |_| ()).unwrap()
+        };
+        let groups = |calls: &[BoundAggregate]| {
+            let shared = share(&calls.iter().enumerate().collect::<Vec<_>>());
+            shared.into_iter().map(|s| s.calls).collect::<Vec<_>>()
+        };
+        assert_eq!(groups(&[call("sum", &[0]), call("sum", &[1])]), [[0], [1]]);
+        assert_eq!(groups(&[call("count", &[]), call("count", &[0])]), [[0], [1]]);
+        assert_eq!(groups(&[call("min", &[0]), call("count", &[]), call("max", &[0])]), [[0, 1, 2]]);
+        assert_eq!(groups(&[call("min", &[0]).distinct(), call("max", &[0])]), [[0], [1]]);
+        let mixed = [call("sum", &[0]), call("stddev", &[0]), call("avg", &[0]), call("avg", &[1]), call("min", &[1])];
+        assert_eq!(groups(&mixed), [vec![0, 2], vec![3, 4], vec![1]]);
+    }
+}

@@ -1,0 +1,104 @@
+//! Values → ids through an array: the way of keys whose values lie close together.
+
+use super::level::kernel;
+
+/// "No id": what unknown values get.
+const NONE: u32 = u32::MAX;
+
+/// Integers that index an array.
+pub trait Index: Copy {
+    /// As 64 bits, sign kept.
+    fn to_i64(self) -> i64;
+}
+
+macro_rules! index {
+    ($($t:ty),*) => {$(
+        impl Index for $t {
+            #[inline(always)]
+            fn to_i64(self) -> i64 {
+                self as i64
+            }
+        }
+    )*};
+}
+
+index!(i8, i16, i32, i64, u32);
+
+/// Writes `table[values[row] - low]` to `ids[row]`, `u32::MAX` for values beyond the table; true if no row got
+/// `u32::MAX`. `ids` is as long as `values`.
+#[inline]
+pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) -> bool {
+    assert_eq!(values.len(), ids.len(), "one id a value");
+    let mut is_complete = true;
+    for (id, &value) in ids.iter_mut().zip(values) {
+        let at = value.to_i64().wrapping_sub(low) as usize;
+        *id = table.get(at).copied().unwrap_or(NONE);
+        is_complete &= *id != NONE;
+    }
+    is_complete
+}
+
+/// Adds one digit to the mixed-radix index of each row: `digits |= (value - low) << shift`; false if a value does not
+/// fit into `bits`.
+#[inline]
+pub fn lookup_radix<T: Index>(values: &[T], low: i64, bits: u32, shift: u32, digits: &mut [u32]) -> bool {
+    let mut over = 0_u64;
+    for (digit, &value) in digits.iter_mut().zip(values) {
+        let offset = value.to_i64().wrapping_sub(low) as u64;
+        over |= offset >> bits;
+        *digit |= (offset as u32) << shift;
+    }
+    over == 0
+}
+
+kernel! {
+    /// Whether all ids are the same; true of none.
+    pub fn all_equal(ids: &[u32]) -> bool,
+    scalar = all_equal_scalar, lanes = all_equal_lanes
+}
+
+fn all_equal_scalar(ids: &[u32]) -> bool {
+    ids.iter().all(|&id| id == ids[0])
+}
+
+#[inline(always)]
+fn all_equal_lanes(ids: &[u32]) -> bool {
+    let Some(&first) = ids.first() else { return true };
+    // Most blocks that differ do so at once.
+    ids.chunks(256).all(|chunk| chunk.iter().fold(0, |different, &id| different | (id ^ first)) == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_beyond_the_table_have_no_id() {
+        let table = [7, NONE, 9];
+        let mut ids = [0; 5];
+        assert!(!lookup(&[10_i32, 11, 12, 13, 9], 10, &table, &mut ids));
+        assert_eq!(ids, [7, NONE, 9, NONE, NONE]);
+        assert!(lookup(&[i64::MIN, i64::MIN + 2], i64::MIN, &table, &mut ids[..2]));
+        assert!(!lookup(&[i64::MAX], i64::MIN, &table, &mut ids[..1]));
+    }
+
+    #[test]
+    fn digits_stand_side_by_side_or_do_not_fit() {
+        let mut digits = [0; 2];
+        assert!(lookup_radix(&[5_i32, 8], 5, 2, 0, &mut digits));
+        assert!(lookup_radix(&[-1_i64, 0], -1, 1, 2, &mut digits));
+        assert_eq!(digits, [0, 0b111]);
+        assert!(!lookup_radix(&[4_i32, 5], 5, 2, 0, &mut digits));
+    }
+
+    #[test]
+    fn equality_is_noticed_wherever_it_ends() {
+        let mut ids = [3; 600];
+        assert!(all_equal(&ids) && all_equal(&[]));
+        for at in [0, 1, 255, 256, 599] {
+            ids[at] = 4;
+            assert!(!all_equal(&ids) && !all_equal_scalar(&ids));
+            ids[at] = 3;
+        }
+    }
+}

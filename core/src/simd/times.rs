@@ -1,0 +1,123 @@
+//! Timestamps of a block: lowest, highest, sum; which pane each lies in.
+
+use super::level::kernel;
+
+/// Virtual lanes; each holds three numbers.
+const LANES: usize = 16;
+
+/// What a block's timestamps have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Lowest.
+    pub min: i64,
+    /// Highest.
+    pub max: i64,
+    /// Sum of the differences to the first, modulo 2^64.
+    pub offsets: i64,
+}
+
+kernel! {
+    /// Lowest, highest and sum of timestamps, of which there must be one at least.
+    pub fn times(ts: &[i64]) -> Times,
+    scalar = times_scalar, lanes = times_lanes
+}
+
+kernel! {
+    /// Writes to `panes[row]` how many of the `bounds` are at or below `ts[row]`: with the ends of consecutive panes as
+    /// bounds, the number of the pane.
+    pub fn panes_between(ts: &[i64], bounds: &[i64], panes: &mut [u32]),
+    scalar = panes_scalar, lanes = panes_lanes
+}
+
+fn times_scalar(ts: &[i64]) -> Times {
+    let first = ts[0];
+    ts.iter().fold(Times { min: first, max: first, offsets: 0 }, |seen, &t| Times {
+        min: seen.min.min(t),
+        max: seen.max.max(t),
+        offsets: seen.offsets.wrapping_add(t.wrapping_sub(first)),
+    })
+}
+
+#[inline(always)]
+fn times_lanes(ts: &[i64]) -> Times {
+    let first = ts[0];
+    let (mut min, mut max, mut sum) = ([first; LANES], [first; LANES], [0_i64; LANES]);
+    let (chunks, rest) = ts.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            let t = chunk[lane];
+            min[lane] = min[lane].min(t);
+            max[lane] = max[lane].max(t);
+            sum[lane] = sum[lane].wrapping_add(t);
+        }
+    }
+    for (lane, &t) in rest.iter().enumerate() {
+        min[lane] = min[lane].min(t);
+        max[lane] = max[lane].max(t);
+        sum[lane] = sum[lane].wrapping_add(t);
+    }
+    // Modulo 2^64, taking the first off each is taking it off the sum.
+    let total = sum.iter().fold(0_i64, |a, &b| a.wrapping_add(b));
+    let offsets = total.wrapping_sub(first.wrapping_mul(ts.len() as i64));
+    Times { min: min.iter().fold(first, |a, &b| a.min(b)), max: max.iter().fold(first, |a, &b| a.max(b)), offsets }
+}
+
+fn panes_scalar(ts: &[i64], bounds: &[i64], panes: &mut [u32]) {
+    for (pane, &t) in panes.iter_mut().zip(ts) {
+        *pane = bounds.iter().filter(|&&bound| bound <= t).count() as u32;
+    }
+}
+
+#[inline(always)]
+fn panes_lanes(ts: &[i64], bounds: &[i64], panes: &mut [u32]) {
+    let len = ts.len().min(panes.len());
+    let (times, times_rest) = ts[..len].as_chunks::<LANES>();
+    let (panes, panes_rest) = panes[..len].as_chunks_mut::<LANES>();
+    for (panes, times) in panes.iter_mut().zip(times) {
+        let mut count = [0_u64; LANES];
+        for &bound in bounds {
+            for lane in 0..LANES {
+                count[lane] += u64::from(bound <= times[lane]);
+            }
+        }
+        for lane in 0..LANES {
+            panes[lane] = count[lane] as u32;
+        }
+    }
+    panes_scalar(times_rest, bounds, panes_rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Level;
+    use alloc::{vec, vec::Vec};
+
+    #[test]
+    fn every_level_gives_the_same_times() {
+        let ts: Vec<i64> = (0..200_i64).map(|i| (i * 7919 % 211) * 1_000_003 - 77).collect();
+        let extremes = [i64::MIN, i64::MAX, 0, -1, 1];
+        for len in 1..ts.len() {
+            let wanted = times_scalar(&ts[..len]);
+            assert_eq!(times_lanes(&ts[..len]), wanted);
+            for level in Level::available() {
+                level.force();
+                assert_eq!(times(&ts[..len]), wanted, "{level}, {len} rows");
+            }
+        }
+        assert_eq!(times_lanes(&extremes), times_scalar(&extremes));
+        Level::best().force();
+    }
+
+    #[test]
+    fn the_pane_is_the_number_of_ends_that_have_passed() {
+        let ts: Vec<i64> = (0..100).map(|i| i * 37 % 100 - 50).collect();
+        for bounds in [&[][..], &[0], &[-40, -10, 20, 49]] {
+            let (mut a, mut b) = (vec![9; ts.len()], vec![9; ts.len()]);
+            panes_scalar(&ts, bounds, &mut a);
+            panes_lanes(&ts, bounds, &mut b);
+            assert_eq!(a, b);
+            assert_eq!(a[0] as usize, bounds.iter().filter(|&&bound| bound <= -50).count());
+        }
+    }
+}

@@ -7,7 +7,11 @@
 
 use alloc::vec::Vec;
 
-use crate::{simd, time::MICROS_PER_MILLI};
+use crate::{
+    block::{BitmapRef, Rows},
+    simd,
+    time::MICROS_PER_MILLI,
+};
 
 /// How several watermarks become one: `spark.sql.streaming.multipleWatermarkPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -46,17 +50,20 @@ impl EventTimeStats {
     }
 
     /// Counts the event times of a block, none of them NULL. The mean is that of the microseconds, in milliseconds.
-    pub fn add_all(&mut self, ts_us: &[i64]) {
-        let Some(&first) = ts_us.first() else { return };
-        let times = simd::times(ts_us);
+    /// Only the rows with a bit in `selection` count, if there is one.
+    pub fn add_all(&mut self, ts_us: &[i64], selection: Option<BitmapRef<'_>>) {
+        let count = selection.map_or(ts_us.len(), |bits| bits.count());
+        let Some(&first) = ts_us.first().filter(|_| count > 0) else { return };
+        let times = selection.map_or_else(|| simd::times(ts_us), |bits| simd::times_of(ts_us, bits.words()));
         // Differences of a block's rows add up in 64 bits unless they are centuries apart.
-        if times.max.checked_sub(times.min).is_none_or(|span| span > i64::MAX / ts_us.len() as i64) {
-            return ts_us.iter().for_each(|&ts| self.add(ts));
+        let span = times.max.max(first).checked_sub(times.min.min(first));
+        if span.is_none_or(|span| span > i64::MAX / count as i64) {
+            return Rows::new(ts_us.len(), selection).for_each(|row| self.add(ts_us[row]));
         }
         let (millis, micros) = (first.div_euclid(MICROS_PER_MILLI), first.rem_euclid(MICROS_PER_MILLI));
-        let behind = micros as f64 + times.offsets as f64 / ts_us.len() as f64;
+        let behind = micros as f64 + times.offsets as f64 / count as f64;
         self.merge(&Self {
-            count: ts_us.len() as u64,
+            count: count as u64,
             min_us: times.min,
             max_us: times.max,
             mean_ms: millis as f64 + behind / MICROS_PER_MILLI as f64,

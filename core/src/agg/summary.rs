@@ -198,11 +198,17 @@ impl<T: Float> Aggregate for Summaries<T> {
         let Self { cells, infinite, scratch, .. } = self;
         let len = if column.is_constant { 1 } else { rows.len() };
         let values = T::widen(&column.as_slice::<T>()[..len], scratch);
+        let is_dense = batch.dense::<T>(0).is_some();
+        if let Some(group) = batch.only_group().filter(|_| is_dense) {
+            let summary = simd::summarize(values);
+            // A sum that is a number has neither NaN nor infinity in it.
+            if summary.sum.is_finite() {
+                cells[group].merge(&summary);
+                return Ok(());
+            }
+        }
         match simd::all_below_infinity(values) {
-            true if batch.dense::<T>(0).is_some() => match batch.only_group() {
-                Some(group) => cells[group].merge(&simd::summarize(values)),
-                None => simd::add_by_group(cells, groups, values),
-            },
+            true if is_dense => simd::add_by_group(cells, groups, values),
             true => batch.each_valid(1, |row, group| cells[group].add(values[column.index(row)])),
             false => batch.each_valid(1, |row, group| {
                 Self::add(&mut cells[group], infinite, group as u32, values[column.index(row)]);

@@ -29,6 +29,56 @@ kernel! {
     scalar = panes_scalar, lanes = panes_lanes
 }
 
+kernel! {
+    /// As [`times`], of the rows with a set bit, of which there must be one; `words` has a bit a row, and zeros behind.
+    /// Differences are to the first row, set or not.
+    pub fn times_of(ts: &[i64], words: &[u64]) -> Times,
+    scalar = times_of_scalar, lanes = times_of_lanes
+}
+
+fn times_of_scalar(ts: &[i64], words: &[u64]) -> Times {
+    let set = |row: &usize| words[row / 64] >> (row % 64) & 1 != 0;
+    let nothing = Times { min: i64::MAX, max: i64::MIN, offsets: 0 };
+    (0..ts.len()).filter(set).fold(nothing, |seen, row| Times {
+        min: seen.min.min(ts[row]),
+        max: seen.max.max(ts[row]),
+        offsets: seen.offsets.wrapping_add(ts[row].wrapping_sub(ts[0])),
+    })
+}
+
+#[inline(always)]
+fn times_of_lanes(ts: &[i64], words: &[u64]) -> Times {
+    let first = ts[0];
+    let (mut min, mut max, mut sum) = ([i64::MAX; LANES], [i64::MIN; LANES], [0_i64; LANES]);
+    let (chunks, rest) = ts.as_chunks::<LANES>();
+    for (i, chunk) in chunks.iter().enumerate() {
+        let bits = words[i * LANES / 64] >> (i * LANES % 64);
+        if bits & ((1 << LANES) - 1) == 0 {
+            continue;
+        }
+        for lane in 0..LANES {
+            let t = chunk[lane];
+            let is_set = bits >> lane & 1 != 0;
+            min[lane] = min[lane].min(if is_set { t } else { i64::MAX });
+            max[lane] = max[lane].max(if is_set { t } else { i64::MIN });
+            sum[lane] = sum[lane].wrapping_add(if is_set { t.wrapping_sub(first) } else { 0 });
+        }
+    }
+    for (lane, &t) in rest.iter().enumerate() {
+        let row = chunks.len() * LANES + lane;
+        if words[row / 64] >> (row % 64) & 1 != 0 {
+            min[lane] = min[lane].min(t);
+            max[lane] = max[lane].max(t);
+            sum[lane] = sum[lane].wrapping_add(t.wrapping_sub(first));
+        }
+    }
+    Times {
+        min: min.iter().fold(i64::MAX, |a, &b| a.min(b)),
+        max: max.iter().fold(i64::MIN, |a, &b| a.max(b)),
+        offsets: sum.iter().fold(0, |a, &b| a.wrapping_add(b)),
+    }
+}
+
 fn times_scalar(ts: &[i64]) -> Times {
     let first = ts[0];
     ts.iter().fold(Times { min: first, max: first, offsets: 0 }, |seen, &t| Times {
@@ -107,6 +157,19 @@ mod tests {
         }
         assert_eq!(times_lanes(&extremes), times_scalar(&extremes));
         Level::best().force();
+    }
+
+    #[test]
+    fn rows_that_do_not_count_are_left_out_on_every_level() {
+        let ts: Vec<i64> = (0..200_i64).map(|i| i * 7919 % 211 - 50).collect();
+        for every in [1, 2, 7, 63, 150] {
+            let mut words = [0_u64; 4];
+            (0..ts.len()).filter(|row| row % every == every / 2).for_each(|row| words[row / 64] |= 1 << (row % 64));
+            let wanted = times_of_scalar(&ts, &words);
+            assert_eq!(times_of_lanes(&ts, &words), wanted);
+            assert_eq!(times_of(&ts, &words), wanted);
+            assert!(every > 1 || wanted == times(&ts));
+        }
     }
 
     #[test]

@@ -34,8 +34,9 @@ pub struct Groups {
 #[derive(Debug, Default)]
 pub struct Pane {
     ids: Ids,
-    /// Key and group ids in the order in which the groups appeared.
-    members: Vec<(u32, u32)>,
+    // Key and group ids in the order in which the groups appeared.
+    keys: Vec<u32>,
+    groups: Vec<u32>,
 }
 
 #[derive(Debug)]
@@ -63,35 +64,32 @@ impl Groups {
         if known != NO_GROUP {
             return (known, false);
         }
-        let group = self.free.pop().unwrap_or_else(|| {
-            self.group_bound += 1;
-            self.group_bound - 1
-        });
-        entry.insert(key, group);
-        if self.key_uses.len() <= key as usize {
-            self.key_uses.resize(key as usize + 1, 0);
-        }
-        self.key_uses[key as usize] += 1;
-        (group, true)
+        (new_group(entry, key, &mut self.free, &mut self.group_bound, &mut self.key_uses), true)
     }
 
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
     pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &crate::block::Rows<'_>, groups: &mut [u32]) {
         let entry = self.panes.entry(pane).or_default();
         let is_complete = match &entry.ids {
-            Ids::Dense(ids) if rows.selection().is_none() => simd::lookup(keys, 0, ids, groups),
-            ids => {
-                rows.for_each(|row| groups[row] = ids.get(keys[row]));
+            Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
+            Ids::Sparse(ids) => {
+                rows.for_each(|row| groups[row] = ids.get(&keys[row]).copied().unwrap_or(NO_GROUP));
                 false
             }
         };
-        if !is_complete {
-            rows.for_each(|row| {
-                if groups[row] == NO_GROUP {
-                    groups[row] = self.group(pane, keys[row]).0;
-                }
-            });
+        if is_complete {
+            return;
         }
+        let Self { free, group_bound, key_uses, .. } = self;
+        rows.for_each(|row| {
+            if groups[row] == NO_GROUP {
+                let known = entry.get(keys[row]);
+                groups[row] = match known {
+                    NO_GROUP => new_group(entry, keys[row], free, group_bound, key_uses),
+                    known => known,
+                };
+            }
+        });
     }
 
     /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
@@ -140,15 +138,22 @@ impl Groups {
         self.panes.iter().map(|(&start, pane)| (start, pane))
     }
 
+    /// The first pane that starts at `start` or later.
+    pub fn first_pane_from(&self, start: i64) -> Option<(i64, &Pane)> {
+        self.panes.range(start..).next().map(|(&start, pane)| (start, pane))
+    }
+
+    /// Starts of the panes in `start..end`, in order.
+    pub fn starts_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
+        self.panes.range(start..end.max(start)).map(|(&start, _)| start)
+    }
+
     /// Drops a pane: its groups' ids and, where no other pane uses them, its keys. Gives the dropped group ids.
     pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable) -> Vec<u32> {
         let Some(dropped) = self.panes.remove(&pane) else { return Vec::new() };
-        let groups: Vec<u32> = dropped.members.iter().map(|&(_, group)| group).collect();
-        for &(key, _) in &dropped.members {
-            self.release_key(key, keys);
-        }
-        self.free.extend_from_slice(&groups);
-        groups
+        dropped.keys.iter().for_each(|&key| self.release_key(key, keys));
+        self.free.extend_from_slice(&dropped.groups);
+        dropped.groups
     }
 
     /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
@@ -156,8 +161,11 @@ impl Groups {
         let Some(entry) = self.panes.get_mut(&pane) else { return Vec::new() };
         let groups: Vec<u32> = dropped.iter().map(|&key| entry.ids.remove(key)).collect();
         if !groups.is_empty() {
-            let Pane { ids, members } = entry;
-            members.retain(|&(key, group)| ids.get(key) == group);
+            let Pane { ids, keys, groups } = entry;
+            let is_left: Vec<bool> = keys.iter().zip(&*groups).map(|(&key, &group)| ids.get(key) == group).collect();
+            let (mut of_keys, mut of_groups) = (is_left.iter(), is_left.iter());
+            keys.retain(|_| of_keys.next().is_some_and(|left| *left));
+            groups.retain(|_| of_groups.next().is_some_and(|left| *left));
         }
         dropped.iter().for_each(|&key| self.release_key(key, keys));
         self.free.extend_from_slice(&groups);
@@ -184,6 +192,20 @@ impl Groups {
     }
 }
 
+/// A group for a key that has none in the pane.
+fn new_group(pane: &mut Pane, key: u32, free: &mut Vec<u32>, group_bound: &mut u32, key_uses: &mut Vec<u32>) -> u32 {
+    let group = free.pop().unwrap_or_else(|| {
+        *group_bound += 1;
+        *group_bound - 1
+    });
+    pane.insert(key, group);
+    if key_uses.len() <= key as usize {
+        key_uses.resize(key as usize + 1, 0);
+    }
+    key_uses[key as usize] += 1;
+    group
+}
+
 impl Pane {
     /// The group of a key, or [`NO_GROUP`].
     #[inline]
@@ -191,14 +213,20 @@ impl Pane {
         self.ids.get(key)
     }
 
-    /// Key and group ids, oldest group first.
-    pub fn members(&self) -> &[(u32, u32)] {
-        &self.members
+    /// Key ids, oldest group first.
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
+    }
+
+    /// Group ids, in the order of [`Pane::keys`].
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
     }
 
     fn insert(&mut self, key: u32, group: u32) {
-        self.members.push((key, group));
-        self.ids.insert(key, group, self.members.len());
+        self.keys.push(key);
+        self.groups.push(group);
+        self.ids.insert(key, group, self.keys.len());
     }
 
     fn memory_bytes(&self) -> usize {
@@ -206,7 +234,7 @@ impl Pane {
             Ids::Dense(ids) => ids.capacity() * 4,
             Ids::Sparse(ids) => ids.capacity() * 9,
         };
-        ids + self.members.capacity() * 8
+        ids + (self.keys.capacity() + self.groups.capacity()) * 4
     }
 }
 

@@ -61,7 +61,7 @@ impl KeyTable {
     /// Writes the id of each counting row's key to `ids[row]`, making ids for new keys. `ids` becomes as long as
     /// the block; rows that do not count keep whatever was there.
     pub fn assign(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) -> Result<()> {
-        if columns.is_empty() {
+        if columns.is_empty() && rows.count() > 0 {
             let id = self.id_of_encoded(&[])?;
             if ids.len() != rows.len() || ids.first() != Some(&id) {
                 ids.clear();
@@ -119,10 +119,12 @@ impl KeyTable {
         }
     }
 
-    /// Appends the keys of these ids to one column a key type.
-    pub fn emit(&self, ids: impl Iterator<Item = u32>, columns: &mut [Column]) -> Result<()> {
-        for id in ids {
-            decode_row(&mut &self.encoded(id)[..], columns)?;
+    /// Appends the keys of these ids to one column a key type; the columns may lie in two places.
+    pub fn emit(&self, ids: &[u32], [first, second]: [&mut [Column]; 2]) -> Result<()> {
+        for &id in ids {
+            let bytes = &mut self.encoded(id);
+            decode_row(bytes, first)?;
+            decode_row(bytes, second)?;
         }
         Ok(())
     }
@@ -324,7 +326,7 @@ mod tests {
             assert_eq!(table.len(), 2);
             assert_eq!(ids(&mut table, &data_type, &values[1..2]), [1], "the last freed id comes first");
             let mut out = [Column::new(data_type.clone())];
-            table.emit(table.ids(), &mut out).unwrap();
+            table.emit(&table.ids().collect::<Vec<_>>(), [&mut out, &mut []]).unwrap();
             assert_eq!(out[0].len(), 3);
             let again: Vec<u32> = table
                 .ids()

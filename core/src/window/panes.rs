@@ -46,6 +46,23 @@ impl Panes {
         floor_to(pane, self.start_us, self.slide_us)
     }
 
+    /// Start of the first window that holds the pane.
+    pub fn first_window(&self, pane: i64) -> i64 {
+        let last = self.last_window(pane);
+        let room = last.saturating_add(self.size_us - 1).saturating_sub(pane);
+        last.saturating_sub(room / self.slide_us * self.slide_us)
+    }
+
+    /// Start of the first window that starts after `ts`.
+    pub fn first_window_after(&self, ts: i64) -> i64 {
+        floor_to(ts, self.start_us, self.slide_us).saturating_add(self.slide_us)
+    }
+
+    /// By how much windows step.
+    pub fn slide_us(&self) -> i64 {
+        self.slide_us
+    }
+
     /// Starts of the windows that hold the pane, latest first; never none.
     pub fn windows_of(&self, pane: i64) -> impl Iterator<Item = i64> + use<> {
         let (size, slide) = (self.size_us, self.slide_us);
@@ -100,6 +117,9 @@ mod tests {
             for ts in -100..100 {
                 let ours: Vec<i64> = panes.windows_of(panes.pane_of(ts)).collect();
                 assert_eq!(ours, spark(ts, size, slide, start), "{ts} in {size} by {slide} from {start}");
+                assert_eq!(ours.last(), Some(&panes.first_window(panes.pane_of(ts))));
+                let next = panes.first_window_after(ts);
+                assert_eq!((next - ours[0], next > ts), (slide, true));
                 for window in ours {
                     assert!(panes.panes_of(window).any(|p| p == panes.pane_of(ts)));
                     assert!(window + size <= panes.pane_expiry(panes.pane_of(ts)));

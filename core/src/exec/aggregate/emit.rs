@@ -1,14 +1,12 @@
 //! Groups → rows: which groups come out in this epoch, panes merged into windows, results written column by column.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, BTreeSet},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::groups::{Event, GroupState, ONLY_PANE};
+use super::{
+    groups::{Event, GroupState, ONLY_PANE},
+    stacks::{Merged, Stacks},
+};
 use crate::{
-    agg::Aggregate,
     block::{Block, Column},
     error::Result,
     exec::operator::{Epoch, Output},
@@ -17,8 +15,6 @@ use crate::{
     window::Panes,
 };
 
-const NOT_MERGED: u32 = u32::MAX;
-
 /// Writes result rows into a block and pushes it on when it is full.
 #[derive(Debug)]
 pub(super) struct Emitter {
@@ -26,32 +22,31 @@ pub(super) struct Emitter {
     window: Option<usize>,
     key_count: usize,
     block_rows: usize,
+    // State: panes merged so far.
+    stacks: Stacks,
     // Scratch.
     made: Block,
-    key_columns: Vec<Column>,
-    merged: Vec<Box<dyn Aggregate>>,
-    merged_keys: Vec<u32>,
-    merged_by_key: Vec<u32>,
+    some: Merged,
 }
 
 impl Emitter {
     /// `window` is the output column of the window, if there is one among the first `key_count` columns.
     pub(super) fn new(schema: &Schema, window: Option<usize>, key_count: usize, block_rows: usize) -> Self {
-        let keys = (0..key_count).filter(|&g| Some(g) != window);
         Self {
             window,
             key_count,
             block_rows,
+            stacks: Stacks::default(),
             made: Block::new(schema),
-            key_columns: keys.map(|g| Column::new(schema.field(g).data_type.clone())).collect(),
-            merged: Vec::new(),
-            merged_keys: Vec::new(),
-            merged_by_key: Vec::new(),
+            some: Merged::default(),
         }
     }
 
     /// Emits what this epoch hands out.
     pub(super) fn emit(&mut self, state: &GroupState, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
+        if epoch.mode != Some(OutputMode::Append) || state.changed_from < self.stacks.end() {
+            self.stacks.invalidate();
+        }
         match &state.event {
             Event::Window { panes, has_watermark } => self.emit_windows(state, *panes, *has_watermark, epoch, out)?,
             _ => self.emit_keys(state, epoch, out)?,
@@ -61,9 +56,11 @@ impl Emitter {
 
     fn emit_keys(&mut self, state: &GroupState, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         let pane = state.groups.pane(ONLY_PANE);
-        let members = pane.map_or(&[][..], |pane| pane.members());
         let (keys, groups): (Vec<u32>, Vec<u32>) = match (epoch.mode, &state.event) {
-            (None | Some(OutputMode::Complete), _) => members.iter().copied().unzip(),
+            (None | Some(OutputMode::Complete), _) => {
+                let Some(pane) = pane else { return Ok(()) };
+                return self.rows(state, None, pane.keys(), pane.groups(), out);
+            }
             (Some(OutputMode::Update), _) => state.touched.groups.iter().map(|&(_, key, group)| (key, group)).unzip(),
             (Some(OutputMode::Append), Event::Column { closing, .. }) => {
                 let closed = closing.range(..=epoch.lateness.evict_us).flat_map(|(_, keys)| keys);
@@ -99,33 +96,39 @@ impl Emitter {
                 }
                 Ok(())
             }
-            Some(OutputMode::Append) => {
-                let open = late_us..=epoch.lateness.evict_us;
-                let closes = |w: i64| end(w) > *open.start() && end(w) <= *open.end();
-                self.emit_all_windows(state, panes, closes, out)
-            }
-            None | Some(OutputMode::Complete) => self.emit_all_windows(state, panes, |_| true, out),
+            // What ended at or before `late_us` was emitted in an earlier epoch.
+            Some(OutputMode::Append) => self.emit_ended(state, panes, late_us, epoch.lateness.evict_us, out),
+            None | Some(OutputMode::Complete) => self.emit_ended(state, panes, i64::MIN, i64::MAX, out),
         }
     }
 
-    fn emit_all_windows(
+    /// Emits the windows that end after `after` and not after `until`, in order.
+    fn emit_ended(
         &mut self,
         state: &GroupState,
         panes: Panes,
-        wanted: impl Fn(i64) -> bool,
+        after: i64,
+        until: i64,
         out: &mut dyn Output,
     ) -> Result<()> {
-        let with_groups = state.groups.panes().filter(|(_, pane)| !pane.members().is_empty());
-        if panes.is_tumbling() {
-            for (start, pane) in with_groups.filter(|&(start, _)| wanted(start)) {
-                let (keys, groups): (Vec<u32>, Vec<u32>) = pane.members().iter().copied().unzip();
-                self.rows(state, Some((start, panes)), &keys, &groups, out)?;
+        let mut window = panes.first_window_after(after.saturating_sub(panes.size_us()));
+        // From pane to pane that there is: between two of them may lie years.
+        while let Some((start, pane)) = state.groups.first_pane_from(window) {
+            window = window.max(panes.first_window(start));
+            if window.saturating_add(panes.size_us()) > until {
+                break;
             }
-            return Ok(());
+            match panes.is_tumbling() {
+                true => self.rows(state, Some((window, panes)), pane.keys(), pane.groups(), out)?,
+                false => self.merged_window(state, panes, window, None, out)?,
+            }
+            let next = window.saturating_add(panes.slide_us());
+            if next == window {
+                break;
+            }
+            window = next;
         }
-        let windows: BTreeSet<i64> =
-            with_groups.flat_map(|(start, _)| panes.windows_of(start)).filter(|&w| wanted(w)).collect();
-        windows.into_iter().try_for_each(|window| self.merged_window(state, panes, window, None, out))
+        Ok(())
     }
 
     fn window_of_keys(
@@ -143,7 +146,7 @@ impl Emitter {
         self.rows(state, Some((window, panes)), keys, &groups, out)
     }
 
-    /// Merges the panes of a sliding window, for all keys or for these (sorted) ones.
+    /// Rows of a sliding window, of all keys or of these (sorted) ones.
     fn merged_window(
         &mut self,
         state: &GroupState,
@@ -152,39 +155,22 @@ impl Emitter {
         only: Option<&[u32]>,
         out: &mut dyn Output,
     ) -> Result<()> {
-        if self.merged.is_empty() {
-            self.merged = state.accumulators.make_empty();
-        }
-        self.merged_by_key.resize(state.keys.id_bound(), NOT_MERGED);
-        self.merged_keys.clear();
-        for pane in panes.panes_of(window).filter_map(|start| state.groups.pane(start)) {
-            let (mut from, mut to) = (Vec::new(), Vec::new());
-            for &(key, group) in pane.members() {
-                if only.is_some_and(|keys| keys.binary_search(&key).is_err()) {
-                    continue;
-                }
-                let slot = &mut self.merged_by_key[key as usize];
-                if *slot == NOT_MERGED {
-                    *slot = self.merged_keys.len() as u32;
-                    self.merged_keys.push(key);
-                }
-                from.push(group);
-                to.push(*slot);
+        let (mut stacks, mut some) = (core::mem::take(&mut self.stacks), core::mem::take(&mut self.some));
+        let merged = match only {
+            None => stacks.window(state, panes, window)?,
+            Some(_) => {
+                some.clear();
+                panes.panes_of(window).try_for_each(|pane| some.add_pane(state, pane, only))?;
+                &mut some
             }
-            self.merged.iter_mut().for_each(|m| m.grow(self.merged_keys.len()));
-            state.accumulators.merge_into(&mut self.merged, &from, &to)?;
-        }
-        let keys = core::mem::take(&mut self.merged_keys);
-        keys.iter().for_each(|&key| self.merged_by_key[key as usize] = NOT_MERGED);
-        let groups: Vec<u32> = (0..keys.len() as u32).collect();
-        for (chunk_keys, chunk) in keys.chunks(self.block_rows).zip(groups.chunks(self.block_rows)) {
-            self.write_keys(state, Some((window, panes)), chunk_keys)?;
+        };
+        for (keys, places) in merged.keys.chunks(self.block_rows).zip(merged.places.chunks(self.block_rows)) {
+            self.write_keys(state, Some((window, panes)), keys)?;
             let results = &mut self.made.columns_mut()[self.key_count..];
-            state.accumulators.emit_from(&self.merged, chunk, results)?;
-            self.rows_written(chunk.len(), out)?;
+            state.accumulators.emit_from(&merged.accumulators, places, results)?;
+            self.rows_written(keys.len(), out)?;
         }
-        self.merged.iter_mut().for_each(|m| m.reset(&groups));
-        self.merged_keys = keys;
+        (self.stacks, self.some) = (stacks, some);
         Ok(())
     }
 
@@ -206,17 +192,17 @@ impl Emitter {
     }
 
     fn write_keys(&mut self, state: &GroupState, window: Option<(i64, Panes)>, keys: &[u32]) -> Result<()> {
-        self.key_columns.iter_mut().for_each(Column::clear);
-        state.keys.emit(keys.iter().copied(), &mut self.key_columns)?;
-        let mut key_columns = self.key_columns.iter();
-        for (g, column) in self.made.columns_mut()[..self.key_count].iter_mut().enumerate() {
-            if let (Some((start, panes)), true) = (window, self.window == Some(g)) {
-                keys.iter().for_each(|_| push_window(column, start, start.saturating_add(panes.size_us())));
-            } else if let Some(source) = key_columns.next() {
-                (0..keys.len()).for_each(|row| column.push_from(&source.view(), row));
+        let columns = &mut self.made.columns_mut()[..self.key_count];
+        let (before, rest) = columns.split_at_mut(self.window.unwrap_or(0).min(self.key_count));
+        match (window, self.window) {
+            (Some((start, panes)), Some(_)) => {
+                let (window, after) = rest.split_at_mut(1);
+                let end = start.saturating_add(panes.size_us());
+                keys.iter().for_each(|_| push_window(&mut window[0], start, end));
+                state.keys.emit(keys, [before, after])
             }
+            _ => state.keys.emit(keys, [before, rest]),
         }
-        Ok(())
     }
 
     fn rows_written(&mut self, count: usize, out: &mut dyn Output) -> Result<()> {

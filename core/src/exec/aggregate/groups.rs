@@ -47,6 +47,8 @@ pub(super) struct GroupState {
     pub(super) groups: Groups,
     pub(super) accumulators: Accumulators,
     pub(super) touched: Touched,
+    /// The first pane that this epoch's rows fell into.
+    pub(super) changed_from: i64,
     // Metrics of the epoch.
     late: LateGroups,
     metrics: StateMetrics,
@@ -74,6 +76,7 @@ impl GroupState {
             groups: Groups::new(),
             accumulators: Accumulators::new(&aggregate.aggregates),
             touched: Touched::default(),
+            changed_from: i64::MAX,
             late: LateGroups::default(),
             metrics: StateMetrics { operator_name: "stateStoreSave", ..StateMetrics::default() },
             key_ids: Vec::new(),
@@ -170,6 +173,7 @@ impl GroupState {
         self.metrics.rows_removed = dropped.len() as u64;
         self.metrics.rows_dropped_by_watermark = self.late.take();
         self.touched.groups.clear();
+        self.changed_from = i64::MAX;
     }
 
     pub(super) fn metrics(&self) -> StateMetrics {
@@ -182,7 +186,8 @@ impl GroupState {
         let (mut from, mut to) = (Vec::new(), Vec::new());
         let mut is_new = Vec::new();
         for (start, pane) in other.groups.panes() {
-            for &(key, group) in pane.members() {
+            self.changed_from = self.changed_from.min(start);
+            for (&key, &group) in pane.keys().iter().zip(pane.groups()) {
                 let mine = self.keys.id_of_encoded(other.keys.encoded(key))?;
                 let (target, new) = self.groups.group(start, mine);
                 from.push(group);
@@ -212,6 +217,7 @@ impl GroupState {
     fn route_panes(&mut self, rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes, (low, high): (i64, i64)) {
         self.group_ids.resize(rows.len(), 0);
         let (first, last) = (panes.pane_of(low), panes.pane_of(high));
+        self.changed_from = self.changed_from.min(first);
         let between = last.saturating_sub(first) / panes.pane_us();
         let ts = times.as_slice::<i64>();
         if first == last {
@@ -357,8 +363,13 @@ fn keep_live(
 /// The lowest and the highest event time of the counting rows that have one; `None` without such rows.
 fn time_range(rows: &Rows<'_>, times: &ColumnRef<'_>) -> Option<(i64, i64)> {
     let ts = times.as_slice::<i64>();
-    if rows.selection().is_none() && times.validity.is_none() && !times.is_constant {
-        return (!rows.is_empty()).then(|| simd::times(&ts[..rows.len()])).map(|t| (t.min, t.max));
+    if times.validity.is_none() && !times.is_constant {
+        if rows.count() == 0 {
+            return None;
+        }
+        let ts = &ts[..rows.len()];
+        let times = rows.selection().map_or_else(|| simd::times(ts), |bits| simd::times_of(ts, bits.words()));
+        return Some((times.min, times.max));
     }
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     rows.for_each(|row| {

@@ -7,7 +7,8 @@
 //!   end of the epoch:   panes ─► windows that closed / changed / all ─► rows ─► next operator
 //! ```
 //! `operator` evaluates keys and follows the epoch, `groups` routes rows to groups and forgets them again, `emit`
-//! turns groups into rows, `accumulators` holds the aggregate calls, `late` counts what came too late, `session` is
+//! turns groups into rows (`stacks` merges the panes of sliding
+//! windows), `accumulators` holds the aggregate calls, `late` counts what came too late, `session` is
 //! the operator for session windows.
 
 mod accumulators;
@@ -16,6 +17,7 @@ mod groups;
 mod late;
 mod operator;
 mod session;
+mod stacks;
 
 pub(super) use operator::{AggregateOperator, input_of};
 pub(super) use session::SessionOperator;

@@ -113,7 +113,8 @@ impl SessionOperator {
         for chunk in sessions.chunks(self.block_rows) {
             self.made.clear();
             key_columns.iter_mut().for_each(Column::clear);
-            self.state.key_table.emit(chunk.iter().map(|&(key, _)| key), &mut key_columns)?;
+            let keys: Vec<u32> = chunk.iter().map(|&(key, _)| key).collect();
+            self.state.key_table.emit(&keys, [&mut key_columns, &mut []])?;
             let groups: Vec<u32> = chunk.iter().map(|(_, s)| s.group).collect();
             let mut sources = key_columns.iter();
             let (key_part, results) = self.made.columns_mut().split_at_mut(self.key_count);

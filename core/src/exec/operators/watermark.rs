@@ -25,10 +25,8 @@ impl Operator for WatermarkOperator {
     fn process(&mut self, _port: usize, block: &BlockRef<'_>, _: &Epoch, out: &mut dyn Output) -> Result<()> {
         let (column, seen) = (block.column(self.column), &mut self.seen);
         match column.values {
-            Values::Int64(ts)
-                if block.rows().selection().is_none() && column.validity.is_none() && !column.is_constant =>
-            {
-                seen.add_all(&ts[..block.len()]);
+            Values::Int64(ts) if column.validity.is_none() && !column.is_constant => {
+                seen.add_all(&ts[..block.len()], block.rows().selection());
             }
             _ => block.rows().for_each(|row| seen.add(event_time(&column, row).unwrap_or(0))),
         }

@@ -1,0 +1,176 @@
+//! Sliding windows out of panes in three merges a group, however many panes a window has.
+//!
+//! ```text
+//!   panes      [ 1  2  3  4 | 5  6  7 ]       windows slide to the right, panes enter at the back
+//!   front        1234 234 34 4                for each pane: it and all later ones up to the bar
+//!   back                      567             everything behind the bar
+//!   window 3..7 = front(3) + back             and when the front is used up, the back becomes the front
+//! ```
+//! The two stacks of Tangwongsan, Hirzel and Schneider ("In-Order Sliding-Window Aggregation in Worst-Case Constant
+//! Time", DEBS 2017), with a table of groups in place of a value. Merges keep the order of panes, so `first` and
+//! `collect_list` see rows as they would in the window itself.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use super::groups::GroupState;
+use crate::{agg::Aggregate, error::Result, window::Panes};
+
+/// Groups of all panes above which windows are merged as they are: the front would hold as many again.
+const FRONT_GROUPS_MAX: usize = 600_000;
+/// Windows of fewer panes are merged as they are.
+const PANES_WORTH_IT: i64 = 4;
+const NOT_MERGED: u32 = u32::MAX;
+
+/// Merged panes: accumulators by place, and the place of each key.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    pub(super) accumulators: Vec<Box<dyn Aggregate>>,
+    /// The keys that are in it, by place.
+    pub(super) keys: Vec<u32>,
+    /// `0..keys.len()`
+    pub(super) places: Vec<u32>,
+    by_key: Vec<u32>,
+    // Scratch.
+    from: Vec<u32>,
+    to: Vec<u32>,
+}
+
+impl Merged {
+    pub(super) fn clear(&mut self) {
+        self.accumulators.iter_mut().for_each(|a| a.reset(&self.places));
+        self.keys.iter().for_each(|&key| self.by_key[key as usize] = NOT_MERGED);
+        self.keys.clear();
+        self.places.clear();
+    }
+
+    /// Adds the pane that starts at `start`, all of its keys or those of the sorted list `only`.
+    pub(super) fn add_pane(&mut self, state: &GroupState, start: i64, only: Option<&[u32]>) -> Result<()> {
+        let Some(pane) = state.groups.pane(start) else { return Ok(()) };
+        self.begin(state);
+        for (&key, &group) in pane.keys().iter().zip(pane.groups()) {
+            if only.is_none_or(|keys| keys.binary_search(&key).is_ok()) {
+                self.from.push(group);
+                self.place(key);
+            }
+        }
+        self.grow();
+        state.accumulators.merge_into(&mut self.accumulators, &self.from, &self.to)
+    }
+
+    /// Adds what another has merged.
+    pub(super) fn add(&mut self, state: &GroupState, other: &Self) -> Result<()> {
+        self.begin(state);
+        self.from.extend_from_slice(&other.places);
+        other.keys.iter().for_each(|&key| self.place(key));
+        self.grow();
+        let Self { accumulators, from, to, .. } = self;
+        let pairs = accumulators.iter_mut().zip(&other.accumulators);
+        pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(&**theirs, from, to))
+    }
+
+    fn begin(&mut self, state: &GroupState) {
+        if self.accumulators.is_empty() {
+            self.accumulators = state.accumulators.make_empty();
+        }
+        if self.by_key.len() < state.keys.id_bound() {
+            self.by_key.resize(state.keys.id_bound(), NOT_MERGED);
+        }
+        self.from.clear();
+        self.to.clear();
+    }
+
+    #[inline]
+    fn place(&mut self, key: u32) {
+        let place = &mut self.by_key[key as usize];
+        if *place == NOT_MERGED {
+            *place = self.keys.len() as u32;
+            self.places.push(*place);
+            self.keys.push(key);
+        }
+        self.to.push(*place);
+    }
+
+    fn grow(&mut self) {
+        self.accumulators.iter_mut().for_each(|a| a.grow(self.keys.len()));
+    }
+}
+
+/// The stacks, over the panes `start..end` of a stream of windows that move forward.
+#[derive(Debug, Default)]
+pub(super) struct Stacks {
+    /// Pane starts, latest first, each with all panes from it up to the bar.
+    front: Vec<(i64, Merged)>,
+    back: Merged,
+    /// No window before this can be answered.
+    start: i64,
+    /// The panes before this are in.
+    end: i64,
+    is_valid: bool,
+    result: Merged,
+    unused: Vec<Merged>,
+}
+
+impl Stacks {
+    /// Forgets what was merged: panes have changed.
+    pub(super) fn invalidate(&mut self) {
+        self.is_valid = false;
+    }
+
+    /// Rows that fall into panes from here on leave what was merged as it was.
+    pub(super) fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// All groups of a window, merged.
+    pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<&mut Merged> {
+        let end = start.saturating_add(panes.size_us());
+        self.result.clear();
+        let is_short = panes.size_us() / panes.pane_us() < PANES_WORTH_IT;
+        if is_short || state.groups.len() > FRONT_GROUPS_MAX {
+            self.is_valid = false;
+            panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None))?;
+            return Ok(&mut self.result);
+        }
+        if !self.is_valid || start < self.start || end < self.end {
+            self.empty();
+            (self.start, self.end, self.is_valid) = (start, start, true);
+        }
+        self.start = start;
+        while let Some((_, unused)) = self.front.pop_if(|(pane, _)| *pane < start) {
+            self.unused.push(unused);
+        }
+        if self.front.is_empty() {
+            self.turn(state, start, end)?;
+        }
+        for pane in state.groups.starts_between(self.end, end) {
+            self.back.add_pane(state, pane, None)?;
+        }
+        self.end = end;
+        if let Some((_, front)) = self.front.last() {
+            self.result.add(state, front)?;
+        }
+        self.result.add(state, &self.back)?;
+        Ok(&mut self.result)
+    }
+
+    /// The panes of a window become the front.
+    fn turn(&mut self, state: &GroupState, start: i64, end: i64) -> Result<()> {
+        self.back.clear();
+        for pane in state.groups.starts_between(start, end).rev() {
+            let mut merged = self.unused.pop().unwrap_or_default();
+            merged.clear();
+            merged.add_pane(state, pane, None)?;
+            if let Some((_, later)) = self.front.last() {
+                merged.add(state, later)?;
+            }
+            self.front.push((pane, merged));
+        }
+        self.end = end;
+        Ok(())
+    }
+
+    fn empty(&mut self) {
+        self.unused.extend(self.front.drain(..).map(|(_, merged)| merged));
+        self.back.clear();
+    }
+}

@@ -101,6 +101,37 @@ fn listeners_hear_of_every_epoch_however_quick() {
     assert_eq!(rows.load(Ordering::Relaxed), 1_000);
 }
 
+/// Two workers on one core, and a neighbour that never leaves the other: everyone still gets there.
+#[test]
+fn a_worker_whose_core_is_taken_away_gets_there_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows");
+    let mut producer = ring(&path);
+    push(&mut producer, 0..200_000);
+    let is_over = Arc::new(AtomicU64::new(0));
+    let neighbour = std::thread::spawn({
+        let is_over = is_over.clone();
+        move || {
+            firesteel_io::sys::pin_to_core(1);
+            while is_over.load(Ordering::Relaxed) == 0 {
+                std::hint::spin_loop();
+            }
+        }
+    });
+    for way in WAYS {
+        let session = Session::builder().config("firesteel.wait", way).build().unwrap();
+        let rows = session.read_stream().format("ring").option("path", path.display()).load().unwrap();
+        let sums = rows.group_by([col("id") % 7]).agg([count_all().alias("n"), sum("id").alias("s")]).unwrap();
+        let writer = sums.write_stream().output_mode(OutputMode::Complete).format("memory").query_name("sums");
+        let query = writer.trigger(Trigger::AvailableNow).cores([0, 1]).start().unwrap();
+        assert!(query.await_termination_for(Duration::from_secs(60)).unwrap(), "{way}: it has not ended");
+        let total = session.table("sums").unwrap().agg([sum("n"), sum("s")]).unwrap().collect().unwrap();
+        assert_eq!(total[0].to_string(), "[200000,19999900000]", "{way}");
+    }
+    is_over.store(1, Ordering::Relaxed);
+    neighbour.join().unwrap();
+}
+
 /// Times the query's thread gave its core away, and nanoseconds it was on one.
 #[cfg(target_os = "linux")]
 fn thread_costs(name: &str) -> (u64, u64) {

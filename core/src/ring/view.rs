@@ -54,6 +54,12 @@ impl ColumnView {
         }
     }
 
+    /// Where the value of a row lies in its slot.
+    #[inline]
+    pub fn value_at(&self, row: usize) -> usize {
+        self.layout.values_at + row * self.layout.width
+    }
+
     /// Makes `rows` of the block in the slot at `slot` ready to be lent. An error says what is wrong with the bytes.
     pub fn prepare(
         &mut self,
@@ -68,7 +74,7 @@ impl ColumnView {
         }
         self.copied = copied;
         self.len = rows.len();
-        self.values_at = slot + self.layout.values_at + rows.start * self.layout.width;
+        self.values_at = slot + self.value_at(rows.start);
         self.prepare_validity(region, slot, rows.start);
         match self.layout.physical {
             Physical::Boolean => self.prepare_booleans(region),

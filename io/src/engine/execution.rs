@@ -37,6 +37,9 @@ const MOMENT: Duration = Duration::from_micros(20);
 const SPIN_POLL: Duration = Duration::from_millis(1);
 /// After so many waits for nothing rows are not expected any moment, and spinning for them is a waste.
 const HOPEFUL_WAITS: u32 = 3;
+/// After so many it is worth sleeping longer than [`STOP_POLL`]: a second or two.
+const PATIENT_WAITS: u32 = 30;
+const PATIENT_POLL: Duration = Duration::from_millis(100);
 
 /// How a query is run.
 #[derive(Clone, Default)]
@@ -151,7 +154,7 @@ impl<'s> Execution<'s> {
             });
         }
         let workers = match options.cores.get(1..) {
-            Some(cores) if !cores.is_empty() => Workers::start(&driver, cores, &options.meter, || {
+            Some(cores) if !cores.is_empty() => Workers::start(&driver, cores, options.wait, &options.meter, || {
                 open.iter_mut().map(|input| Ok((input.port, input.source.reader()?))).collect()
             })?,
             _ => Workers::default(),
@@ -314,7 +317,9 @@ impl<'s> Execution<'s> {
     fn statics_changed(&mut self) -> Result<bool> {
         let prints = self.inputs.iter_mut().filter(|i| !i.is_stream).map(|i| i.source.fingerprint());
         let prints: Vec<u64> = prints.collect::<Result<_>>()?;
-        let changed = self.static_prints.as_ref() != Some(&prints);
+        // A comparison of nothing with nothing is a call all the same, and most queries have no such tables.
+        let changed =
+            self.static_prints.is_none() || (!prints.is_empty() && self.static_prints.as_ref() != Some(&prints));
         self.static_prints = Some(prints);
         Ok(changed)
     }
@@ -397,11 +402,13 @@ impl<'s> Execution<'s> {
         self.report_pending(None);
         self.handle.set_doing(Doing::WaitingForRows);
         self.handle.note_idle();
-        match how {
-            Wait::Spin => self.wait_for_inputs(SPIN_POLL, how),
-            Wait::Adaptive if self.idle_waits > HOPEFUL_WAITS => self.wait_for_inputs(STOP_POLL, Wait::Sleep),
-            Wait::Adaptive | Wait::Sleep => self.wait_for_inputs(STOP_POLL, how),
-        }
+        let (timeout, how) = match (how, self.idle_waits) {
+            (Wait::Spin, _) => (SPIN_POLL, how),
+            (_, waits) if waits > PATIENT_WAITS => (PATIENT_POLL, Wait::Sleep),
+            (_, waits) if waits > HOPEFUL_WAITS => (STOP_POLL, Wait::Sleep),
+            _ => (STOP_POLL, how),
+        };
+        self.wait_for_inputs(timeout, how)
     }
 
     /// Waits for rows of any input that may still have some. Several are waited for in turn: shortly, each.

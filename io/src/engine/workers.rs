@@ -3,16 +3,21 @@
 //! shared while both run.
 
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
+    hint,
+    sync::mpsc::{Receiver, RecvError, Sender, TryRecvError, channel},
     thread::JoinHandle,
 };
 
 use firesteel_core::{Error, Result, exec::Driver};
 
 use crate::{
+    ring::Wait,
     source::{Meter, Part, Reader},
     sys,
 };
+
+/// Looks for the other side's message before sleeping: some tens of microseconds, what waking up takes.
+const SPINS: u32 = 2_000;
 
 /// What a worker works with: sent to it with its share, sent back with the result.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ struct Worker {
 #[derive(Debug, Default)]
 pub(super) struct Workers {
     workers: Vec<Worker>,
+    wait: Wait,
 }
 
 impl Workers {
@@ -45,6 +51,7 @@ impl Workers {
     pub(super) fn start(
         driver: &Driver,
         cores: &[Option<usize>],
+        wait: Wait,
         meter: &Meter,
         mut readers: impl FnMut() -> Result<Vec<(usize, Box<dyn Reader>)>>,
     ) -> Result<Self> {
@@ -54,9 +61,9 @@ impl Workers {
             let readers = readers()?;
             let rows = vec![0; readers.len()];
             let bench = Box::new(Bench { driver, readers, share: Vec::new(), rows, result: Ok(()) });
-            workers.push(Worker::start(number, core, bench, meter.clone())?);
+            workers.push(Worker::start((number, core), bench, wait, meter.clone())?);
         }
-        Ok(Self { workers })
+        Ok(Self { workers, wait })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +96,7 @@ impl Workers {
     pub(super) fn end(&mut self, main: &mut Driver, rows: &mut [u64]) -> Result<()> {
         let mut result = Ok(());
         for worker in &mut self.workers {
-            let mut bench = worker.from.recv().map_err(|_| lost())?;
+            let mut bench = receive(&worker.from, self.wait).map_err(|_| lost())?;
             let outcome = core::mem::replace(&mut bench.result, Ok(()));
             bench.rows.iter_mut().zip(&mut *rows).for_each(|(read, sum)| *sum += core::mem::take(read));
             if result.is_ok() {
@@ -102,14 +109,14 @@ impl Workers {
 }
 
 impl Worker {
-    fn start(number: usize, core: Option<usize>, bench: Box<Bench>, meter: Meter) -> Result<Self> {
+    fn start((number, core): (usize, Option<usize>), bench: Box<Bench>, wait: Wait, meter: Meter) -> Result<Self> {
         let (to, jobs) = channel::<Box<Bench>>();
         let (results, from) = channel();
         let work = move || {
             if let Some(core) = core {
                 sys::pin_to_core(core);
             }
-            while let Ok(mut bench) = jobs.recv() {
+            while let Ok(mut bench) = receive(&jobs, wait) {
                 bench.result = bench.read_share(&meter);
                 if results.send(bench).is_err() {
                     return;
@@ -147,6 +154,20 @@ impl Drop for Worker {
             let _ = thread.join();
         }
     }
+}
+
+/// The next message, waited for in the manner of `how`.
+fn receive<T>(from: &Receiver<T>, how: Wait) -> Result<T, RecvError> {
+    let mut spins: u32 = 0;
+    while how == Wait::Spin || (how == Wait::Adaptive && spins < SPINS) {
+        match from.try_recv() {
+            Ok(message) => return Ok(message),
+            Err(TryRecvError::Disconnected) => return Err(RecvError),
+            Err(TryRecvError::Empty) => hint::spin_loop(),
+        }
+        spins = spins.saturating_add(1);
+    }
+    from.recv()
 }
 
 fn lost() -> Error {

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
@@ -29,7 +28,6 @@ pub struct LaneReader {
     pub(super) consumer: Consumer,
     /// The published word when there was nothing to read.
     pub(super) seen: Option<u64>,
-    last_row_at: Instant,
     /// Reported as unreadable; left alone since.
     pub(super) is_broken: bool,
 }
@@ -49,8 +47,6 @@ pub struct LaneStatus {
     pub is_finished: bool,
     /// Its producer lives.
     pub has_producer: bool,
-    /// How long ago the last row was read, or the lane was found.
-    pub idle: Duration,
     /// Rows read by this reader.
     pub rows_read: u64,
     /// Rows that were overwritten before this reader came to them.
@@ -99,14 +95,15 @@ impl LaneReader {
         }
         self.consumer.set_limit(Some(end));
         let mut total = 0;
-        loop {
+        while self.consumer.position() != end {
             match self.read_block(&mut *take) {
-                Ok(0) => return Ok(total),
+                Ok(0) => break,
                 Ok(rows) => total += rows,
                 Err(Failure::Taker(error)) => return Err(error),
                 Err(Failure::Lane(error)) => return Err(about(&self.path)(error)),
             }
         }
+        Ok(total)
     }
 
     /// Rows that were overwritten before they were read.
@@ -129,7 +126,6 @@ impl LaneReader {
             file: open.file,
             consumer,
             seen: None,
-            last_row_at: Instant::now(),
             is_broken: false,
         })
     }
@@ -139,6 +135,7 @@ impl LaneReader {
         let word = self.consumer.published_word();
         let (start, end) = (self.consumer.position(), self.consumer.end().map_err(about(&self.path))?);
         if start != end {
+            self.consumer.prefetch();
             return Ok(Some((start, end)));
         }
         self.seen = Some(word);
@@ -155,7 +152,6 @@ impl LaneReader {
         let rows = block.len();
         take(&block.view()).map_err(Failure::Taker)?;
         self.consumer.advance(rows).map_err(Failure::Lane)?;
-        self.last_row_at = Instant::now();
         Ok(rows as u64)
     }
 
@@ -188,7 +184,6 @@ impl LaneReader {
             end: consumer.end().unwrap_or(consumer.position()),
             is_finished: consumer.is_finished(),
             has_producer: holder.is_alive(|| claim::is_locked(&self.file)),
-            idle: self.last_row_at.elapsed(),
             rows_read: consumer.rows_read(),
             rows_lost: consumer.rows_lost(),
             rows_dropped: consumer.rows_dropped(),

@@ -76,11 +76,13 @@ impl Producer {
         let total = block.rows().count();
         let mut done = 0;
         loop {
-            match self.append_now(block, done)? {
+            // Who waits looks closely when it has waited a while.
+            let is_patient = self.ring.on_full() == OnFull::Block;
+            match self.append_some(block, done, !is_patient)? {
                 Pushed::All => return Ok(total as u64),
                 Pushed::Full(more) => done += more,
             }
-            if self.ring.on_full() == OnFull::DropNewest {
+            if !is_patient {
                 self.ring.count_dropped((total - done) as u64);
                 return Ok(done as u64);
             }
@@ -91,6 +93,10 @@ impl Producer {
     /// Stores and publishes the rows of a block that count, from the `skip`-th of them on, without ever waiting:
     /// `Full(n)` means that `n` were stored and the lane is full now.
     pub fn append_now(&mut self, block: &BlockRef<'_>, skip: usize) -> Result<Pushed> {
+        self.append_some(block, skip, true)
+    }
+
+    fn append_some(&mut self, block: &BlockRef<'_>, skip: usize, closely: bool) -> Result<Pushed> {
         let total = block.rows().count();
         let mut done = skip;
         loop {
@@ -102,7 +108,8 @@ impl Producer {
                 Pushed::Full(more) => done += more,
             }
             debug_assert!(done < total, "{done} of {total} rows and full");
-            if !self.ask_readers(false) && !self.ask_readers(true) {
+            let has_room = self.ask_readers(false) || (closely && self.ask_readers(true));
+            if !has_room {
                 return Ok(Pushed::Full(done - skip));
             }
         }
@@ -169,10 +176,13 @@ impl Producer {
     fn push_when_full(&mut self, row: &[Cell<'_>]) -> Result<bool> {
         self.check_intact()?;
         self.bell.rows().ring();
-        let mut has_room = self.ask_readers(false) || self.ask_readers(true);
+        let mut has_room = self.ask_readers(false);
         if !has_room && self.ring.on_full() == OnFull::DropNewest {
-            self.ring.count_dropped(1);
-            return Ok(false);
+            has_room = self.ask_readers(true);
+            if !has_room {
+                self.ring.count_dropped(1);
+                return Ok(false);
+            }
         }
         while !has_room {
             has_room = self.wait_for_room(Duration::MAX);

@@ -71,7 +71,8 @@ impl RingSource {
         if !is_lane {
             open_folder(&path, table, &scan.schema, scan.is_stream)?.check_schema(&scan.schema)?;
         }
-        let options = reader_options(table, scan.is_stream && !is_lane)?;
+        let columns = (0..scan.needed.len()).filter(|&i| scan.needed[i]).collect();
+        let options = ReaderOptions { columns: Some(columns), ..reader_options(table, scan.is_stream && !is_lane)? };
         let reader = ring::Reader::open(&path, options.clone())?;
         check_lane_schema(&reader, &scan.schema)?;
         Ok(Self {
@@ -286,7 +287,7 @@ impl RingReader {
     }
 
     fn lane(&mut self, key: &Arc<str>) -> Result<usize> {
-        if let Some(i) = self.lanes.iter().position(|lane| lane.key == *key) {
+        if let Some(i) = self.lanes.iter().position(|lane| Arc::ptr_eq(&lane.key, key) || lane.key == *key) {
             return Ok(i);
         }
         let columns = Some(&*self.indices);

@@ -37,6 +37,9 @@ impl Region {
         true
     }
 
+    /// Nothing to ask for.
+    pub fn prefetch(&self, _offset: usize) {}
+
     /// Loads the word at `offset`.
     pub fn load_u64(&self, offset: usize, order: Ordering) -> u64 {
         assert!(offset % 8 == 0);

@@ -346,9 +346,12 @@ impl Column {
         Self { data_type, len, validity: Bitmap::new(), nulls: 0, values: ColumnValues::Struct(children) }
     }
 
+    #[inline]
     fn buffer<T: Native>(&mut self) -> &mut Buffer<T> {
-        let data_type = &self.data_type;
-        T::buffer(&mut self.values).unwrap_or_else(|| panic!("{data_type} is not stored as {}", T::NAME))
+        match T::buffer(&mut self.values) {
+            Some(buffer) => buffer,
+            None => stored_otherwise(&self.data_type, T::NAME),
+        }
     }
 
     #[inline]
@@ -494,6 +497,12 @@ impl ColumnValues {
             Self::Array { offsets, elements } => Values::Array { offsets, elements },
         }
     }
+}
+
+/// Out of the way of every push.
+#[cold]
+fn stored_otherwise(data_type: &DataType, name: &str) -> ! {
+    panic!("{data_type} is not stored as {name}")
 }
 
 /// Offsets are 32 bits, as in Arrow: a block's strings together stay far below 2 GiB (see `limits`).

@@ -56,7 +56,7 @@ impl TimestampReader {
 
     /// The timestamp that `text` begins with, and its bytes, if it has the layout and the date of the last one.
     /// `None` says nothing about other texts.
-    #[inline]
+    #[inline(always)]
     pub fn parse_prefix(&mut self, text: &[u8]) -> Option<(Micros, usize)> {
         let (mut local, mut rest) = self.seconds(text)?;
         if let [b'.', after @ ..] = rest {
@@ -69,7 +69,7 @@ impl TimestampReader {
     }
 
     /// The clock reading up to the seconds, if the date is the last one, and what follows.
-    #[inline]
+    #[inline(always)]
     fn seconds<'t>(&self, text: &'t [u8]) -> Option<(Micros, &'t [u8])> {
         let (date, rest) = text.split_first_chunk::<DATE>()?;
         let (separator, rest) = rest.split_first()?;
@@ -80,7 +80,7 @@ impl TimestampReader {
         Some((self.midnight + i64::from(digits::second_of_day(*time)?) * MICROS_PER_SECOND, rest))
     }
 
-    #[inline]
+    #[inline(always)]
     fn instant(&mut self, local: Micros, is_utc: bool) -> Option<Micros> {
         match is_utc {
             true => Some(local),

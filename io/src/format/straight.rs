@@ -367,7 +367,8 @@ impl Literal {
         let differs = |i: usize| word(i).is_none_or(|word| (word ^ self.words[i]) & self.masks[i] != 0);
         let is_here = match self.len {
             0 => true,
-            1..=8 => !differs(0),
+            1 => *bytes.get(at)? == self.words[0] as u8,
+            2..=8 => !differs(0),
             9..=16 => !differs(0) && !differs(1),
             _ => !differs(0) && !differs(1) && bytes[at + 16..].starts_with(&self.rest),
         };

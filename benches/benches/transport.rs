@@ -159,13 +159,16 @@ fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Runs `f` on core 1, if there is one.
+/// Runs `f` on core 1, if there is one, and `here` on this one as soon as the other thread is there.
 fn beside<T: Send>(f: impl FnOnce() -> T + Send, here: impl FnOnce() -> f64) -> (f64, T) {
+    let (tell, is_there) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
-        let there = scope.spawn(|| {
+        let there = scope.spawn(move || {
             sys::pin_to_core(1);
+            tell.send(()).unwrap();
             f()
         });
+        is_there.recv().unwrap();
         let result = here();
         (result, there.join().unwrap())
     })

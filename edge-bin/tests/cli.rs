@@ -79,6 +79,22 @@ fn mistakes_show_where_and_what_to_try() {
 }
 
 #[test]
+fn the_environment_chooses_the_instruction_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(folder.path(), "SELECT 1 AS one;");
+    let explain = |level: &str| firesteel(&["explain", &job]).env("FIRESTEEL_SIMD", level).output().unwrap();
+    for (name, line) in [("scalar", "Kernels use scalar, this CPU has "), ("", "the best of this CPU\n")] {
+        let out = explain(name);
+        assert!(text(&out.stdout).contains(line) && out.stderr.is_empty(), "{name}: {}", text(&out.stdout));
+    }
+    let out = explain("avx512");
+    assert!(text(&out.stdout).contains("Kernels use AVX-512") != text(&out.stderr).contains("warning: FIRESTEEL_SIMD"));
+    let out = explain("mmx");
+    assert_eq!((out.status.code(), text(&out.stdout)), (Some(2), ""));
+    assert!(text(&out.stderr).contains("one of scalar, sse2, neon, avx2, avx512"), "{}", text(&out.stderr));
+}
+
+#[test]
 fn exit_statuses_tell_a_wrong_job_from_one_that_failed() {
     let folder = tempfile::tempdir().unwrap();
     let job = |sql: &str| {

@@ -4,14 +4,16 @@ use firesteel_core::{
     block::{Block, BlockRef},
     exec::{Driver, DriverOptions, ScanPort, Stage},
     plan::{OutputMode, check, rewrite},
+    simd::Level,
 };
 
 use crate::{
+    level,
     naive::{Out, sorted},
     query::{Query, Row},
 };
 
-/// How the rows of an epoch are cut up.
+/// How the rows of an epoch are cut up, and what works on them.
 #[derive(Clone, Debug)]
 pub struct Split {
     /// Rows in the blocks that operators make.
@@ -20,22 +22,25 @@ pub struct Split {
     pub pushes: Vec<usize>,
     /// Workers beside the query's own thread; blocks are dealt out in turn.
     pub workers: usize,
+    /// The instruction set of the kernels.
+    pub level: Level,
 }
 
 /// The engine's answer to a batch query.
 pub fn batch(query: &Query, rows: &[Row], split: &Split) -> Vec<Out> {
-    let mut engine = Engine::new(query, None, split);
-    engine.epoch(rows)
+    level::at(split.level, || Engine::new(query, None, split).epoch(rows))
 }
 
 /// The engine's answers to a stream, epoch by epoch, with trailing epochs without data.
 pub fn stream(query: &Query, mode: OutputMode, epochs: &[Vec<Row>], split: &Split) -> Vec<Vec<Out>> {
-    let mut engine = Engine::new(query, Some(mode), split);
-    let mut results: Vec<Vec<Out>> = epochs.iter().map(|rows| engine.epoch(rows)).collect();
-    while engine.driver.wants_empty_epoch() {
-        results.push(engine.epoch(&[]));
-    }
-    results
+    level::at(split.level, || {
+        let mut engine = Engine::new(query, Some(mode), split);
+        let mut results: Vec<Vec<Out>> = epochs.iter().map(|rows| engine.epoch(rows)).collect();
+        while engine.driver.wants_empty_epoch() {
+            results.push(engine.epoch(&[]));
+        }
+        results
+    })
 }
 
 struct Engine<'a> {

@@ -3,7 +3,7 @@
 
 use firesteel_core::plan::OutputMode;
 use firesteel_tests::{
-    naive,
+    level, naive,
     query::{Query, Row, Window},
     stream::{self, Split},
 };
@@ -36,8 +36,8 @@ fn query(delay: impl Strategy<Value = Option<i64>>) -> impl Strategy<Value = Que
 }
 
 fn split() -> impl Strategy<Value = Split> {
-    (select(vec![1, 2, 3, 7, 4096]), vec(1..20_usize, 1..4), 0..4_usize)
-        .prop_map(|(block_rows, pushes, workers)| Split { block_rows, pushes, workers })
+    (select(vec![1, 2, 3, 7, 4096]), vec(1..20_usize, 1..4), 0..4_usize, select(level::levels()))
+        .prop_map(|(block_rows, pushes, workers, level)| Split { block_rows, pushes, workers, level })
 }
 
 proptest! {

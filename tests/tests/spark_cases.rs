@@ -1,5 +1,5 @@
 //! Every case under `tests/spark/cases` against Apache Spark's answers: batch and stream, every output mode, batch ids
-//! and progress included, for several block sizes and numbers of workers.
+//! and progress included, for several block sizes, numbers of workers and instruction sets.
 //!
 //! `tests/spark/check.py` does the same through the binary.
 #![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
@@ -12,13 +12,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use firesteel_core::{Error, Result, block::BlockRef, plan::OutputMode, schema::Schema};
+use firesteel_core::{Error, Result, block::BlockRef, plan::OutputMode, schema::Schema, simd::Level};
 use firesteel_io::{
     engine::QueryEvent,
     format::write::{JsonWriter, Style},
     session::{Job, JobOptions, Session, Streams},
     sink::Sink,
 };
+use firesteel_tests::level::{self, levels};
 use serde_json::Value as Json;
 
 /// Rows of an answer, by batch id (0 for a batch query).
@@ -28,29 +29,27 @@ const RELATIVE: f64 = 1e-9;
 const ABSOLUTE: f64 = 1e-12;
 
 #[test]
-fn blocks_of_the_usual_size() {
-    check_all(&[]);
+fn blocks_of_the_usual_size_at_every_level() {
+    levels().into_iter().for_each(|level| check_all(&[], &[level]));
 }
 
 #[test]
 fn blocks_of_one_row() {
-    check_all(&[("firesteel.blockRows", "1")]);
+    check_all(&[("firesteel.blockRows", "1")], &levels());
 }
 
 #[test]
 fn blocks_of_three_rows_and_three_workers() {
-    check_all(&[("firesteel.blockRows", "3"), ("firesteel.workers", "3")]);
+    check_all(&[("firesteel.blockRows", "3"), ("firesteel.workers", "3")], &levels());
 }
 
-fn check_all(settings: &[(&str, &str)]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("spark/cases");
-    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
-    cases.sort();
+/// Checks all cases, which take turns with the levels: small blocks have little for vectors to do.
+fn check_all(settings: &[(&str, &str)], levels: &[Level]) {
     let (mut failures, mut checked) = (Vec::new(), 0);
-    for case in &cases {
+    for (case, level) in cases().iter().zip(levels.iter().cycle()) {
         for mode in fs::read_to_string(case.join("modes")).unwrap().split_whitespace() {
-            let name = format!("{} {mode}", case.file_name().unwrap().to_string_lossy());
-            match check_mode(case, mode, settings) {
+            let name = format!("{} {mode} at level {level}", case.file_name().unwrap().to_string_lossy());
+            match level::at(*level, || check_mode(case, mode, settings)) {
                 Err(why) => failures.push(format!("{name}: {why}")),
                 Ok(()) => checked += 1,
             }
@@ -58,6 +57,13 @@ fn check_all(settings: &[(&str, &str)]) {
     }
     assert!(checked > 250, "only {checked} cases were found");
     assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), failures.len() + checked, failures.join("\n"));
+}
+
+fn cases() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("spark/cases");
+    let mut cases: Vec<PathBuf> = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
+    cases.sort();
+    cases
 }
 
 fn check_mode(case: &Path, mode: &str, settings: &[(&str, &str)]) -> Result<(), String> {

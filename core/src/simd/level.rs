@@ -25,6 +25,9 @@ static CURRENT: AtomicU8 = AtomicU8::new(0);
 impl Level {
     const ALL: [Self; 4] = [Self::Scalar, Self::Baseline, Self::Avx2, Self::Avx512];
 
+    /// Names for [`Level::by_name`], least first; SSE2 and NEON are what every CPU of their architecture has.
+    pub const NAMES: [&str; 5] = ["scalar", "sse2", "neon", "avx2", "avx512"];
+
     /// The best level of this CPU.
     pub fn best() -> Self {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]

@@ -11,6 +11,7 @@ use super::{
     JobOptions, Session,
     execute::trigger_of,
     job_memory::Memory,
+    level,
     statement::{Action, explain_plan},
 };
 use crate::{engine::Trigger, source, sys};
@@ -123,7 +124,7 @@ pub(super) fn explain(planned: &[Planned]) -> String {
         return "nothing to run\n".into();
     }
     let texts: Vec<String> = planned.iter().map(explain_query).collect();
-    texts.join("\n")
+    format!("{}\n{}", texts.join("\n"), level::explain())
 }
 
 fn explain_query(query: &Planned) -> String {

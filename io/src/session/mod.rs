@@ -17,6 +17,7 @@ mod group;
 mod job;
 mod job_memory;
 mod job_plan;
+mod level;
 mod memory;
 mod progress_file;
 mod reader;

@@ -17,6 +17,7 @@ use super::{
     DataFrame, DataReader, DataStreamReader, IntoSchema, StreamingQueryManager, Streams,
     catalog::{QueryCatalog, Relation, Relations},
     conf::Conf,
+    level,
     memory::{self, Held, Memory},
     row,
     statement::Action,
@@ -66,9 +67,11 @@ impl SessionBuilder {
         self
     }
 
-    /// The session; an error names the setting that will not do.
+    /// The session; an error names the setting that will not do. The first session of a process also looks at
+    /// `FIRESTEEL_SIMD`, which names the instruction set that kernels use: `scalar`, `sse2`, `neon`, `avx2`, `avx512`.
     pub fn build(self) -> Result<Session> {
         let session = Session::empty(State::default(), Arc::default());
+        session.warn(level::use_environment()?);
         self.settings.iter().try_for_each(|(key, value)| session.set(key, value))?;
         Ok(session)
     }

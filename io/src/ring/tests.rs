@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
@@ -369,16 +370,19 @@ fn a_sleeping_reader_is_woken_by_rows_and_by_lanes() {
     let folder = Folder::stream("wake", &[]);
     let mut reader = folder.reader();
     let path = folder.0.clone();
+    let (tell, is_read) = mpsc::channel();
     let writer = thread::spawn(move || {
         thread::sleep(Duration::from_millis(30));
         let mut producer = Producer::open(path, Some("late")).unwrap();
         push(&mut producer, 0..1);
+        is_read.recv().unwrap();
         thread::sleep(Duration::from_millis(30));
         push(&mut producer, 1..2);
         producer.finish();
     });
     let start = Instant::now();
     assert_eq!(read(&mut reader, SOON), [0]);
+    tell.send(()).unwrap();
     assert_eq!(read(&mut reader, SOON), [1]);
     assert!(start.elapsed() < SOON / 2);
     writer.join().unwrap();

@@ -70,8 +70,7 @@ def compare(counts, compiler, wanted):
         known = wanted.get(job)
         is_worse = known is None or found > known * GROWTH_MAX
         grown |= is_worse
-        note = "new" if known is None else f"{100 * (found / known - 1):+.1f} %{'  GREW' if is_worse else ''}"
-        print(f"{job[0]:<20}{job[1]:<8}{known or 0:>12.3f}{found:>12.3f}   {note}")
+        print(f"{job[0]:<20}{job[1]:<8}{known or 0:>12.3f}{found:>12.3f}   {note(known, found)}")
     if not grown:
         return 0
     if compiler != rustc():
@@ -79,6 +78,13 @@ def compare(counts, compiler, wanted):
         return 0
     print("more instructions a row than committed: find out why; if it is worth it, run benches/counts.py --update")
     return 1
+
+
+def note(known, found):
+    if known is None:
+        return "NEW: --update adds it"
+    told = "  GREW" if found > known * GROWTH_MAX else "  fell: --update keeps it" if found * GROWTH_MAX < known else ""
+    return f"{100 * (found / known - 1):+.1f} %{told}"
 
 
 def read():

@@ -1,5 +1,6 @@
 //! The verbs, one file each. The command line is described here once; help and errors come from the description.
 
+mod bench;
 mod check;
 mod demo;
 mod explain;
@@ -29,6 +30,8 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Watch this machine's own sensors through a ring: nothing to set up
     Demo(demo::DemoArgs),
+    /// Measure how fast this machine runs typical queries
+    Bench(bench::BenchArgs),
     /// Create, feed, read and inspect rings
     Ring(ring::RingArgs),
 }
@@ -40,6 +43,7 @@ pub fn run(line: CommandLine) -> Result<(), Failure> {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Ring(args) => ring::run(args),
     }
 }

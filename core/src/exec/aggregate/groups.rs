@@ -361,7 +361,7 @@ fn keep_live(
 }
 
 /// The lowest and the highest event time of the counting rows that have one; `None` without such rows.
-fn time_range(rows: &Rows<'_>, times: &ColumnRef<'_>) -> Option<(i64, i64)> {
+pub(super) fn time_range(rows: &Rows<'_>, times: &ColumnRef<'_>) -> Option<(i64, i64)> {
     let ts = times.as_slice::<i64>();
     if times.validity.is_none() && !times.is_constant {
         if rows.count() == 0 {

@@ -6,10 +6,10 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::any::Any;
 
-use super::{accumulators::Accumulators, emit::push_window, late::LateGroups};
+use super::{accumulators::Accumulators, emit::push_window, groups::time_range, late::LateGroups};
 use crate::{
     agg::Aggregate as AggregateGroups,
-    block::{Bitmap, Block, BlockRef, Column, ColumnRef, Rows, Values},
+    block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Rows, Values},
     error::Result,
     exec::{
         operator::{Epoch, Operator, Output, StateMetrics},
@@ -195,11 +195,63 @@ impl Sessions {
         late_us: Option<i64>,
         epoch: &Epoch,
     ) -> Result<()> {
+        let gap_us = gaps.is_constant.then(|| gap_us(gaps, 0)).flatten();
+        let is_plain = matches!(times.values, Values::Int64(_)) && times.validity.is_none();
+        let lowest = is_plain.then(|| time_range(&block.rows(), times)).flatten().map(|(low, _)| low);
+        let is_live = |low: i64, gap_us: i64| late_us.is_none_or(|late_us| low.saturating_add(gap_us) > late_us);
+        let all_live = lowest.zip(gap_us).is_some_and(|(low, gap_us)| is_live(low, gap_us));
         let mut live = core::mem::take(&mut self.live);
+        let selection = if all_live {
+            block.rows().selection()
+        } else {
+            self.find_live(block, times, gaps, keys, late_us, &mut live);
+            Some(live.view())
+        };
+        let rows = Rows::new(block.len(), selection);
+        self.key_table.assign(keys, &rows, &mut self.key_ids)?;
+        self.open.resize_with(self.key_table.id_bound(), Vec::new);
+        self.group_ids.resize(block.len(), 0);
+        let mut pending = 0;
+        rows.try_for_each(|row| {
+            let start = event_time(times, row).unwrap_or_default();
+            let gap_us = gap_us.or_else(|| self::gap_us(gaps, row)).unwrap_or_default();
+            let (key, end) = (self.key_ids[row], start.saturating_add(gap_us));
+            if let Some(last) = self.open[key as usize].last_mut()
+                && last.start_us <= start
+                && start <= last.end_us
+            {
+                last.end_us = last.end_us.max(end);
+                self.group_ids[row] = last.group;
+                return Ok(());
+            }
+            // Rows are accumulated in runs between bridges: a merge needs the rows before it to have arrived.
+            if self.bridges(key, start, end) {
+                self.accumulate(block, selection, pending..row, epoch)?;
+                pending = row;
+            }
+            self.group_ids[row] = self.place(key, start, end)?;
+            Ok::<_, crate::Error>(())
+        })?;
+        self.accumulate(block, selection, pending..block.len(), epoch)?;
+        self.live = live;
+        Ok(())
+    }
+
+    /// Sets the bits of the rows that open or extend a session; counts those that are too late for it.
+    fn find_live(
+        &mut self,
+        block: &BlockRef<'_>,
+        times: &ColumnRef<'_>,
+        gaps: &ColumnRef<'_>,
+        keys: &[ColumnRef<'_>],
+        late_us: Option<i64>,
+        live: &mut Bitmap,
+    ) {
         live.clear();
         live.resize(block.len(), false);
         block.rows().for_each(|row| {
-            if let Some((start, end)) = own_session(times, gaps, row) {
+            if let Some((start, gap_us)) = event_time(times, row).zip(gap_us(gaps, row)) {
+                let end = start.saturating_add(gap_us);
                 let is_late = late_us.is_some_and(|late_us| end <= late_us);
                 live.set(row, !is_late);
                 if is_late {
@@ -207,41 +259,22 @@ impl Sessions {
                 }
             }
         });
-        let rows = Rows::new(block.len(), Some(live.view()));
-        self.key_table.assign(keys, &rows, &mut self.key_ids)?;
-        self.open.resize_with(self.key_table.id_bound(), Vec::new);
-        self.group_ids.resize(block.len(), 0);
-        let mut pending = 0;
-        // Rows are accumulated in runs between bridges: a merge needs the rows before it to have arrived.
-        for row in 0..block.len() {
-            if !live.view().get(row) {
-                continue;
-            }
-            let Some((start, end)) = own_session(times, gaps, row) else { continue };
-            if self.bridges(self.key_ids[row], start, end) {
-                self.accumulate(block, &live, pending..row, epoch)?;
-                pending = row;
-            }
-            self.group_ids[row] = self.place(self.key_ids[row], start, end)?;
-        }
-        self.accumulate(block, &live, pending..block.len(), epoch)?;
-        self.live = live;
-        Ok(())
     }
 
-    /// Adds the live rows of a range to their groups.
+    /// Adds the selected rows of a range to their groups.
     fn accumulate(
         &mut self,
         block: &BlockRef<'_>,
-        live: &Bitmap,
+        selection: Option<BitmapRef<'_>>,
         range: core::ops::Range<usize>,
         epoch: &Epoch,
     ) -> Result<()> {
         self.accumulators.grow(self.group_bound as usize);
         if range == (0..block.len()) {
-            return self.accumulators.update(block, Some(live.view()), &self.group_ids, epoch);
+            return self.accumulators.update(block, selection, &self.group_ids, epoch);
         }
-        let part: Bitmap = (0..block.len()).map(|row| range.contains(&row) && live.view().get(row)).collect();
+        let is_selected = |row: usize| selection.is_none_or(|bits| bits.get(row));
+        let part: Bitmap = (0..block.len()).map(|row| range.contains(&row) && is_selected(row)).collect();
         self.accumulators.update(block, Some(part.view()), &self.group_ids, epoch)
     }
 
@@ -339,14 +372,12 @@ impl Session {
     }
 }
 
-/// `[time, time + gap)`; `None` if either is NULL or the gap is not positive.
-fn own_session(times: &ColumnRef<'_>, gaps: &ColumnRef<'_>, row: usize) -> Option<(i64, i64)> {
-    let start = event_time(times, row)?;
+/// The gap of a row; `None` if it is NULL or not positive.
+fn gap_us(gaps: &ColumnRef<'_>, row: usize) -> Option<i64> {
     let gap: Interval = match gaps.values {
         Values::Interval(v) if gaps.is_valid(row) => v[gaps.index(row)],
         Values::Int64(v) if gaps.is_valid(row) => Interval::from_micros(v[gaps.index(row)]),
         _ => return None,
     };
-    let gap_us = gap.total_micros(DAYS_PER_MONTH).filter(|&us| us > 0)?;
-    Some((start, start.saturating_add(gap_us)))
+    gap.total_micros(DAYS_PER_MONTH).filter(|&us| us > 0)
 }

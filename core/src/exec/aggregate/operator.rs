@@ -50,8 +50,8 @@ impl Operator for AggregateOperator {
         };
         let keys = evaluate(&mut self.keys, block, epoch)?;
         match times {
-            Some(times) => self.state.update_panes(block, &times, &keys.0, epoch),
-            None => self.state.update_keys(block, &keys.0, epoch),
+            Some(times) => self.state.update_panes(block, &times, keys.columns(), epoch),
+            None => self.state.update_keys(block, keys.columns(), epoch),
         }
     }
 

@@ -53,6 +53,8 @@ struct Sessions {
     key_table: KeyTable,
     /// Open sessions by key id, sorted by start; neighbours do not touch.
     open: Vec<Vec<Session>>,
+    /// No open session ends before this.
+    earliest_end_us: i64,
     accumulators: Accumulators,
     free: Vec<u32>,
     group_bound: u32,
@@ -88,6 +90,7 @@ impl SessionOperator {
             state: Sessions {
                 key_table: KeyTable::new(others.iter().map(|e| e.data_type.clone()).collect()),
                 open: Vec::new(),
+                earliest_end_us: i64::MAX,
                 accumulators,
                 free: Vec::new(),
                 group_bound: 0,
@@ -104,6 +107,9 @@ impl SessionOperator {
 
     /// Writes sessions as rows, in blocks.
     fn emit(&mut self, sessions: &[(u32, Session)], out: &mut dyn Output) -> Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
         let mut key_columns: Vec<Column> = Vec::new();
         for (g, column) in self.made.columns()[..self.key_count].iter().enumerate() {
             if g != self.position {
@@ -140,7 +146,7 @@ impl Operator for SessionOperator {
         let keys = evaluate(&mut self.keys, block, epoch)?;
         // Unlike other aggregations, Spark's drops late rows from sessions in complete mode, too.
         let late_us = (self.has_watermark && epoch.mode.is_some()).then_some(epoch.lateness.late_us);
-        self.state.update(block, &times, &gaps, &keys.0, late_us, epoch)
+        self.state.update(block, &times, &gaps, keys.columns(), late_us, epoch)
     }
 
     fn finish(&mut self, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
@@ -294,6 +300,7 @@ impl Sessions {
                 self.group_bound - 1
             });
             sessions.insert(first, Session { start_us: start, end_us: end, group });
+            self.earliest_end_us = self.earliest_end_us.min(end);
             self.metrics.rows_updated += 1;
             return Ok(group);
         }
@@ -325,9 +332,16 @@ impl Sessions {
     /// Takes out the sessions that end at or before the watermark.
     fn close(&mut self, evict_us: i64) -> Vec<(u32, Session)> {
         let mut closed = Vec::new();
+        if evict_us < self.earliest_end_us {
+            return closed;
+        }
+        self.earliest_end_us = i64::MAX;
         for (key, sessions) in self.open.iter_mut().enumerate() {
             let count = sessions.partition_point(|s| s.end_us <= evict_us);
             closed.extend(sessions.drain(..count).map(|s| (key as u32, s)));
+            if let Some(next) = sessions.first() {
+                self.earliest_end_us = self.earliest_end_us.min(next.end_us);
+            }
         }
         closed
     }

@@ -87,12 +87,12 @@ impl JoinOperator {
     fn build(&mut self, block: &BlockRef<'_>, epoch: &Epoch) -> Result<()> {
         let mut ids = core::mem::take(&mut self.ids);
         let keys = evaluate(&mut self.build_keys, block, epoch)?;
-        self.keys.assign(&keys.0, &block.rows(), &mut ids)?;
+        self.keys.assign(keys.columns(), &block.rows(), &mut ids)?;
         self.rows_by_key.resize_with(self.keys.id_bound(), Vec::new);
         let mut position = self.built.len() as u32;
         block.rows().for_each(|row| {
             // NULL equals nothing, so rows with a NULL key stay out of the table; outer joins still emit them.
-            if keys.0.iter().all(|k| k.is_valid(row)) {
+            if keys.columns().iter().all(|k| k.is_valid(row)) {
                 self.rows_by_key[ids[row] as usize].push(position);
             }
             position += 1;
@@ -119,12 +119,12 @@ impl JoinOperator {
     /// All pairs with equal keys, in the order of the probe rows.
     fn find_pairs(&mut self, block: &BlockRef<'_>, epoch: &Epoch) -> Result<()> {
         let keys = evaluate(&mut self.probe_keys, block, epoch)?;
-        self.keys.find(&keys.0, &block.rows(), &mut self.ids);
+        self.keys.find(keys.columns(), &block.rows(), &mut self.ids);
         let (pairs, ids, rows_by_key) = (&mut self.pairs, &self.ids, &self.rows_by_key);
         pairs.clear();
         block.rows().for_each(|row| {
             let id = ids[row] as usize;
-            if id < rows_by_key.len() && keys.0.iter().all(|k| k.is_valid(row)) {
+            if id < rows_by_key.len() && keys.columns().iter().all(|k| k.is_valid(row)) {
                 pairs.extend(rows_by_key[id].iter().map(|&b| (row as u32, Some(b))));
             }
         });

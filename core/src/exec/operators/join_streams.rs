@@ -157,7 +157,8 @@ impl StreamJoinOperator {
     /// key wait only if they come out on their own later.
     fn assign_keys(&mut self, port: usize, block: &BlockRef<'_>, live: &mut Bitmap, epoch: &Epoch) -> Result<()> {
         let side = &mut self.sides[port];
-        let keys = evaluate(&mut side.keys, &block.select(Some(live.view())), epoch)?.0;
+        let evaluated = evaluate(&mut side.keys, &block.select(Some(live.view())), epoch)?;
+        let keys = evaluated.columns();
         self.joinable.copy_from(live.view());
         let rows = Rows::new(block.len(), Some(live.view()));
         rows.for_each(|row| self.joinable.set(row, keys.iter().all(|k| k.is_valid(row))));
@@ -172,7 +173,8 @@ impl StreamJoinOperator {
             rows.for_each(|row| self.expiry[row] = event_time(&times, row));
         }
         let waiting = if side.is_preserved { live.view() } else { self.joinable.view() };
-        self.keys.assign(&keys, &Rows::new(block.len(), Some(waiting)), &mut self.ids)?;
+        self.keys.assign(keys, &Rows::new(block.len(), Some(waiting)), &mut self.ids)?;
+        drop(evaluated);
         if !side.is_preserved {
             live.copy_from(self.joinable.view());
         }

@@ -15,12 +15,26 @@ pub(in crate::exec) struct ProjectOperator {
     exprs: Vec<Evaluator>,
 }
 
+/// Columns that are evaluated without memory of their own: select lists and keys are seldom longer.
+const FEW: usize = 12;
+
 /// Columns that were evaluated for one block.
-pub(in crate::exec) struct Evaluated<'a>(pub(in crate::exec) Vec<ColumnRef<'a>>);
+pub(in crate::exec) struct Evaluated<'a> {
+    few: heapless::Vec<ColumnRef<'a>, FEW>,
+    /// All of them, if they are more than [`FEW`].
+    many: Vec<ColumnRef<'a>>,
+}
+
+impl<'a> Evaluated<'a> {
+    /// The columns, in the order of the expressions.
+    pub(in crate::exec) fn columns(&self) -> &[ColumnRef<'a>] {
+        if self.many.is_empty() { &self.few } else { &self.many }
+    }
+}
 
 impl Columns for Evaluated<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
-        self.0[index]
+        self.columns()[index]
     }
 }
 
@@ -47,6 +61,14 @@ pub(in crate::exec) fn evaluate<'a>(
     block: &BlockRef<'a>,
     epoch: &Epoch,
 ) -> Result<Evaluated<'a>> {
-    let columns = exprs.iter_mut().map(|e| e.eval(&epoch.eval, block)).collect::<Result<_>>()?;
-    Ok(Evaluated(columns))
+    let mut evaluated = Evaluated { few: heapless::Vec::new(), many: Vec::new() };
+    let are_few = exprs.len() <= FEW;
+    for expr in exprs {
+        let column = expr.eval(&epoch.eval, block)?;
+        match are_few {
+            true => evaluated.few.push(column).unwrap_or_else(|_| panic!("{FEW} columns are few")),
+            false => evaluated.many.push(column),
+        }
+    }
+    Ok(evaluated)
 }

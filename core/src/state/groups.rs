@@ -42,7 +42,11 @@ pub struct Pane {
 #[derive(Debug)]
 enum Ids {
     Dense(Vec<u32>),
-    Sparse(HashMap<u32, u32>),
+    /// By key, all of which are below `bound`.
+    Sparse {
+        ids: HashMap<u32, u32>,
+        bound: usize,
+    },
 }
 
 impl Default for Ids {
@@ -72,7 +76,7 @@ impl Groups {
         let entry = self.panes.entry(pane).or_default();
         let is_complete = match &entry.ids {
             Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
-            Ids::Sparse(ids) => {
+            Ids::Sparse { ids, .. } => {
                 rows.for_each(|row| groups[row] = ids.get(&keys[row]).copied().unwrap_or(NO_GROUP));
                 false
             }
@@ -232,7 +236,7 @@ impl Pane {
     fn memory_bytes(&self) -> usize {
         let ids = match &self.ids {
             Ids::Dense(ids) => ids.capacity() * 4,
-            Ids::Sparse(ids) => ids.capacity() * 9,
+            Ids::Sparse { ids, .. } => ids.capacity() * 9,
         };
         ids + (self.keys.capacity() + self.groups.capacity()) * 4
     }
@@ -243,14 +247,14 @@ impl Ids {
     fn get(&self, key: u32) -> u32 {
         match self {
             Self::Dense(ids) => ids.get(key as usize).copied().unwrap_or(NO_GROUP),
-            Self::Sparse(ids) => ids.get(&key).copied().unwrap_or(NO_GROUP),
+            Self::Sparse { ids, .. } => ids.get(&key).copied().unwrap_or(NO_GROUP),
         }
     }
 
     fn remove(&mut self, key: u32) -> u32 {
         let id = match self {
             Self::Dense(ids) => ids.get_mut(key as usize).map(|id| core::mem::replace(id, NO_GROUP)),
-            Self::Sparse(ids) => ids.remove(&key),
+            Self::Sparse { ids, .. } => ids.remove(&key),
         };
         id.unwrap_or_else(|| panic!("key {key} has no group in this pane"))
     }
@@ -262,15 +266,21 @@ impl Ids {
         {
             if needed > DENSE_ALWAYS && needed > members * SPARSENESS_MAX {
                 let entries = ids.iter().enumerate().filter(|(_, id)| **id != NO_GROUP);
-                *self = Self::Sparse(entries.map(|(key, &id)| (key as u32, id)).collect());
+                *self = Self::Sparse { ids: entries.map(|(key, &id)| (key as u32, id)).collect(), bound: needed };
             } else {
                 ids.resize(needed.next_power_of_two(), NO_GROUP);
             }
         }
         match self {
             Self::Dense(ids) => ids[key as usize] = group,
-            Self::Sparse(ids) => {
+            Self::Sparse { ids, bound } => {
                 ids.insert(key, group);
+                *bound = (*bound).max(needed);
+                if *bound <= members * SPARSENESS_MAX {
+                    let mut dense = alloc::vec![NO_GROUP; bound.next_power_of_two()];
+                    ids.iter().for_each(|(&key, &group)| dense[key as usize] = group);
+                    *self = Self::Dense(dense);
+                }
             }
         }
     }
@@ -312,7 +322,7 @@ mod tests {
             groups.group(7, key);
         }
         let pane = groups.pane(7).unwrap();
-        assert!(matches!(pane.ids, Ids::Sparse(_)));
+        assert!(matches!(pane.ids, Ids::Sparse { .. }));
         assert_eq!(pane.get(100_000), 2);
         assert_eq!(pane.get(1), NO_GROUP);
         assert_eq!(groups.drop_pane(7, &mut keys).len(), 4);

@@ -10,11 +10,11 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
     decode_row,
-    packed::{Packed, hash_long},
+    packed::{Packed, TEXT_AT, hash_bytes, is_same},
     radix::{Digits, Radix},
 };
 use crate::{
-    block::{Column, ColumnRef, Rows},
+    block::{Column, ColumnRef, Rows, Values},
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
@@ -33,6 +33,8 @@ pub struct KeyTable {
     long_free: Vec<usize>,
     hashed: HashTable<u32>,
     radix: Radix,
+    /// Keys are one string, whose bytes are hashed rather than the encoded row.
+    is_text: bool,
     /// So that nobody who chooses keys can choose their hashes.
     seed: u64,
     // Scratch.
@@ -46,6 +48,7 @@ impl KeyTable {
         let is_integer = |t: &DataType| integer_width(t).is_some();
         Self {
             radix: Radix::new(types.iter().all(is_integer).then_some(types.len())),
+            is_text: matches!(&types[..], [t] if t.physical() == Physical::Bytes),
             types,
             keys: Vec::new(),
             free: Vec::new(),
@@ -78,11 +81,30 @@ impl KeyTable {
                 }
                 Ok(())
             }),
+            None if self.is_text => self.assign_texts(&columns[0], rows, ids),
             None => rows.try_for_each(|row| {
                 ids[row] = self.id_of_row(columns, row)?;
                 Ok(())
             }),
         }
+    }
+
+    /// Keys of one string: found by their text, and only new ones are encoded.
+    fn assign_texts(&mut self, column: &ColumnRef<'_>, rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
+        let Values::Bytes(texts) = column.values else {
+            return rows.try_for_each(|row| self.id_of_row(&[*column], row).map(|id| ids[row] = id));
+        };
+        rows.try_for_each(|row| {
+            let known = match column.is_valid(row) {
+                true => self.find_text(texts.get(column.index(row))),
+                false => None,
+            };
+            ids[row] = match known {
+                Some(id) => id,
+                None => self.id_of_row(&[*column], row)?,
+            };
+            Ok(())
+        })
     }
 
     /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.
@@ -94,8 +116,8 @@ impl KeyTable {
         let mut bytes = core::mem::take(&mut self.row);
         rows.for_each(|row| {
             let found = match Packed::of_row(columns, row, &mut bytes) {
-                Some(packed) => self.find_packed(&packed, packed.hash(self.seed)),
-                None => self.find_long(&bytes, hash_long(&bytes, self.seed)),
+                Some(packed) => self.find_packed(&packed, self.hash_packed(&packed)),
+                None => self.find_long(&bytes, self.hash_long(&bytes)),
             };
             ids[row] = found.unwrap_or(NONE);
         });
@@ -135,7 +157,7 @@ impl KeyTable {
         let hash = match key.place() {
             Some((_, hash)) => hash,
             None if key.is_none() => panic!("key {id} is removed twice"),
-            None => key.hash(self.seed),
+            None => self.hash_packed(&key),
         };
         if let Ok(entry) = self.hashed.find_entry(hash, |&other| other == id) {
             entry.remove();
@@ -171,6 +193,11 @@ impl KeyTable {
         self.len() == 0
     }
 
+    /// True if there is but one key, the empty row.
+    pub fn is_keyless(&self) -> bool {
+        self.types.is_empty()
+    }
+
     /// All ids are below this.
     pub fn id_bound(&self) -> usize {
         self.keys.len()
@@ -199,7 +226,7 @@ impl KeyTable {
 
     #[inline]
     fn id_of_packed(&mut self, packed: Packed) -> Result<u32> {
-        let hash = packed.hash(self.seed);
+        let hash = self.hash_packed(&packed);
         match self.find_packed(&packed, hash) {
             Some(id) => Ok(id),
             None => self.insert(packed, hash),
@@ -207,7 +234,7 @@ impl KeyTable {
     }
 
     fn id_of_long(&mut self, row: &[u8]) -> Result<u32> {
-        let hash = hash_long(row, self.seed);
+        let hash = self.hash_long(row);
         if let Some(id) = self.find_long(row, hash) {
             return Ok(id);
         }
@@ -219,6 +246,28 @@ impl KeyTable {
         self.long[place].extend_from_slice(row);
         self.long_bytes += row.len();
         self.insert(Packed::elsewhere(place, hash), hash)
+    }
+
+    #[inline]
+    fn hash_packed(&self, key: &Packed) -> u64 {
+        hash_packed(key, self.is_text, self.seed)
+    }
+
+    /// The hash of an encoded key that is too long to be packed.
+    fn hash_long(&self, row: &[u8]) -> u64 {
+        hash_bytes(if self.is_text { &row[TEXT_AT..] } else { row }, self.seed)
+    }
+
+    #[inline]
+    fn find_text(&self, text: &[u8]) -> Option<u32> {
+        let is_key = |id: u32| {
+            let key = &self.keys[id as usize];
+            match key.text() {
+                Some(known) => is_same(known, text),
+                None => key.place().is_some_and(|(place, _)| &self.long[place][TEXT_AT..] == text),
+            }
+        };
+        self.hashed.find(hash_bytes(text, self.seed), |&id| is_key(id)).copied()
     }
 
     #[inline]
@@ -247,10 +296,10 @@ impl KeyTable {
             }
         };
         self.keys[id as usize] = key;
-        let (keys, seed) = (&self.keys, self.seed);
+        let (keys, is_text, seed) = (&self.keys, self.is_text, self.seed);
         self.hashed.insert_unique(hash, id, |&id| {
             let key = &keys[id as usize];
-            key.place().map_or_else(|| key.hash(seed), |(_, hash)| hash)
+            key.place().map_or_else(|| hash_packed(key, is_text, seed), |(_, hash)| hash)
         });
         if let Some(digits) = self.digits(&key) {
             let count = self.len();
@@ -263,6 +312,15 @@ impl KeyTable {
 
     fn digits(&self, key: &Packed) -> Option<Digits> {
         digits_of(&self.types, key)
+    }
+}
+
+/// The hash of a packed key: of its text, if keys are texts and it is not NULL.
+#[inline]
+fn hash_packed(key: &Packed, is_text: bool, seed: u64) -> u64 {
+    match key.text().filter(|_| is_text) {
+        Some(text) => hash_bytes(text, seed),
+        None => key.hash(seed),
     }
 }
 

@@ -12,6 +12,8 @@ use crate::block::{ColumnRef, Values};
 const BYTES_MAX: usize = 31;
 /// Last byte of a key that lies elsewhere.
 const ELSEWHERE: u8 = 0xff;
+/// Where the bytes of a string begin in a key of one string: behind "not NULL" and the length.
+pub(super) const TEXT_AT: usize = 5;
 /// Last byte of a place without key.
 const FREE: u8 = 0xfe;
 
@@ -56,6 +58,12 @@ impl Packed {
         self.0.get(..usize::from(self.0[31])).filter(|_| usize::from(self.0[31]) <= BYTES_MAX)
     }
 
+    /// The text of a key of one string that lies here and is not NULL.
+    #[inline]
+    pub fn text(&self) -> Option<&[u8]> {
+        self.bytes().and_then(|bytes| bytes.get(TEXT_AT..))
+    }
+
     /// Where the key lies, and its hash, if it does not lie here.
     pub fn place(&self) -> Option<(usize, u64)> {
         (self.0[31] == ELSEWHERE).then(|| (self.word(0) as usize, self.word(1)))
@@ -69,7 +77,7 @@ impl Packed {
     /// The hash of a key that lies here.
     #[inline]
     pub fn hash(&self, seed: u64) -> u64 {
-        let [a, b, c, d] = [0, 1, 2, 3].map(|i| self.word(i));
+        let (a, b, c, d) = (self.word(0), self.word(1), self.word(2), self.word(3));
         fold_multiply(fold_multiply(a ^ seed, b ^ MIXERS[0]) ^ c, fold_multiply(d ^ seed, MIXERS[1]) ^ MIXERS[2])
     }
 
@@ -114,13 +122,46 @@ impl Packed {
     }
 }
 
-/// The hash of a key that is too long to be packed.
-pub(super) fn hash_long(bytes: &[u8], seed: u64) -> u64 {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut tail = [0; 8];
-    tail[..rest.len()].copy_from_slice(rest);
-    let start = fold_multiply(seed ^ u64::from_le_bytes(tail), MIXERS[0] ^ bytes.len() as u64);
-    words.iter().fold(start, |hash, word| fold_multiply(hash ^ u64::from_le_bytes(*word), MIXERS[1]))
+/// The hash of bytes of any length: of texts, and of keys that are too long to be packed.
+#[inline]
+pub(super) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
+    let seed = seed ^ (bytes.len() as u64).wrapping_mul(MIXERS[2]);
+    let (first, last) = match bytes.len() {
+        0..=16 => ends(bytes),
+        _ => return hash_long(bytes, seed),
+    };
+    fold_multiply(first ^ seed, last ^ MIXERS[0])
+}
+
+fn hash_long(bytes: &[u8], seed: u64) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(seed, |hash, word| fold_multiply(hash ^ u64::from_le_bytes(*word), MIXERS[1]));
+    // The last eight bytes, some of them once more: no loop over what is left.
+    let last = bytes.last_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+    fold_multiply(hash ^ last, MIXERS[0])
+}
+
+/// Two words that tell apart any two byte strings of one length up to 16.
+#[inline]
+fn ends(bytes: &[u8]) -> (u64, u64) {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into());
+    }
+    let at = |i: usize| u64::from(bytes.get(i).copied().unwrap_or_default());
+    (at(0) | at(1) << 8 | at(2) << 16, 0)
+}
+
+/// Whether two byte strings are the same; a few instructions for short ones.
+#[inline]
+pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    match a.len() == b.len() {
+        true if a.len() <= 16 => ends(a) == ends(b),
+        true => a == b,
+        false => false,
+    }
 }
 
 /// Both halves of the product, folded: every bit of `a` and `b` reaches every bit of the hash.
@@ -165,6 +206,14 @@ mod tests {
                     None => assert!(encoded.len() > BYTES_MAX && scratch == encoded),
                 }
             }
+        }
+        for a in 0..40 {
+            let (text, other) = ("abcdefgh".repeat(5), "abcdefgX".repeat(5));
+            assert!(is_same(&text.as_bytes()[..a], &text.as_bytes()[..a]));
+            assert_eq!(is_same(&text.as_bytes()[..a], &other.as_bytes()[..a]), a < 8);
+            assert!(!is_same(&text.as_bytes()[..a], &text.as_bytes()[..a + 1]));
+            let hash = |n: usize| hash_bytes(&text.as_bytes()[..n], 7);
+            assert!((0..a).all(|b| hash(a) != hash(b)));
         }
         assert!(Packed::NONE.is_none() && Packed::NONE.bytes().is_none() && Packed::NONE.place().is_none());
         assert_eq!(Packed::elsewhere(7, 9).place(), Some((7, 9)));

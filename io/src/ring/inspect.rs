@@ -9,7 +9,11 @@ use firesteel_core::{
     schema::Schema,
 };
 
-use super::{StreamFolder, about, claim, cursors::KnownReader, lane};
+use super::{
+    StreamFolder, about, claim,
+    cursors::KnownReader,
+    lane::{self, Access},
+};
 use crate::sys::file::TEMPORARY;
 
 /// A stream and all that is in it.
@@ -173,7 +177,7 @@ impl Checked {
 /// Rows read, and what went wrong behind them.
 fn check_lane(path: &Path, folder: Option<&StreamFolder>) -> Result<u64, (u64, Error)> {
     let nothing = |error| (0, error);
-    let lane = lane::open(path).map_err(nothing)?;
+    let lane = lane::open(path, Access::Once).map_err(nothing)?;
     if let Some(folder) = folder {
         lane::check_schema(folder, &lane.header, path).map_err(nothing)?;
     }
@@ -193,7 +197,7 @@ fn check_lane(path: &Path, folder: Option<&StreamFolder>) -> Result<u64, (u64, E
 
 fn lane_file_info(path: &Path) -> Result<StreamInfo> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let LaneHeader { layout, on_full, .. } = lane::open(path)?.header;
+    let LaneHeader { layout, on_full, .. } = lane::open(path, Access::Once)?.header;
     let (lane, _) = lane_info(path, &name)?;
     Ok(StreamInfo {
         path: path.into(),
@@ -207,7 +211,7 @@ fn lane_file_info(path: &Path) -> Result<StreamInfo> {
 
 /// The lane and its id.
 fn lane_info(path: &Path, name: &str) -> Result<(LaneInfo, u64)> {
-    let lane = lane::open(path)?;
+    let lane = lane::open(path, Access::Once)?;
     let consumer = Consumer::new(lane.region.clone(), &lane.header, ReadMode::Copy).map_err(about(path))?;
     let holder = claim::holder(&lane.region, claim::LANE);
     let is_alive = holder.is_alive(|| claim::is_locked(&lane.file));

@@ -18,7 +18,7 @@ use firesteel_core::{
 use super::{StreamFolder, about, claim, io_error, random};
 use crate::sys::{Mapping, file};
 
-/// Lanes up to this size are faulted in when opened; larger ones (archives on disk) as they are read.
+/// Lanes of streams up to this size are faulted in when opened; larger ones (archives on disk) as they are read.
 const POPULATE_MAX: u64 = 1 << 30;
 
 /// A lane that this process may write.
@@ -58,11 +58,20 @@ pub fn open_owned(folder: &StreamFolder, name: &str) -> Result<(OwnedLane, Regio
     Ok((OwnedLane { header, path, _file: file, claim }, region))
 }
 
+/// How much of a lane will be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// All of it again and again: faulted in now rather than on the first way round.
+    Stream,
+    /// Its header, or each page once at most.
+    Once,
+}
+
 /// Opens a lane file to read it.
-pub fn open(path: &Path) -> Result<OpenLane> {
+pub fn open(path: &Path, access: Access) -> Result<OpenLane> {
     let file = file::open(path, false).map_err(|e| io_error("opening", path, e))?;
     let (header, bytes) = read_header(&file, path)?;
-    let populate = bytes as u64 <= POPULATE_MAX && is_allocated(&file, bytes as u64);
+    let populate = access == Access::Stream && bytes as u64 <= POPULATE_MAX && is_allocated(&file, bytes as u64);
     let region = Mapping::read_only(&file, bytes, populate).map_err(|e| io_error("mapping", path, e))?;
     Ok(OpenLane { header, region, path: path.into(), file })
 }

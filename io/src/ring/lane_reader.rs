@@ -10,7 +10,7 @@ use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
 
 use super::{
     StreamFolder, about, claim,
-    lane::{self, OpenLane},
+    lane::{self, Access, OpenLane},
 };
 use crate::sys::file;
 
@@ -68,7 +68,8 @@ impl LaneReader {
     pub fn open(path: &Path, key: &str, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
         let (name, _) = key.split_once('#').unwrap_or((key, ""));
         let path = StreamFolder::open(path)?.lane_path(name)?;
-        let lane = Self::new(name.into(), lane::open(&path)?, columns, is_held)?;
+        let access = if is_held { Access::Stream } else { Access::Once };
+        let lane = Self::new(name.into(), lane::open(&path, access)?, columns, is_held)?;
         if *lane.key != *key {
             return Err(Error::corrupt(format!("{}: the lane was removed and made anew", path.display()))
                 .hint("start the query again: it takes the new lane from its beginning"));
@@ -79,7 +80,7 @@ impl LaneReader {
     /// Opens a lane file by itself.
     pub fn open_file(path: &Path, columns: Option<&[usize]>) -> Result<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self::new(name, lane::open(path)?, columns, false)
+        Self::new(name, lane::open(path, Access::Once)?, columns, false)
     }
 
     /// The number of the row behind the one read last.

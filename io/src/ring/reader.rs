@@ -18,7 +18,7 @@ use super::{
     StreamFolder, about,
     bell::Bell,
     cursors::{self, CursorFile},
-    lane,
+    lane::{self, Access},
     lane_reader::{Failure, LaneReader, LaneStatus},
     wait::{Step, Wait, Waiting},
 };
@@ -63,6 +63,8 @@ pub struct ReaderOptions {
     /// Look only: no cursor, so producers do not wait, and rows may be overwritten before they are read. For finished
     /// lanes, and for a look inside.
     pub observe: bool,
+    /// Only positions are asked for: rows are read by [`LaneReader`]s.
+    pub positions_only: bool,
     /// Where to begin.
     pub start: Start,
     /// Only these columns are needed.
@@ -312,7 +314,7 @@ impl Reader {
     }
 
     fn open_lane_file(path: &Path, options: ReaderOptions) -> Result<Self> {
-        let open = lane::open(path)?;
+        let open = lane::open(path, Access::Once)?;
         let mut reader = Self::new(open.header.layout.schema().clone(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let lane = LaneReader::new(name, open, reader.options.columns.as_deref(), false)?;
@@ -363,7 +365,8 @@ impl Reader {
 
     fn find_lane(&mut self, folder: &StreamFolder, name: &str, start: Start) -> Result<LaneReader> {
         let path = folder.lane_path(name)?;
-        let open = lane::open(&path)?;
+        let is_read = self.cursor.is_some() && !self.options.positions_only;
+        let open = lane::open(&path, if is_read { Access::Stream } else { Access::Once })?;
         lane::check_schema(folder, &open.header, &path)?;
         let is_held = self.cursor.is_some();
         let mut lane = LaneReader::new(name.into(), open, self.options.columns.as_deref(), is_held)?;

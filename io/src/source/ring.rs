@@ -224,7 +224,14 @@ fn reader_options(table: &Table, has_cursor: bool) -> Result<ReaderOptions> {
         Some(other) => return Err(wrong("startingOffsets", other, "must be earliest or latest")),
     };
     let name = table.option("reader").filter(|_| has_cursor).map(String::from);
-    Ok(ReaderOptions { durable: name.is_some(), name, observe: !has_cursor, start, columns: None })
+    Ok(ReaderOptions {
+        durable: name.is_some(),
+        name,
+        observe: !has_cursor,
+        positions_only: true,
+        start,
+        columns: None,
+    })
 }
 
 fn check_lane_schema(reader: &ring::Reader, schema: &Schema) -> Result<()> {

@@ -55,6 +55,8 @@ pub(super) struct GroupState {
     // Scratch.
     key_ids: Vec<u32>,
     group_ids: Vec<u32>,
+    /// `group_ids` is so many times this group.
+    filled_with: Option<(u32, usize)>,
     pane_numbers: Vec<u32>,
     live: Bitmap,
 }
@@ -81,6 +83,7 @@ impl GroupState {
             metrics: StateMetrics { operator_name: "stateStoreSave", ..StateMetrics::default() },
             key_ids: Vec::new(),
             group_ids: Vec::new(),
+            filled_with: None,
             pane_numbers: Vec::new(),
             live: Bitmap::new(),
         }
@@ -220,7 +223,15 @@ impl GroupState {
         self.changed_from = self.changed_from.min(first);
         let between = last.saturating_sub(first) / panes.pane_us();
         let ts = times.as_slice::<i64>();
-        if first == last {
+        let filled_with = self.filled_with.take();
+        if first == last && self.keys.is_keyless() {
+            // One group for all: what the last block left is right already, more often than not.
+            let group = self.groups.group(first, self.key_ids[0]).0;
+            if filled_with != Some((group, rows.len())) {
+                self.group_ids.fill(group);
+            }
+            self.filled_with = Some((group, rows.len()));
+        } else if first == last {
             self.groups.assign_pane(first, &self.key_ids, rows, &mut self.group_ids);
         } else if between < PANES_AT_ONCE as i64 && !times.is_constant {
             let starts: heapless::Vec<i64, PANES_AT_ONCE> =

@@ -29,7 +29,9 @@ impl Rows {
     pub fn write(folder: &Path, data: Data, count: u64) -> Result<Self> {
         let path = folder.join(format!("firesteel-bench-{}", std::process::id()));
         let schema = schema(data);
-        let capacity = (count * 64).max(1 << 20).to_string();
+        // A lane sets more aside for strings than these need.
+        let bytes_per_row = if data.has_hosts { 80 } else { 28 };
+        let capacity = (count * bytes_per_row).max(1 << 20).to_string();
         StreamFolder::create(&path, &schema, &RingOptions::parse([("capacity", capacity.as_str())])?)?;
         let mut rows = Self { path, count: 0, total: 0.0 };
         let mut producer = Producer::open(&rows.path, None)?;

@@ -2,12 +2,25 @@
 //! region, which reaches it atomically.
 #![expect(unsafe_code, reason = "promises of a mapping that the ring's regions build on")]
 
-use std::{fmt, fs::File, io, ptr::NonNull, sync::Arc};
+use std::{
+    fmt,
+    fs::File,
+    io,
+    os::unix::fs::MetadataExt,
+    ptr::NonNull,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use firesteel_core::ring::region::{Memory, Region, RegionMut};
 use memmap2::{MmapOptions, MmapRaw};
 
 use super::guard::Guard;
+
+/// Device, inode and length of a mapping, and the mapping while somebody has it.
+type Known = ((u64, u64, usize), Weak<Mapping>);
+
+/// Mappings to be read, by file.
+static SHARED: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
 /// A file mapped shared, whole.
 pub struct Mapping {
@@ -19,10 +32,20 @@ pub struct Mapping {
 
 impl Mapping {
     /// Maps the first `len` bytes of a file to be read; if told to `populate`, faults them in now rather than on the
-    /// hot path.
+    /// hot path. Those of this process who read the same file share a mapping, and what was faulted in.
     pub fn read_only(file: &File, len: usize, populate: bool) -> io::Result<Region> {
+        let metadata = file.metadata()?;
+        let identity = (metadata.dev(), metadata.ino(), len);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|(_, mapping)| mapping.strong_count() > 0);
+        let known = shared.iter().find(|(other, _)| *other == identity).and_then(|(_, mapping)| mapping.upgrade());
+        if let Some(mapping) = known.filter(|mapping| mapping.is_intact()) {
+            return Ok(Region::new(mapping));
+        }
         let map = options(len, populate).map_raw_read_only(file)?;
-        Ok(Region::new(Arc::new(Self::guarded(map, false))))
+        let mapping = Arc::new(Self::guarded(map, false));
+        shared.push((identity, Arc::downgrade(&mapping)));
+        Ok(Region::new(mapping))
     }
 
     /// Maps the first `len` bytes of a file to be read and written; if told to `populate`, faults them in now rather
@@ -77,6 +100,21 @@ mod tests {
     use firesteel_core::ring::sync::Ordering;
 
     use super::*;
+
+    #[test]
+    fn those_who_read_a_file_share_its_mapping_while_anybody_has_it() {
+        let path = std::env::temp_dir().join(format!("firesteel-shared-{}", std::process::id()));
+        std::fs::write(&path, [7; 8192]).unwrap();
+        let open = |len| Mapping::read_only(&File::open(&path).unwrap(), len, false).unwrap();
+        let known = || SHARED.lock().unwrap().iter().filter(|(id, m)| id.2 > 4000 && m.strong_count() > 0).count();
+        let (a, b, shorter) = (open(8192), open(8192), open(4096));
+        assert_eq!((a.load_u64(0, Ordering::Relaxed), b.len(), shorter.len()), (0x0707_0707_0707_0707, 8192, 4096));
+        let before = known();
+        let c = open(8192);
+        assert_eq!(known(), before, "a third reader maps nothing");
+        drop((a, b, c, shorter));
+        std::fs::remove_file(&path).unwrap();
+    }
 
     #[test]
     fn two_mappings_of_one_file_are_one_memory() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use firesteel_core::{Error, Result, block::Block, limits::BLOCK_ROWS, schema::Schema, time::MICROS_PER_SECOND};
-use firesteel_io::ring::{Producer, RingOptions, StreamFolder};
+use firesteel_io::ring::{Producer, Reader, ReaderOptions, RingOptions, StreamFolder};
 
 use super::workload::{Data, Keys};
 
@@ -22,6 +22,8 @@ pub struct Rows {
     pub count: u64,
     /// Sum of the values.
     pub total: f64,
+    /// Keeps the lane mapped between two queries, as it would be while a stream runs.
+    open: Option<Reader>,
 }
 
 impl Rows {
@@ -33,7 +35,7 @@ impl Rows {
         let bytes_per_row = if data.has_hosts { 80 } else { 28 };
         let capacity = (count * bytes_per_row).max(1 << 20).to_string();
         StreamFolder::create(&path, &schema, &RingOptions::parse([("capacity", capacity.as_str())])?)?;
-        let mut rows = Self { path, count: 0, total: 0.0 };
+        let mut rows = Self { path, count: 0, total: 0.0, open: None };
         let mut producer = Producer::open(&rows.path, None)?;
         let (mut block, mut source) = (Block::new(&schema), Source::new(data));
         while rows.count < count {
@@ -46,12 +48,14 @@ impl Rows {
             rows.count += BLOCK_ROWS as u64;
         }
         producer.finish();
+        rows.open = Some(Reader::open(&rows.path, ReaderOptions { observe: true, ..ReaderOptions::default() })?);
         Ok(rows)
     }
 }
 
 impl Drop for Rows {
     fn drop(&mut self) {
+        self.open = None;
         // A ring that cannot be removed is no reason to lose the figures.
         let _ = fs::remove_dir_all(&self.path);
     }

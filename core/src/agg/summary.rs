@@ -137,14 +137,16 @@ impl<T: Float> Summaries<T> {
     }
 
     /// A value of any kind, by Spark's order.
+    #[inline]
     fn add(cell: &mut Summary, infinite: &mut BTreeSet<u32>, group: u32, value: f64) {
-        let greatest = cell.max;
+        // NaN stays the greatest: no value is greater.
         cell.add(value);
-        if value.is_nan() || greatest.is_nan() {
-            cell.max = f64::NAN;
+        if value < f64::INFINITY {
+            return;
         }
-        if value == f64::INFINITY {
-            infinite.insert(group);
+        match value.is_nan() {
+            true => cell.max = value,
+            false => drop(infinite.insert(group)),
         }
     }
 
@@ -207,12 +209,21 @@ impl<T: Float> Aggregate for Summaries<T> {
                 return Ok(());
             }
         }
-        match simd::all_below_infinity(values) {
-            true if is_dense => simd::add_by_group(cells, groups, values),
-            true => batch.each_valid(1, |row, group| cells[group].add(values[column.index(row)])),
-            false => batch.each_valid(1, |row, group| {
+        if !is_dense {
+            batch.each_valid(1, |row, group| {
                 Self::add(&mut cells[group], infinite, group as u32, values[column.index(row)]);
-            }),
+            });
+            return Ok(());
+        }
+        let mut done = 0;
+        while done < values.len() {
+            done += simd::add_by_group(cells, &groups[done..], &values[done..]);
+            // Then comes a run with NaN or infinity in it, or nothing.
+            let run = done..(done + simd::RUN).min(values.len());
+            for (&value, &group) in values[run.clone()].iter().zip(&groups[run.clone()]) {
+                Self::add(&mut cells[group as usize], infinite, group, value);
+            }
+            done = run.end;
         }
         Ok(())
     }

@@ -38,6 +38,21 @@ pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) 
     is_complete
 }
 
+/// As [`lookup`], and then once more: writes `second[table[values[row] - low]]`, `u32::MAX` for what either table does
+/// not know.
+#[inline]
+pub fn lookup_twice<T: Index>(values: &[T], low: i64, table: &[u32], second: &[u32], ids: &mut [u32]) -> bool {
+    assert_eq!(values.len(), ids.len(), "one id a value");
+    let mut is_complete = true;
+    for (id, &value) in ids.iter_mut().zip(values) {
+        let at = value.to_i64().wrapping_sub(low) as usize;
+        let between = table.get(at).copied().unwrap_or(NONE);
+        *id = second.get(between as usize).copied().unwrap_or(NONE);
+        is_complete &= *id != NONE;
+    }
+    is_complete
+}
+
 /// Adds one digit to the mixed-radix index of each row: `digits |= (value - low) << shift`; false if a value does not
 /// fit into `bits`.
 #[inline]
@@ -80,6 +95,10 @@ mod tests {
         assert_eq!(ids, [7, NONE, 9, NONE, NONE]);
         assert!(lookup(&[i64::MIN, i64::MIN + 2], i64::MIN, &table, &mut ids[..2]));
         assert!(!lookup(&[i64::MAX], i64::MIN, &table, &mut ids[..1]));
+        let second = [1, 2, 3, 4, 5, 6, 70, 80];
+        assert!(!lookup_twice(&[10_i32, 11, 12], 10, &table, &second, &mut ids[..3]));
+        assert_eq!(ids[..3], [80, NONE, NONE]);
+        assert!(lookup_twice(&[10_i64, 10], 10, &table, &second, &mut ids[..2]));
     }
 
     #[test]

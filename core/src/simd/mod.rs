@@ -17,6 +17,6 @@ mod summary;
 mod times;
 
 pub use level::Level;
-pub use lookup::{Index, all_equal, lookup, lookup_radix};
-pub use summary::{LANES, RUN, Summary, add_by_group, all_below_infinity, fold_lanes, summarize};
+pub use lookup::{Index, all_equal, lookup, lookup_radix, lookup_twice};
+pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};
 pub use times::{Times, panes_between, times, times_of};

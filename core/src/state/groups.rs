@@ -217,6 +217,14 @@ impl Pane {
         self.ids.get(key)
     }
 
+    /// The groups by key id, [`NO_GROUP`] for keys without one; `None` if they are not kept in an array.
+    pub fn by_key(&self) -> Option<&[u32]> {
+        match &self.ids {
+            Ids::Dense(ids) => Some(ids),
+            Ids::Sparse { .. } => None,
+        }
+    }
+
     /// Key ids, oldest group first.
     pub fn keys(&self) -> &[u32] {
         &self.keys

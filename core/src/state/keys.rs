@@ -107,6 +107,12 @@ impl KeyTable {
         })
     }
 
+    /// Writes `by_id[id]` for each row's key, where `u32::MAX` stands for none; false if a row got `u32::MAX`, or if
+    /// keys of these types are not found so simply, and then `found` is of no use.
+    pub fn find_through(&mut self, columns: &[ColumnRef<'_>], by_id: &[u32], found: &mut [u32]) -> bool {
+        self.radix.lookup_twice(columns, by_id, found) == Some(true)
+    }
+
     /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.
     pub fn find(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) {
         ids.resize(rows.len(), NONE);

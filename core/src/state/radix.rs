@@ -58,16 +58,25 @@ impl Radix {
     /// Writes the id of each row's key to `ids`, `u32::MAX` where it is not known; tells whether all are known. `None`
     /// if the table cannot be asked about these columns, and then `ids` is untouched.
     pub fn lookup(&mut self, columns: &[ColumnRef<'_>], ids: &mut [u32]) -> Option<bool> {
+        self.look(columns, None, ids)
+    }
+
+    /// As [`Radix::lookup`], but writes `second[id]` for each id.
+    pub fn lookup_twice(&mut self, columns: &[ColumnRef<'_>], second: &[u32], ids: &mut [u32]) -> Option<bool> {
+        self.look(columns, Some(second), ids)
+    }
+
+    fn look(&mut self, columns: &[ColumnRef<'_>], second: Option<&[u32]>, ids: &mut [u32]) -> Option<bool> {
         let is_plain = |c: &ColumnRef<'_>| c.validity.is_none() && !c.is_constant;
         if self.table.is_empty() || !columns.iter().all(is_plain) {
             return None;
         }
         if let ([column], [digit]) = (columns, &self.columns[..]) {
             return Some(match column.values {
-                Values::Int8(v) => simd::lookup(&v[..ids.len()], digit.low, &self.table, ids),
-                Values::Int16(v) => simd::lookup(&v[..ids.len()], digit.low, &self.table, ids),
-                Values::Int32(v) => simd::lookup(&v[..ids.len()], digit.low, &self.table, ids),
-                Values::Int64(v) => simd::lookup(&v[..ids.len()], digit.low, &self.table, ids),
+                Values::Int8(v) => find(v, digit.low, &self.table, second, ids),
+                Values::Int16(v) => find(v, digit.low, &self.table, second, ids),
+                Values::Int32(v) => find(v, digit.low, &self.table, second, ids),
+                Values::Int64(v) => find(v, digit.low, &self.table, second, ids),
                 _ => return None,
             });
         }
@@ -86,7 +95,7 @@ impl Radix {
                 return None;
             }
         }
-        Some(simd::lookup(&self.places, 0, &self.table, ids))
+        Some(find(&self.places, 0, &self.table, second, ids))
     }
 
     /// Remembers the id of a key; `known` has all keys, `count` of them, this one included.
@@ -160,6 +169,14 @@ impl Radix {
                 self.table[place] = id;
             }
         }
+    }
+}
+
+fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[u32]>, ids: &mut [u32]) -> bool {
+    let values = &values[..ids.len()];
+    match second {
+        None => simd::lookup(values, low, table, ids),
+        Some(second) => simd::lookup_twice(values, low, table, second, ids),
     }
 }
 

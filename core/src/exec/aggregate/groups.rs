@@ -18,7 +18,7 @@ use crate::{
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
     simd,
-    state::{Groups, KeyTable},
+    state::{Groups, KeyTable, Pane},
     window::Panes,
 };
 
@@ -112,10 +112,12 @@ impl GroupState {
         };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
-            self.keys.assign(keys, &rows, &mut self.key_ids)?;
-            self.route_panes(&rows, times, panes, range);
-            let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
-            self.note_touched(epoch, &rows, pane_at);
+            if epoch.mode == Some(OutputMode::Update) || !self.route_known(&rows, keys, panes, range) {
+                self.keys.assign(keys, &rows, &mut self.key_ids)?;
+                self.route_panes(&rows, times, panes, range);
+                let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
+                self.note_touched(epoch, &rows, pane_at);
+            }
             self.accumulate(block, selection, epoch)?;
         }
         self.live = live;
@@ -214,6 +216,21 @@ impl GroupState {
         other.groups.clear();
         other.keys.clear();
         Ok(())
+    }
+
+    /// The way of most blocks: all rows fall into one pane that has their groups. False if that is not so.
+    fn route_known(&mut self, rows: &Rows<'_>, keys: &[ColumnRef<'_>], panes: Panes, (low, high): (i64, i64)) -> bool {
+        let first = panes.pane_of(low);
+        if keys.is_empty() || first != panes.pane_of(high) {
+            return false;
+        }
+        let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return false };
+        self.group_ids.resize(rows.len(), 0);
+        let is_known = self.keys.find_through(keys, by_key, &mut self.group_ids);
+        if is_known {
+            self.changed_from = self.changed_from.min(first);
+        }
+        is_known
     }
 
     /// Finds the group of every row; the rows' event times lie in `low..=high`.

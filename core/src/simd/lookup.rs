@@ -1,9 +1,12 @@
 //! Values → ids through an array: the way of keys whose values lie close together.
 
-use super::level::kernel;
+use super::{level::kernel, prefetch};
 
 /// "No id": what unknown values get.
 const NONE: u32 = u32::MAX;
+
+/// Rows between two prefetches: a cache line of 32-bit integers.
+const LINE_ROWS: usize = 16;
 
 /// Integers that index an array.
 pub trait Index: Copy {
@@ -44,11 +47,14 @@ pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) 
 pub fn lookup_twice<T: Index>(values: &[T], low: i64, table: &[u32], second: &[u32], ids: &mut [u32]) -> bool {
     assert_eq!(values.len(), ids.len(), "one id a value");
     let mut is_complete = true;
-    for (id, &value) in ids.iter_mut().zip(values) {
-        let at = value.to_i64().wrapping_sub(low) as usize;
-        let between = table.get(at).copied().unwrap_or(NONE);
-        *id = second.get(between as usize).copied().unwrap_or(NONE);
-        is_complete &= *id != NONE;
+    for (ids, values) in ids.chunks_mut(LINE_ROWS).zip(values.chunks(LINE_ROWS)) {
+        prefetch::ahead(values, 0);
+        for (id, &value) in ids.iter_mut().zip(values) {
+            let at = value.to_i64().wrapping_sub(low) as usize;
+            let between = table.get(at).copied().unwrap_or(NONE);
+            *id = second.get(between as usize).copied().unwrap_or(NONE);
+            is_complete &= *id != NONE;
+        }
     }
     is_complete
 }

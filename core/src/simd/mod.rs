@@ -13,6 +13,7 @@
 
 mod level;
 mod lookup;
+mod prefetch;
 mod summary;
 mod times;
 

@@ -1,6 +1,6 @@
 //! Timestamps of a block: lowest, highest, sum; which pane each lies in.
 
-use super::level::kernel;
+use super::{level::kernel, prefetch};
 
 /// Virtual lanes; each holds three numbers.
 const LANES: usize = 16;
@@ -94,6 +94,8 @@ fn times_lanes(ts: &[i64]) -> Times {
     let (mut min, mut max, mut sum) = ([first; LANES], [first; LANES], [0_i64; LANES]);
     let (chunks, rest) = ts.as_chunks::<LANES>();
     for chunk in chunks {
+        prefetch::ahead(chunk, 0);
+        prefetch::ahead(chunk, LANES / 2);
         for lane in 0..LANES {
             let t = chunk[lane];
             min[lane] = min[lane].min(t);

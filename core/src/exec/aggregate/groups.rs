@@ -296,8 +296,11 @@ impl GroupState {
         if let Event::Column { closing, .. } = &mut self.event {
             closing.clear();
         }
-        let starts: Vec<i64> = self.groups.panes().map(|(start, _)| start).collect();
-        starts.into_iter().flat_map(|start| self.groups.drop_pane(start, &mut self.keys)).collect()
+        // Nothing was dropped before, so all ids are in use.
+        let all = (0..self.groups.group_bound() as u32).collect();
+        self.groups.clear();
+        self.keys.clear();
+        all
     }
 
     fn drop_closed(&mut self, evict_us: i64) -> Vec<u32> {

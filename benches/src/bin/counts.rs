@@ -32,10 +32,10 @@ const WORKS: [(&str, Work); 10] = [
     ("times", |times| over_columns(times, |c| black_box(simd::times(&c.ts)).min)),
     ("times_of", |times| over_columns(times, |c| black_box(simd::times_of(&c.ts, &c.words)).min)),
     ("panes_between", |times| over_columns(times, panes_between)),
-    ("all_below_infinity", |times| over_columns(times, |c| i64::from(simd::all_below_infinity(&c.values)))),
     ("summarize", |times| over_columns(times, |c| black_box(simd::summarize(&c.values)).count as i64)),
     ("add_by_group", |times| over_columns(times, add_by_group)),
     ("lookup", |times| over_columns(times, lookup)),
+    ("lookup_twice", |times| over_columns(times, lookup_twice)),
     ("csv", |times| lines(times, Format::Csv, &text::csv(LINES).0, &[("header", "true")])),
     ("json", |times| lines(times, Format::Json, &text::json(LINES).0, &[])),
     ("tumbling", tumbling),
@@ -114,6 +114,10 @@ fn add_by_group(columns: &mut Columns) -> i64 {
 
 fn lookup(columns: &mut Columns) -> i64 {
     i64::from(simd::lookup(&columns.ids, 0, &columns.table, &mut columns.groups))
+}
+
+fn lookup_twice(columns: &mut Columns) -> i64 {
+    i64::from(simd::lookup_twice(&columns.ids, 0, &columns.table, &columns.table, &mut columns.groups))
 }
 
 fn lines(times: usize, format: Format, file: &[u8], options: &[(&str, &str)]) -> usize {

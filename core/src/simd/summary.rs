@@ -63,9 +63,9 @@ kernel! {
     scalar = summarize_scalar, lanes = summarize_lanes
 }
 
-/// Adds each value to its group, up to the aligned run of eight rows (of the last rows: up to the row) with a value that
-/// is not below +infinity; gives the number of rows added. Runs of one group are summed by halves before they are added.
-/// Panics if a group is beyond `cells`.
+/// Adds each value to its group, until a value is not below +infinity: up to the aligned run of eight rows that has it,
+/// or among the last rows up to itself; gives the number of rows added. Runs of one group are summed by halves before
+/// they are added. Panics if a group is beyond `cells`.
 ///
 /// Compiled for the baseline alone: a cell is two 16-byte halves, each stored and loaded again whole. With wider
 /// registers the next row's load spans two stores that are still in flight, and runs of one group take three times as

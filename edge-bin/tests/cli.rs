@@ -213,6 +213,21 @@ fn the_demo_needs_nothing() {
     assert!(text(&out.stdout).lines().any(|line| line.contains("cpu.total")), "{}", text(&out.stdout));
 }
 
+/// Every workload's answer is checked by the verb itself.
+#[test]
+fn the_benchmark_measures_every_workload_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().to_str().unwrap();
+    let out = run(&["bench", "--rows", "8192", "--runs", "1", "--json", "--folder", here]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let lines: Vec<&str> = text(&out.stdout).lines().collect();
+    assert!(lines.len() >= 15 && lines.iter().all(|line| line.contains("\"rows_per_second\":")), "{lines:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let none = run(&["bench", "--only", "no such workload"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("by 1,000 ids"), "{}", text(&none.stderr));
+}
+
 #[test]
 fn progress_is_sparks_one_object_a_line() {
     let folder = tempfile::tempdir().unwrap();

@@ -56,8 +56,10 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let workloads: Vec<&Workload> = workload::ALL.iter().filter(wanted).collect();
     if workloads.is_empty() {
         let names: Vec<&str> = workload::ALL.iter().map(|w| w.name).collect();
-        return Err(Error::invalid("no workload has that in its name").hint(names.join(", ")).into());
+        return Err(Error::invalid("no workload has that in its name").hint(names.join("; ")).into());
     }
+    // The session reads which kernels the environment asks for: before anything is measured.
+    let session = Session::new()?;
     let bandwidth = read_bandwidth();
     if !args.json {
         eprintln!("memory is read at {:.1} GB/s by one core; kernels use {}", bandwidth / 1e9, Level::current());
@@ -74,15 +76,14 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
             rows = Some((workload.data, Rows::write(&folder, workload.data, args.rows)?));
         }
         if let Some((_, rows)) = &rows {
-            let measured = measure(workload, rows, args.runs, bandwidth)?;
+            let measured = measure(&session, workload, rows, args.runs, bandwidth)?;
             print(&measured, workload, args.json);
         }
     }
     Ok(())
 }
 
-fn measure(workload: &Workload, rows: &Rows, runs: u32, bandwidth: f64) -> Result<Measured> {
-    let session = Session::new()?;
+fn measure(session: &Session, workload: &Workload, rows: &Rows, runs: u32, bandwidth: f64) -> Result<Measured> {
     // Read as a batch: what is there when the query starts.
     session.read().format("ring").option("path", rows.path.display()).load()?.create_or_replace_temp_view("t")?;
     let mut times = Vec::new();

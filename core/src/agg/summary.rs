@@ -163,20 +163,23 @@ impl<T: Float> Summaries<T> {
         self.nulls.get(group as usize).copied().unwrap_or_default()
     }
 
-    fn emit_one(&self, part: Part, group: u32, out: &mut Column) {
-        let cell = &self.cells[group as usize];
-        let count = cell.count as i64;
-        match part {
-            Part::Rows => out.push(count + self.count_of_nulls(group)),
-            Part::Count => out.push(count),
-            _ if count == 0 => out.push_null(),
-            Part::Sum => out.push(cell.sum),
-            Part::Mean => out.push(cell.sum / cell.count),
-            Part::Max => out.push(T::narrow(cell.max)),
-            Part::Min if cell.negated_min == f64::NEG_INFINITY && !self.infinite.contains(&group) => {
-                out.push(T::narrow(f64::NAN));
+    /// The least value; NaN if there was nothing but NaN.
+    fn min(&self, cell: &Summary, group: u32) -> f64 {
+        match cell.negated_min == f64::NEG_INFINITY && !self.infinite.contains(&group) {
+            true => f64::NAN,
+            false => -cell.negated_min,
+        }
+    }
+
+    /// Appends what `result` makes of each group; NULL for groups without values.
+    #[inline]
+    fn push_each<V: Native>(&self, groups: &[u32], out: &mut Column, result: impl Fn(&Summary, u32) -> V) {
+        for &group in groups {
+            let cell = &self.cells[group as usize];
+            match cell.count > 0.0 {
+                true => out.push(result(cell, group)),
+                false => out.push_null(),
             }
-            Part::Min => out.push(T::narrow(-cell.negated_min)),
         }
     }
 }
@@ -258,8 +261,16 @@ impl<T: Float> Aggregate for Summaries<T> {
     }
 
     fn emit_part(&self, part: usize, groups: &[u32], out: &mut Column) -> Result<()> {
-        let part = self.parts[part];
-        groups.iter().for_each(|&group| self.emit_one(part, group, out));
+        match self.parts[part] {
+            Part::Rows => groups.iter().for_each(|&group| {
+                out.push(self.cells[group as usize].count as i64 + self.count_of_nulls(group));
+            }),
+            Part::Count => groups.iter().for_each(|&group| out.push(self.cells[group as usize].count as i64)),
+            Part::Sum => self.push_each(groups, out, |cell, _| cell.sum),
+            Part::Mean => self.push_each(groups, out, |cell, _| cell.sum / cell.count),
+            Part::Min => self.push_each(groups, out, |cell, group| T::narrow(self.min(cell, group))),
+            Part::Max => self.push_each(groups, out, |cell, _| T::narrow(cell.max)),
+        }
         Ok(())
     }
 

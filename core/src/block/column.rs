@@ -174,6 +174,13 @@ impl Column {
         self.buffer::<T>().push(value);
     }
 
+    /// Appends a fixed-width value so many times.
+    pub fn push_repeated<T: Native>(&mut self, value: T, count: usize) {
+        self.push_all_valid(count);
+        let len = self.len;
+        self.buffer::<T>().resize(len, value);
+    }
+
     /// Appends a boolean.
     #[inline]
     pub fn push_bool(&mut self, value: bool) {
@@ -236,7 +243,12 @@ impl Column {
 
     /// Appends a struct: `fill` must append one value to every child.
     pub fn push_struct(&mut self, fill: impl FnOnce(&mut [Column])) {
-        self.push_valid();
+        self.push_structs(1, fill);
+    }
+
+    /// Appends `count` structs: `fill` must append as many values to every child.
+    pub fn push_structs(&mut self, count: usize, fill: impl FnOnce(&mut [Column])) {
+        self.push_all_valid(count);
         match &mut self.values {
             ColumnValues::Struct(children) => fill(children),
             _ => panic!("{} is not stored as a struct", self.data_type),
@@ -351,6 +363,13 @@ impl Column {
         match T::buffer(&mut self.values) {
             Some(buffer) => buffer,
             None => stored_otherwise(&self.data_type, T::NAME),
+        }
+    }
+
+    fn push_all_valid(&mut self, count: usize) {
+        self.len += count;
+        if self.nulls > 0 {
+            self.validity.resize(self.len, true);
         }
     }
 

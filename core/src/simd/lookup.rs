@@ -59,6 +59,20 @@ pub fn lookup_twice<T: Index>(values: &[T], low: i64, table: &[u32], second: &[u
     is_complete
 }
 
+/// Writes `tables[numbers[row]][values[row]]` to `ids[row]`, `u32::MAX` for values beyond the table and for numbers of
+/// no table; true if no row got `u32::MAX`. All slices are of one length.
+#[inline]
+pub fn lookup_among(values: &[u32], numbers: &[u32], tables: &[&[u32]], ids: &mut [u32]) -> bool {
+    assert!(values.len() == ids.len() && numbers.len() == ids.len(), "one id a value");
+    let mut is_complete = true;
+    for ((id, &value), &number) in ids.iter_mut().zip(values).zip(numbers) {
+        let table = tables.get(number as usize).copied().unwrap_or_default();
+        *id = table.get(value as usize).copied().unwrap_or(NONE);
+        is_complete &= *id != NONE;
+    }
+    is_complete
+}
+
 /// Adds one digit to the mixed-radix index of each row: `digits |= (value - low) << shift`; false if a value does not
 /// fit into `bits`.
 #[inline]
@@ -101,6 +115,10 @@ mod tests {
         assert_eq!(ids, [7, NONE, 9, NONE, NONE]);
         assert!(lookup(&[i64::MIN, i64::MIN + 2], i64::MIN, &table, &mut ids[..2]));
         assert!(!lookup(&[i64::MAX], i64::MIN, &table, &mut ids[..1]));
+        assert!(lookup_among(&[0, 1, 0], &[0, 1, 1], &[&[4], &[5, 6]], &mut ids[..3]));
+        assert_eq!(ids[..3], [4, 6, 5]);
+        assert!(!lookup_among(&[1, 0, 0], &[0, 1, 2], &[&[4], &[5, 6]], &mut ids[..3]));
+        assert_eq!(ids[..3], [NONE, 5, NONE]);
         let second = [1, 2, 3, 4, 5, 6, 70, 80];
         assert!(!lookup_twice(&[10_i32, 11, 12], 10, &table, &second, &mut ids[..3]));
         assert_eq!(ids[..3], [80, NONE, NONE]);

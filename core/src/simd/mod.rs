@@ -18,6 +18,6 @@ mod summary;
 mod times;
 
 pub use level::Level;
-pub use lookup::{Index, all_equal, lookup, lookup_radix, lookup_twice};
+pub use lookup::{Index, all_equal, lookup, lookup_among, lookup_radix, lookup_twice};
 pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};
 pub use times::{Times, panes_between, times, times_of};

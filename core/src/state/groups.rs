@@ -108,8 +108,13 @@ impl Groups {
         static NO_IDS: Ids = Ids::Dense(Vec::new());
         let entries: heapless::Vec<&Ids, PANES_MAX> =
             panes.iter().map(|pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
-        rows.for_each(|row| groups[row] = entries[numbers[row] as usize].get(keys[row]));
-        drop(entries);
+        let arrays: heapless::Vec<&[u32], PANES_MAX> = entries.iter().filter_map(|ids| ids.as_array()).collect();
+        if arrays.len() < panes.len() {
+            rows.for_each(|row| groups[row] = entries[numbers[row] as usize].get(keys[row]));
+        } else if simd::lookup_among(keys, numbers, &arrays, groups) {
+            return;
+        }
+        drop((entries, arrays));
         rows.for_each(|row| {
             if groups[row] == NO_GROUP {
                 groups[row] = self.group(panes[numbers[row] as usize], keys[row]).0;
@@ -219,10 +224,7 @@ impl Pane {
 
     /// The groups by key id, [`NO_GROUP`] for keys without one; `None` if they are not kept in an array.
     pub fn by_key(&self) -> Option<&[u32]> {
-        match &self.ids {
-            Ids::Dense(ids) => Some(ids),
-            Ids::Sparse { .. } => None,
-        }
+        self.ids.as_array()
     }
 
     /// Key ids, oldest group first.
@@ -251,6 +253,13 @@ impl Pane {
 }
 
 impl Ids {
+    fn as_array(&self) -> Option<&[u32]> {
+        match self {
+            Self::Dense(ids) => Some(ids),
+            Self::Sparse { .. } => None,
+        }
+    }
+
     #[inline]
     fn get(&self, key: u32) -> u32 {
         match self {

@@ -14,7 +14,7 @@ use super::{
     radix::{Digits, Radix},
 };
 use crate::{
-    block::{Column, ColumnRef, Rows, Values},
+    block::{Column, ColumnRef, Native, Rows, Values},
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
@@ -149,6 +149,17 @@ impl KeyTable {
 
     /// Appends the keys of these ids to one column a key type; the columns may lie in two places.
     pub fn emit(&self, ids: &[u32], [first, second]: [&mut [Column]; 2]) -> Result<()> {
+        match (self.types.as_slice(), &mut *first, &mut *second) {
+            ([t], [column], []) | ([t], [], [column]) if t.physical() == Physical::Int32 => {
+                self.emit_integers(ids, column, i32::from_le_bytes);
+                return Ok(());
+            }
+            ([t], [column], []) | ([t], [], [column]) if t.physical() == Physical::Int64 => {
+                self.emit_integers(ids, column, i64::from_le_bytes);
+                return Ok(());
+            }
+            _ => {}
+        }
         for &id in ids {
             let bytes = &mut self.encoded(id);
             decode_row(bytes, first)?;
@@ -218,6 +229,16 @@ impl KeyTable {
     pub fn memory_bytes(&self) -> usize {
         let index = self.hashed.capacity() * 5 + self.radix.memory_bytes();
         self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
+    }
+
+    /// Keys of one integer, which are `N` bytes behind "not NULL".
+    fn emit_integers<T: Native, const N: usize>(&self, ids: &[u32], column: &mut Column, read: fn([u8; N]) -> T) {
+        for &id in ids {
+            match self.encoded(id).get(1..).and_then(|bytes| bytes.first_chunk::<N>()) {
+                Some(bytes) => column.push(read(*bytes)),
+                None => column.push_null(),
+            }
+        }
     }
 
     fn id_of_row(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {

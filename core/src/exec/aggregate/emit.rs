@@ -198,7 +198,10 @@ impl Emitter {
             (Some((start, panes)), Some(_)) => {
                 let (window, after) = rest.split_at_mut(1);
                 let end = start.saturating_add(panes.size_us());
-                keys.iter().for_each(|_| push_window(&mut window[0], start, end));
+                window[0].push_structs(keys.len(), |bounds| {
+                    bounds[0].push_repeated(start, keys.len());
+                    bounds[1].push_repeated(end, keys.len());
+                });
                 state.keys.emit(keys, [before, after])
             }
             _ => state.keys.emit(keys, [before, rest]),

@@ -221,7 +221,8 @@ fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], flip: u64, f: impl 
 }
 
 /// Every lane of a vector keeps its own bit of the word, and the lanes are OR-ed in the end: twice as fast as
-/// shifting each bit to its place, and as fast as packing bytes for the narrowest types.
+/// shifting each bit to its place, and as fast as packing bytes for the narrowest types. By arithmetic rather than by
+/// choice: optimised as a whole program, a choice became a branch that half of all rows mispredicted.
 #[inline(always)]
 fn bits_of_64(f: impl Fn(usize) -> bool) -> u64 {
     const BITS: [u64; 64] = {
@@ -235,7 +236,7 @@ fn bits_of_64(f: impl Fn(usize) -> bool) -> u64 {
     };
     let mut word = 0;
     for (i, bit) in BITS.iter().enumerate() {
-        word |= if f(i) { *bit } else { 0 };
+        word |= *bit & u64::from(f(i)).wrapping_neg();
     }
     word
 }

@@ -3,16 +3,15 @@
 //! compared before anything is timed.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
-use std::{hint::black_box, sync::Arc};
+use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use firesteel_benches::windows::{plan, schema};
 use firesteel_core::{
     block::{Block, BlockRef, Value},
     exec::{Driver, DriverOptions},
-    expr::{Expr, Settings, col, lit},
     limits::BLOCK_ROWS,
-    plan::{GroupBy, LogicalPlan, PlanBuilder, Select, Table, rewrite},
-    schema::Schema,
+    plan::LogicalPlan,
     time::MICROS_PER_SECOND,
 };
 
@@ -52,20 +51,6 @@ fn blocks(keys: Keys) -> Vec<Block> {
         made.push(block);
     }
     made
-}
-
-fn schema() -> Schema {
-    Schema::parse_ddl("ts TIMESTAMP, id INT, value DOUBLE").expect("a schema")
-}
-
-fn plan() -> LogicalPlan {
-    let table = Table { name: "t".into(), provider: "memory".into(), schema: schema(), ..Table::default() };
-    let from = PlanBuilder::scan(Arc::new(table), false, Arc::new(Settings::default()));
-    let mut projection = vec![col("id"), Expr::function("count", [lit(1)]).alias("n")];
-    projection.extend(["sum", "min", "max", "avg"].map(|f| Expr::function(f, [col("value")]).alias(f)));
-    let group = vec![Expr::function("window", [col("ts"), lit("1 second")]), col("id")];
-    let select = Select { projection, group_by: Some(GroupBy::Exprs(group)), ..Select::default() };
-    rewrite(from.select(select).expect("a query").into_plan())
 }
 
 /// The engine: number of groups and sum of all sums.

@@ -1,3 +1,4 @@
 //! What the benches share: see the files in `benches/benches/`.
 
 pub mod text;
+pub mod windows;

@@ -2,16 +2,16 @@
 //! over the same rows and prints how many rows that is each time; without arguments it prints the names. What differs
 //! between two numbers of times is the work alone, without what sets it up.
 
-use std::{env, hint::black_box, process::ExitCode, sync::Arc};
+use std::{env, hint::black_box, process::ExitCode};
 
-use firesteel_benches::text;
+use firesteel_benches::{
+    text,
+    windows::{plan, schema},
+};
 use firesteel_core::{
     block::{Block, BlockRef, Value},
     exec::{Driver, DriverOptions},
-    expr::{Expr, Settings, col, lit},
     limits::BLOCK_ROWS,
-    plan::{GroupBy, LogicalPlan, PlanBuilder, Select, Table, rewrite},
-    schema::Schema,
     simd::{self, Level, Summary},
     time::MICROS_PER_SECOND,
 };
@@ -148,20 +148,6 @@ fn tumbling(times: usize) -> usize {
     }
     assert_eq!(groups, times * KEYS);
     ROUNDS * ROWS
-}
-
-fn plan() -> LogicalPlan {
-    let table = Table { name: "t".into(), provider: "memory".into(), schema: schema(), ..Table::default() };
-    let from = PlanBuilder::scan(Arc::new(table), false, Arc::new(Settings::default()));
-    let mut projection = vec![col("id"), Expr::function("count", [lit(1)]).alias("n")];
-    projection.extend(["sum", "min", "max", "avg"].map(|f| Expr::function(f, [col("value")]).alias(f)));
-    let group = vec![Expr::function("window", [col("ts"), lit("1 second")]), col("id")];
-    let select = Select { projection, group_by: Some(GroupBy::Exprs(group)), ..Select::default() };
-    rewrite(from.select(select).expect("a query").into_plan())
-}
-
-fn schema() -> Schema {
-    Schema::parse_ddl("ts TIMESTAMP, id INT, value DOUBLE").expect("a schema")
 }
 
 fn blocks() -> Vec<Block> {

@@ -218,10 +218,12 @@ fn the_demo_needs_nothing() {
 fn the_benchmark_measures_every_workload_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path().to_str().unwrap();
-    let out = run(&["bench", "--rows", "8192", "--runs", "1", "--json", "--folder", here]);
+    let out = run(&["bench", "--rows", "8192", "--runs", "1", "--seconds", "1", "--json", "--folder", here]);
     assert!(out.status.success(), "{}", text(&out.stderr));
     let lines: Vec<&str> = text(&out.stdout).lines().collect();
-    assert!(lines.len() >= 15 && lines.iter().all(|line| line.contains("\"rows_per_second\":")), "{lines:?}");
+    let having = |key: &str| lines.iter().filter(|line| line.starts_with(&format!("{{\"{key}\":"))).count();
+    let counts = ["machine", "workload", "latency", "resident_bytes"].map(having);
+    assert!(counts[1] >= 15 && [counts[0], counts[2], counts[3]] == [1, 6, 1], "{lines:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     let none = run(&["bench", "--only", "no such workload"]);
     assert_eq!(none.status.code(), Some(2));

@@ -1,6 +1,9 @@
 //! `firesteel bench`: will it hold on my gateway? Runs the engine's typical queries over rows in a ring, on one thread,
-//! and sets each rate beside how fast this machine's memory can be read at all.
+//! and sets each rate beside how fast this machine's memory can be read at all; then how soon a result is there while
+//! rows come in one by one, and what memory that takes.
 
+mod latency;
+mod machine;
 mod rows;
 mod workload;
 
@@ -15,6 +18,8 @@ use firesteel_core::{Error, Result, simd, simd::Level};
 use firesteel_io::session::Session;
 
 use crate::exit::Failure;
+use latency::{Histogram, Query, ROWS_PER_SECOND, Rig};
+use machine::{Machine, Memory};
 use rows::Rows;
 use workload::Workload;
 
@@ -29,13 +34,16 @@ pub struct BenchArgs {
     /// Runs of each query, of which the median counts
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Only workloads whose name has this in it
+    /// Seconds over which each latency is measured
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Only workloads and latencies whose name has this in it
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// One JSON object a workload
+    /// One JSON object a line: the machine, each workload, each latency, the memory
     #[arg(long)]
     json: bool,
 }
@@ -50,19 +58,52 @@ struct Measured {
     groups: u64,
 }
 
+/// How soon results are there: what is asked, how the query waits.
+struct Latency {
+    name: String,
+    query: Query,
+    wait: &'static str,
+}
+
+fn latencies() -> impl Iterator<Item = Latency> {
+    let name = |query| match query {
+        Query::Pass => "a row passes a WHERE",
+        Query::Update => "a row changes its window",
+        Query::Append => "a row closes its window",
+    };
+    let each = Query::ALL.into_iter().flat_map(|query| ["spin", "sleep"].map(|wait| (query, wait)));
+    each.map(move |(query, wait)| Latency { name: format!("{}, {wait}", name(query)), query, wait })
+}
+
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let folder = args.folder.clone().unwrap_or_else(default_folder);
-    let wanted = |w: &&Workload| args.only.as_ref().is_none_or(|text| w.name.contains(text.as_str()));
-    let workloads: Vec<&Workload> = workload::ALL.iter().filter(wanted).collect();
-    if workloads.is_empty() {
-        let names: Vec<&str> = workload::ALL.iter().map(|w| w.name).collect();
+    let is_wanted = |name: &str| args.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    let workloads: Vec<&Workload> = workload::ALL.iter().filter(|w| is_wanted(w.name)).collect();
+    let latencies: Vec<Latency> = latencies().filter(|l| is_wanted(&l.name)).collect();
+    if workloads.is_empty() && latencies.is_empty() {
+        let names = workload::ALL.iter().map(|w| w.name.to_string()).chain(self::latencies().map(|l| l.name));
+        let names: Vec<String> = names.collect();
         return Err(Error::invalid("no workload has that in its name").hint(names.join("; ")).into());
     }
     // The session reads which kernels the environment asks for: before anything is measured.
     let session = Session::new()?;
     let bandwidth = read_bandwidth();
-    if !args.json {
-        eprintln!("memory is read at {:.1} GB/s by one core; kernels use {}", bandwidth / 1e9, Level::current());
+    print_machine(&Machine::this(), bandwidth, args.json);
+    measure_rates(&session, &workloads, &folder, args, bandwidth)?;
+    // Its cells and tables go before the memory is looked at.
+    drop(session);
+    measure_latencies(&latencies, &folder, args)?;
+    Ok(())
+}
+
+fn measure_rates(
+    session: &Session,
+    workloads: &[&Workload],
+    folder: &Path,
+    args: &BenchArgs,
+    bandwidth: f64,
+) -> Result<()> {
+    if !args.json && !workloads.is_empty() {
         println!(
             "{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
             "one thread", "M rows/s", "GB/s", "share of memory", "rows out"
@@ -73,14 +114,48 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         if rows.as_ref().is_none_or(|(data, _)| *data != workload.data) {
             // The old rows go before the new ones come: memory holds one ring at a time.
             drop(rows.take());
-            rows = Some((workload.data, Rows::write(&folder, workload.data, args.rows)?));
+            rows = Some((workload.data, Rows::write(folder, workload.data, args.rows)?));
         }
         if let Some((_, rows)) = &rows {
-            let measured = measure(&session, workload, rows, args.runs, bandwidth)?;
+            let measured = measure(session, workload, rows, args.runs, bandwidth)?;
             print(&measured, workload, args.json);
         }
     }
     Ok(())
+}
+
+fn measure_latencies(latencies: &[Latency], folder: &Path, args: &BenchArgs) -> Result<()> {
+    if latencies.is_empty() {
+        return Ok(());
+    }
+    if !args.json {
+        println!(
+            "\n{:<36} {:>12}  {:>6}  {:>8}  {:>8}  {:>8}",
+            "1 M rows/s: from ring to ring, us", "p50", "p99", "p99.9", "max", "results"
+        );
+    }
+    let mut memory = Memory::default();
+    for latency in latencies {
+        // On a thread of its own, because it is pinned to a core.
+        let outcome = std::thread::scope(|scope| scope.spawn(|| measure_latency(latency, folder, args.seconds)).join());
+        let (nanos, used) = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        print_latency(latency, &nanos, args.json);
+        memory = used;
+    }
+    print_memory(&memory, args.json);
+    Ok(())
+}
+
+/// Latencies, and the memory of the process while the query was there.
+fn measure_latency(latency: &Latency, folder: &Path, seconds: u64) -> Result<(Histogram, Memory)> {
+    let mut rig = Rig::start(latency.query, latency.wait, folder)?;
+    let (mut nanos, rows) = (Histogram::new(), seconds * ROWS_PER_SECOND);
+    // The first rows, for warmth, are not counted.
+    rig.run(rows / 10, None)?;
+    rig.run(rows, Some(&mut nanos))?;
+    let memory = Memory::now();
+    rig.stop()?;
+    Ok((nanos, memory))
 }
 
 fn measure(session: &Session, workload: &Workload, rows: &Rows, runs: u32, bandwidth: f64) -> Result<Measured> {
@@ -132,6 +207,50 @@ fn print(measured: &Measured, workload: &Workload, as_json: bool) {
         false => {
             println!("{name:<36} {:>12.0}  {:>6.1}  {:>14.0} %  {groups:>10}", rate / 1e6, bytes / 1e9, share * 100.0)
         }
+    }
+}
+
+fn print_machine(machine: &Machine, bandwidth: f64, as_json: bool) {
+    let (Machine { model, cores }, level) = (machine, Level::current());
+    match as_json {
+        true => println!(
+            "{{\"machine\":\"{}\",\"cores\":{cores},\"kernels\":\"{level}\",\"memory_bytes_per_second\":{bandwidth:.0}}}",
+            model.replace(['"', '\\'], "'")
+        ),
+        false => eprintln!(
+            "{model}, cores {cores}; kernels use {level}; one core reads memory at {:.1} GB/s",
+            bandwidth / 1e9
+        ),
+    }
+}
+
+fn print_latency(latency: &Latency, nanos: &Histogram, as_json: bool) {
+    let (Latency { name, wait, .. }, results) = (latency, nanos.len());
+    let quantiles = [0.5, 0.99, 0.999].map(|share| nanos.quantile(share) as f64 / 1e3);
+    let ([p50, p99, p999], max) = (quantiles, nanos.max() as f64 / 1e3);
+    match as_json {
+        true => println!(
+            "{{\"latency\":\"{name}\",\"wait\":\"{wait}\",\"rows_per_second\":{ROWS_PER_SECOND},\"p50_us\":{p50:.2},\
+             \"p99_us\":{p99:.2},\"p999_us\":{p999:.2},\"max_us\":{max:.2},\"results\":{results}}}"
+        ),
+        false => println!("{name:<36} {p50:>12.1}  {p99:>6.1}  {p999:>8.1}  {max:>8.1}  {results:>8}"),
+    }
+}
+
+fn print_memory(memory: &Memory, as_json: bool) {
+    let Memory { own, files, shared } = *memory;
+    let all = own + files + shared;
+    match as_json {
+        true => println!(
+            "{{\"resident_bytes\":{all},\"own_bytes\":{own},\"program_bytes\":{files},\"ring_bytes\":{shared}}}"
+        ),
+        false => eprintln!(
+            "resident with the last query: {:.1} MB, of which {:.1} MB its own, {:.1} MB the program, {:.1} MB rings",
+            all as f64 / 1e6,
+            own as f64 / 1e6,
+            files as f64 / 1e6,
+            shared as f64 / 1e6
+        ),
     }
 }
 

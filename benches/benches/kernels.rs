@@ -45,6 +45,7 @@ fn kernels(c: &mut Criterion) {
     let columns = Columns::new();
     let Columns { ts, ids, values, groups, runs, table } = &columns;
     let (mut cells, mut found) = (vec![Summary::EMPTY; KEYS as usize], vec![0; ROWS]);
+    let mut lost = vec![0.0; KEYS as usize];
     check(&columns);
     let mut group = c.benchmark_group("kernel");
     group.throughput(Throughput::Elements(ROWS as u64));
@@ -58,6 +59,10 @@ fn kernels(c: &mut Criterion) {
         bench("summarize", &mut || _ = black_box(simd::summarize(black_box(values))));
         bench("add_by_group", &mut || _ = black_box(simd::add_by_group(&mut cells, groups, black_box(values))));
         bench("add_by_group, runs", &mut || _ = black_box(simd::add_by_group(&mut cells, runs, black_box(values))));
+        bench("sum_compensated", &mut || _ = black_box(simd::sum_compensated(black_box(values))));
+        bench("add_by_group_compensated", &mut || {
+            black_box(simd::add_by_group_compensated(&mut cells, &mut lost, groups, black_box(values)));
+        });
         bench("lookup", &mut || _ = black_box(simd::lookup(black_box(ids), 0, table, &mut found)));
     }
     group.finish();

@@ -8,7 +8,7 @@ use super::{
     cells::Kernel,
     codec::Scalar,
     item::{Bool, Item},
-    summary::Part,
+    share::Part,
 };
 use crate::{
     block::Column,

@@ -9,7 +9,7 @@ use super::{
     cells::Kernel,
     codec::Scalar,
     item::{Item, with_item},
-    summary::Part,
+    share::Part,
 };
 use crate::{block::Column, error::Result, schema::DataType};
 

@@ -7,10 +7,9 @@
 //!   call, bound by name ──► AggregateFunction::bind ──► BoundAggregate ── make() ──► Aggregate
 //!                            types, literals captured    plans hold it               Cells<Kernel>: one cell a group
 //! ```
-//! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `summary` serves several calls at once;
-//! `batch` has the loops over rows,
-//! `item` the values of any type that cells keep, `codec` the bytes they are saved as. All other files are families
-//! of functions. [`BoundAggregate::distinct`] wraps any of them.
+//! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `summary` serves several calls at once,
+//! which `share` finds; `batch` has the loops over rows, `item` the values of any type that cells keep, `codec` the
+//! bytes they are saved as. All other files are families of functions. [`BoundAggregate::distinct`] wraps any of them.
 
 mod batch;
 mod bits;
@@ -34,6 +33,7 @@ mod moments;
 mod percentile;
 mod percentile_approx;
 mod quantiles;
+mod share;
 mod sketch;
 mod sum;
 mod summary;
@@ -44,7 +44,7 @@ mod testing;
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{any::Any, fmt};
 
-pub use summary::{Part, Shared, share};
+pub use share::{Part, Shared, share};
 
 use crate::{
     block::{Column, ColumnRef, Rows},

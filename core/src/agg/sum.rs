@@ -1,7 +1,8 @@
 //! `sum`, `try_sum`, `avg`, `try_avg` over integers, floats and intervals; decimals are in `decimal`.
 //!
 //! Integers add up in 64 bits and fail (ANSI), give NULL (`try_sum`) or wrap when they overflow. Floats add up as
-//! doubles as `simd::summary` defines it, in an order that is the same on every machine.
+//! doubles as `simd::summary` defines it, in an order that is the same on every machine; what compensates them is in
+//! `summary`.
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
@@ -13,7 +14,7 @@ use super::{
     codec::Scalar,
     decimal,
     item::{Item, Number, Ordered},
-    summary::Part,
+    share::{self, Part},
 };
 use crate::{
     block::Column,
@@ -63,10 +64,8 @@ fn bind_sum(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
             call.finish(SumInteger::<i32>::interval(overflow), DataType::YEAR_MONTH, true)
         }
         DataType::IntervalDayTime(..) => call.finish(SumInteger::<i64>::interval(overflow), DataType::DAY_TIME, true),
-        DataType::Float32 => {
-            call.finish(SumFloat::<f32>::new(Finish::Sum), DataType::Float64, true).map(|sum| sum.serving(Part::Sum))
-        }
-        _ => call.finish(SumFloat::<f64>::new(Finish::Sum), DataType::Float64, true).map(|sum| sum.serving(Part::Sum)),
+        DataType::Float32 => bind_float::<f32>(call, Finish::Sum),
+        _ => bind_float::<f64>(call, Finish::Sum),
     }
 }
 
@@ -83,13 +82,22 @@ fn bind_avg(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
         DataType::Int16 => call.finish(SumFloat::<i16>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int32 => call.finish(SumFloat::<i32>::new(Finish::Mean), DataType::Float64, true),
         DataType::Int64 => call.finish(SumFloat::<i64>::new(Finish::Mean), DataType::Float64, true),
-        DataType::Float32 => call
-            .finish(SumFloat::<f32>::new(Finish::Mean), DataType::Float64, true)
-            .map(|mean| mean.serving(Part::Mean)),
-        _ => call
-            .finish(SumFloat::<f64>::new(Finish::Mean), DataType::Float64, true)
-            .map(|mean| mean.serving(Part::Mean)),
+        DataType::Float32 => bind_float::<f32>(call, Finish::Mean),
+        _ => bind_float::<f64>(call, Finish::Mean),
     }
+}
+
+/// A sum or mean of doubles or floats. One that is to be compensated is a summary even if it is alone.
+fn bind_float<T: ToDouble>(call: AggregateCall<'_>, finish: Finish) -> Result<BoundAggregate> {
+    let is_compensated = call.settings.compensated_sums;
+    let part = match (finish, is_compensated) {
+        (Finish::Sum, false) => Part::Sum,
+        (Finish::Mean, false) => Part::Mean,
+        (Finish::Sum, true) => Part::CompensatedSum,
+        (Finish::Mean, true) => Part::CompensatedMean,
+    };
+    let bound = call.finish(SumFloat::<T>::new(finish), DataType::Float64, true)?.serving(part);
+    Ok(if is_compensated { share::alone(bound, part) } else { bound })
 }
 
 fn coerce(call: &mut AggregateCall<'_>) -> Result<()> {

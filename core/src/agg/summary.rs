@@ -1,95 +1,26 @@
 //! Count, sum, mean, least and greatest of one DOUBLE or FLOAT argument, kept together: calls that ask for parts of
 //! the same summary share one pass over the rows and one cell a group.
 //!
-//! [`share`] finds such calls. Whatever its company, a call's answer is the same: NULLs do not count, NaN is the
+//! `share` finds such calls. Whatever its company, a call's answer is the same: NULLs do not count, NaN is the
 //! greatest value, of equals the first is kept.
+//!
+//! Sums that are to be compensated (`firesteel.sum`) keep beside the cells what rounding took from each.
 
-use alloc::{boxed::Box, collections::BTreeSet, sync::Arc, vec, vec::Vec};
+use alloc::{collections::BTreeSet, sync::Arc, vec::Vec};
 use core::{any::Any, fmt::Debug, marker::PhantomData};
 
-use super::{Aggregate, BoundAggregate, batch::Batch, codec::Scalar};
+use super::{Aggregate, batch::Batch, codec::Scalar, share::Part};
 use crate::{
     block::{Column, ColumnRef, Native, Rows},
     error::{Error, Result},
-    expr::BoundExpr,
-    schema::DataType,
     simd::{self, Summary},
 };
 
 const VERSION: u8 = 1;
-
-/// What an aggregate call asks of a summary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// `count(*)`
-    Rows,
-    /// `count(x)`
-    Count,
-    /// `sum(x)`
-    Sum,
-    /// `avg(x)`
-    Mean,
-    /// `min(x)`
-    Min,
-    /// `max(x)`
-    Max,
-}
-
-/// Accumulators that serve one call or several.
-#[derive(Clone)]
-pub struct Shared {
-    /// Evaluated for every row.
-    pub args: Vec<BoundExpr>,
-    /// Makes empty accumulators.
-    pub make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync>,
-    /// The calls they serve, in the order of [`Aggregate::emit_part`]'s parts.
-    pub calls: Vec<usize>,
-}
-
-impl Debug for Shared {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:?} for calls {:?}", self.args, self.calls)
-    }
-}
-
-/// Which calls share accumulators. `calls` are those of one operator that see the same rows.
-pub fn share(calls: &[(usize, &BoundAggregate)]) -> Vec<Shared> {
-    let mut left: Vec<(usize, &BoundAggregate)> = calls.to_vec();
-    let mut shared = Vec::new();
-    while let Some((arg, members)) = next_summary(&left) {
-        left.retain(|(index, _)| !members.iter().any(|(member, _)| member == index));
-        let parts: Arc<[Part]> = members.iter().map(|(_, part)| *part).collect();
-        let make: Arc<dyn Fn() -> Box<dyn Aggregate> + Send + Sync> = match arg.data_type {
-            DataType::Float32 => Arc::new(move || Box::new(Summaries::<f32>::new(parts.clone()))),
-            _ => Arc::new(move || Box::new(Summaries::<f64>::new(parts.clone()))),
-        };
-        shared.push(Shared { args: vec![arg.clone()], make, calls: members.iter().map(|(index, _)| *index).collect() });
-    }
-    let alone = |(index, call): (usize, &BoundAggregate)| Shared {
-        args: call.args.clone(),
-        make: call.make.clone(),
-        calls: vec![index],
-    };
-    shared.extend(left.into_iter().map(alone));
-    shared
-}
-
-/// The first argument of which several calls want a part, and those calls.
-fn next_summary<'a>(calls: &[(usize, &'a BoundAggregate)]) -> Option<(&'a BoundExpr, Vec<(usize, Part)>)> {
-    let is_float = |e: &BoundExpr| matches!(e.data_type, DataType::Float32 | DataType::Float64);
-    calls.iter().find_map(|(_, call)| {
-        let arg = call.args.first().filter(|arg| call.part.is_some() && is_float(arg) && arg.is_deterministic())?;
-        let of_arg = |other: &&(usize, &BoundAggregate)| other.1.args.is_empty() || other.1.args == call.args;
-        let members: Vec<(usize, Part)> =
-            calls.iter().filter(of_arg).filter_map(|(index, other)| Some((*index, other.part?))).collect();
-        let is_worth_it =
-            members.len() > 1 && members.iter().any(|(_, part)| !matches!(part, Part::Rows | Part::Count));
-        is_worth_it.then_some((arg, members))
-    })
-}
+const VERSION_COMPENSATED: u8 = 2;
 
 /// Numbers that are summed as doubles.
-trait Float: Native + Debug + Send {
+pub(super) trait Float: Native + Debug + Send {
     /// The values as doubles, converted into `scratch` if they are not.
     fn widen<'a>(values: &'a [Self], scratch: &'a mut Vec<f64>) -> &'a [f64];
     fn narrow(value: f64) -> Self;
@@ -119,9 +50,12 @@ impl Float for f32 {
 
 /// The summaries of all groups.
 #[derive(Debug)]
-struct Summaries<T> {
+pub(super) struct Summaries<T> {
     parts: Arc<[Part]>,
     cells: Vec<Summary>,
+    /// What rounding took from the sums, by group, if they are compensated; else empty.
+    lost: Vec<f64>,
+    is_compensated: bool,
     /// Rows whose value is NULL, by group; empty until there is one.
     nulls: Vec<i64>,
     /// Groups that have seen +infinity: without them, a least value of +infinity stands for none but NaN.
@@ -131,23 +65,90 @@ struct Summaries<T> {
 }
 
 impl<T: Float> Summaries<T> {
-    fn new(parts: Arc<[Part]>) -> Self {
-        let (cells, nulls, scratch) = (Vec::new(), Vec::new(), Vec::new());
-        Self { parts, cells, nulls, infinite: BTreeSet::new(), scratch, value: PhantomData }
+    pub fn new(parts: Arc<[Part]>) -> Self {
+        let is_compensated = parts.iter().any(|part| matches!(part, Part::CompensatedSum | Part::CompensatedMean));
+        let (cells, lost, nulls, scratch) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { parts, cells, lost, is_compensated, nulls, infinite: BTreeSet::new(), scratch, value: PhantomData }
     }
 
     /// A value of any kind, by Spark's order.
     #[inline]
-    fn add(cell: &mut Summary, infinite: &mut BTreeSet<u32>, group: u32, value: f64) {
+    fn add(&mut self, group: u32, value: f64) {
+        let cell = &mut self.cells[group as usize];
+        let sum = cell.sum;
         // NaN stays the greatest: no value is greater.
         cell.add(value);
+        if self.is_compensated {
+            self.lost[group as usize] += simd::two_sum(sum, value).1;
+        }
         if value < f64::INFINITY {
             return;
         }
         match value.is_nan() {
             true => cell.max = value,
-            false => drop(infinite.insert(group)),
+            false => drop(self.infinite.insert(group)),
         }
+    }
+
+    /// Adds values that all count, of one group.
+    fn add_all(&mut self, group: usize, values: &[f64]) -> bool {
+        let mut summary = simd::summarize(values);
+        // A sum that is a number has neither NaN nor infinity in it.
+        if !summary.sum.is_finite() {
+            return false;
+        }
+        let mut lost = 0.0;
+        if self.is_compensated {
+            (summary.sum, lost) = simd::sum_compensated(values);
+        }
+        self.merge_cell(group, &summary, lost);
+        true
+    }
+
+    /// Adds values that all count, by group.
+    fn add_by_group(&mut self, groups: &[u32], values: &[f64]) {
+        let mut done = 0;
+        while done < values.len() {
+            let (groups_left, values_left) = (&groups[done..], &values[done..]);
+            done += match self.is_compensated {
+                false => simd::add_by_group(&mut self.cells, groups_left, values_left),
+                true => simd::add_by_group_compensated(&mut self.cells, &mut self.lost, groups_left, values_left),
+            };
+            // Then comes a run with NaN or infinity in it, or nothing.
+            let run = done..(done + simd::RUN).min(values.len());
+            for (&value, &group) in values[run.clone()].iter().zip(&groups[run.clone()]) {
+                self.add(group, value);
+            }
+            done = run.end;
+        }
+    }
+
+    #[inline]
+    fn merge_cell(&mut self, group: usize, other: &Summary, lost: f64) {
+        let cell = &mut self.cells[group];
+        let sum = cell.sum;
+        cell.merge(other);
+        if self.is_compensated {
+            self.lost[group] += simd::two_sum(sum, other.sum).1 + lost;
+        }
+    }
+
+    /// The sum with what it lost, if that is known.
+    fn sum(&self, cell: &Summary, group: u32) -> f64 {
+        let sum = cell.sum + self.lost_by(group);
+        if sum.is_finite() { sum } else { cell.sum }
+    }
+
+    /// The mean, corrected by what is left if it is multiplied back.
+    fn mean(&self, cell: &Summary, group: u32) -> f64 {
+        let (sum, lost) = simd::two_sum(cell.sum, self.lost_by(group));
+        let mean = sum / cell.count;
+        let exact = mean + (libm::fma(-mean, cell.count, sum) + lost) / cell.count;
+        if exact.is_finite() { exact } else { cell.sum / cell.count }
+    }
+
+    fn lost_by(&self, group: u32) -> f64 {
+        self.lost.get(group as usize).copied().unwrap_or_default()
     }
 
     fn add_nulls(&mut self, column: &ColumnRef<'_>, groups: &[u32], rows: &Rows<'_>) {
@@ -157,6 +158,11 @@ impl<T: Float> Summaries<T> {
                 self.nulls[groups[row] as usize] += 1;
             }
         });
+    }
+
+    /// First byte of what is saved.
+    fn version(&self) -> u8 {
+        if self.is_compensated { VERSION_COMPENSATED } else { VERSION }
     }
 
     fn count_of_nulls(&self, group: u32) -> i64 {
@@ -188,6 +194,9 @@ impl<T: Float> Aggregate for Summaries<T> {
     fn grow(&mut self, groups: usize) {
         if groups > self.cells.len() {
             self.cells.resize(groups, Summary::EMPTY);
+            if self.is_compensated {
+                self.lost.resize(groups, 0.0);
+            }
             if !self.nulls.is_empty() {
                 self.nulls.resize(groups, 0);
             }
@@ -200,34 +209,17 @@ impl<T: Float> Aggregate for Summaries<T> {
         if column.validity.is_some() {
             self.add_nulls(column, groups, rows);
         }
-        let Self { cells, infinite, scratch, .. } = self;
         let len = if column.is_constant { 1 } else { rows.len() };
-        let values = T::widen(&column.as_slice::<T>()[..len], scratch);
+        // Taken out, because the values may lie in it while cells change.
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let values = T::widen(&column.as_slice::<T>()[..len], &mut scratch);
         let is_dense = batch.dense::<T>(0).is_some();
-        if let Some(group) = batch.only_group().filter(|_| is_dense) {
-            let summary = simd::summarize(values);
-            // A sum that is a number has neither NaN nor infinity in it.
-            if summary.sum.is_finite() {
-                cells[group].merge(&summary);
-                return Ok(());
-            }
-        }
         if !is_dense {
-            batch.each_valid(1, |row, group| {
-                Self::add(&mut cells[group], infinite, group as u32, values[column.index(row)]);
-            });
-            return Ok(());
+            batch.each_valid(1, |row, group| self.add(group as u32, values[column.index(row)]));
+        } else if !batch.only_group().is_some_and(|group| self.add_all(group, values)) {
+            self.add_by_group(groups, values);
         }
-        let mut done = 0;
-        while done < values.len() {
-            done += simd::add_by_group(cells, &groups[done..], &values[done..]);
-            // Then comes a run with NaN or infinity in it, or nothing.
-            let run = done..(done + simd::RUN).min(values.len());
-            for (&value, &group) in values[run.clone()].iter().zip(&groups[run.clone()]) {
-                Self::add(&mut cells[group as usize], infinite, group, value);
-            }
-            done = run.end;
-        }
+        self.scratch = scratch;
         Ok(())
     }
 
@@ -236,11 +228,11 @@ impl<T: Float> Aggregate for Summaries<T> {
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| panic!("a summary meets another aggregate"));
         for (&source, &target) in from.iter().zip(to) {
-            let (theirs, mine) = (&other.cells[source as usize], &mut self.cells[target as usize]);
+            let (theirs, mine) = (&other.cells[source as usize], &self.cells[target as usize]);
             let has_nan = theirs.max.is_nan() || mine.max.is_nan();
-            mine.merge(theirs);
+            self.merge_cell(target as usize, theirs, other.lost_by(source));
             if has_nan {
-                mine.max = f64::NAN;
+                self.cells[target as usize].max = f64::NAN;
             }
         }
         if !other.nulls.is_empty() {
@@ -268,6 +260,8 @@ impl<T: Float> Aggregate for Summaries<T> {
             Part::Count => groups.iter().for_each(|&group| out.push(self.cells[group as usize].count as i64)),
             Part::Sum => self.push_each(groups, out, |cell, _| cell.sum),
             Part::Mean => self.push_each(groups, out, |cell, _| cell.sum / cell.count),
+            Part::CompensatedSum => self.push_each(groups, out, |cell, group| self.sum(cell, group)),
+            Part::CompensatedMean => self.push_each(groups, out, |cell, group| self.mean(cell, group)),
             Part::Min => self.push_each(groups, out, |cell, group| T::narrow(self.min(cell, group))),
             Part::Max => self.push_each(groups, out, |cell, _| T::narrow(cell.max)),
         }
@@ -277,6 +271,9 @@ impl<T: Float> Aggregate for Summaries<T> {
     fn reset(&mut self, groups: &[u32]) {
         for &group in groups {
             self.cells[group as usize] = Summary::EMPTY;
+            if let Some(lost) = self.lost.get_mut(group as usize) {
+                *lost = 0.0;
+            }
             if let Some(nulls) = self.nulls.get_mut(group as usize) {
                 *nulls = 0;
             }
@@ -287,11 +284,14 @@ impl<T: Float> Aggregate for Summaries<T> {
     }
 
     fn save(&self, groups: &[u32], out: &mut Vec<u8>) {
-        VERSION.save(out);
+        self.version().save(out);
         for &group in groups {
             let Summary { sum, count, negated_min, max } = self.cells[group as usize];
             (count as i64).save(out);
             [sum, negated_min, max].into_iter().for_each(|x| x.save(out));
+            if self.is_compensated {
+                self.lost_by(group).save(out);
+            }
             self.count_of_nulls(group).save(out);
             self.infinite.contains(&group).save(out);
         }
@@ -299,17 +299,22 @@ impl<T: Float> Aggregate for Summaries<T> {
 
     fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()> {
         let version = u8::load(bytes)?;
-        if version != VERSION {
-            return Err(Error::corrupt(alloc::format!("saved summaries have version {version}, not {VERSION}")));
+        if version != self.version() {
+            let wanted = self.version();
+            return Err(Error::corrupt(alloc::format!("saved summaries have version {version}, not {wanted}")));
         }
         for &group in groups {
             let count = i64::load(bytes)?;
             let (sum, negated_min, max) = (f64::load(bytes)?, f64::load(bytes)?, f64::load(bytes)?);
+            let lost = if self.is_compensated { f64::load(bytes)? } else { 0.0 };
             let (nulls, is_infinite) = (i64::load(bytes)?, bool::load(bytes)?);
             if count < 0 || nulls < 0 || negated_min.is_nan() {
                 return Err(Error::corrupt(alloc::format!("a saved summary has {count} values, {nulls} NULLs")));
             }
             self.cells[group as usize] = Summary { sum, count: count as f64, negated_min, max };
+            if let Some(kept) = self.lost.get_mut(group as usize) {
+                *kept = lost;
+            }
             if nulls > 0 {
                 self.nulls.resize(self.cells.len(), 0);
                 self.nulls[group as usize] = nulls;
@@ -322,7 +327,8 @@ impl<T: Float> Aggregate for Summaries<T> {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.cells.capacity() * size_of::<Summary>() + (self.nulls.capacity() + self.scratch.capacity()) * 8
+        self.cells.capacity() * size_of::<Summary>()
+            + (self.lost.capacity() + self.nulls.capacity() + self.scratch.capacity()) * 8
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -334,9 +340,16 @@ impl<T: Float> Aggregate for Summaries<T> {
 mod tests {
     use super::*;
     use crate::{
-        agg::testing::{Table, bind},
+        agg::{
+            BoundAggregate,
+            share::{Shared, share},
+            testing::bind,
+        },
         block::{Bitmap, Value},
+        expr::BoundExpr,
+        schema::DataType,
     };
+    use alloc::{boxed::Box, vec};
 
     const CALLS: [&str; 5] = ["count", "sum", "avg", "min", "max"];
 
@@ -423,24 +436,5 @@ mod tests {
         made.grow(groups.len());
         made.load(groups, &mut &bytes[..]).unwrap();
         made
-    }
-
-    #[test]
-    fn only_calls_that_gain_by_it_share() {
-        let table = Table::doubles(&[&[Some(1.0)], &[Some(2.0)]]);
-        let call = |name: &str, columns: &[usize]| {
-            let args = columns.iter().map(|&c| table.args()[c].clone()).collect();
-            bind(name, args, |_| ()).unwrap()
-        };
-        let groups = |calls: &[BoundAggregate]| {
-            let shared = share(&calls.iter().enumerate().collect::<Vec<_>>());
-            shared.into_iter().map(|s| s.calls).collect::<Vec<_>>()
-        };
-        assert_eq!(groups(&[call("sum", &[0]), call("sum", &[1])]), [[0], [1]]);
-        assert_eq!(groups(&[call("count", &[]), call("count", &[0])]), [[0], [1]]);
-        assert_eq!(groups(&[call("min", &[0]), call("count", &[]), call("max", &[0])]), [[0, 1, 2]]);
-        assert_eq!(groups(&[call("min", &[0]).distinct(), call("max", &[0])]), [[0], [1]]);
-        let mixed = [call("sum", &[0]), call("stddev", &[0]), call("avg", &[0]), call("avg", &[1]), call("min", &[1])];
-        assert_eq!(groups(&mixed), [vec![0, 2], vec![3, 4], vec![1]]);
     }
 }

@@ -20,11 +20,13 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// Spark's spelling of that zone, for messages and `current_timezone()`.
     pub time_zone_name: String,
+    /// `firesteel.sum = compensated`: sums of DOUBLE and FLOAT keep what rounding takes from them.
+    pub compensated_sums: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { ansi: true, time_zone: TimeZone::UTC, time_zone_name: "UTC".into() }
+        Self { ansi: true, time_zone: TimeZone::UTC, time_zone_name: "UTC".into(), compensated_sums: false }
     }
 }
 

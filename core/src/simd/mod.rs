@@ -11,12 +11,14 @@
 //! wins over what the compiler makes of the plain loop.
 #![allow(unsafe_code, reason = "calls functions compiled for what the CPU was found to have")]
 
+mod compensated;
 mod level;
 mod lookup;
 mod prefetch;
 mod summary;
 mod times;
 
+pub use compensated::{add_by_group_compensated, sum_compensated, two_sum};
 pub use level::Level;
 pub use lookup::{Index, all_equal, lookup, lookup_among, lookup_radix, lookup_twice};
 pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};

@@ -56,6 +56,27 @@ fn greater(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
 }
 
+/// The groups that rows are added to.
+pub(super) trait Groups {
+    /// Adds a value below +infinity.
+    fn add(&mut self, group: u32, value: f64);
+
+    /// Adds a run of one group, summed by halves.
+    fn add_run(&mut self, group: u32, values: &[f64; RUN]);
+}
+
+impl Groups for [Summary] {
+    #[inline(always)]
+    fn add(&mut self, group: u32, value: f64) {
+        self[group as usize].add(value);
+    }
+
+    #[inline(always)]
+    fn add_run(&mut self, group: u32, values: &[f64; RUN]) {
+        self[group as usize].merge(&summarize_run(values));
+    }
+}
+
 kernel! {
     /// The summary of values of one group, added up in 16 virtual lanes, folded by halves. If its sum is not a number,
     /// or infinite, so may a value have been, and the rest of the summary means nothing.
@@ -136,13 +157,13 @@ pub fn fold_lanes<const N: usize>(mut lanes: [f64; N]) -> f64 {
     lanes[0]
 }
 
-fn add_scalar(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
+pub(super) fn add_scalar<G: Groups + ?Sized>(cells: &mut G, groups: &[u32], values: &[f64]) -> usize {
     let mut added = 0;
     for (groups, values) in groups.chunks(RUN).zip(values.chunks(RUN)) {
         match <&[f64; RUN]>::try_from(values) {
             Ok(values) if !values.iter().all(|&value| value < f64::INFINITY) => return added,
             Ok(values) if groups.iter().all(|&group| group == groups[0]) => {
-                cells[groups[0] as usize].merge(&summarize_run(values));
+                cells.add_run(groups[0], values);
                 added += RUN;
             }
             _ => added += add_rows(cells, groups, values),
@@ -153,10 +174,10 @@ fn add_scalar(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
 
 /// Adds row by row, up to a value that is not below +infinity.
 #[inline]
-fn add_rows(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
+fn add_rows<G: Groups + ?Sized>(cells: &mut G, groups: &[u32], values: &[f64]) -> usize {
     let mut added = 0;
     for (&group, &value) in groups.iter().zip(values).take_while(|(_, value)| **value < f64::INFINITY) {
-        cells[group as usize].add(value);
+        cells.add(group, value);
         added += 1;
     }
     added
@@ -164,7 +185,7 @@ fn add_rows(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
 
 /// Eight values, summed by halves.
 #[inline(always)]
-fn summarize_run(values: &[f64; RUN]) -> Summary {
+pub(super) fn summarize_run(values: &[f64; RUN]) -> Summary {
     let mut run = Summary::EMPTY;
     for &value in values {
         run.negated_min = greater(-value, run.negated_min);
@@ -173,7 +194,7 @@ fn summarize_run(values: &[f64; RUN]) -> Summary {
     Summary { sum: fold_lanes(*values), count: RUN as f64, ..run }
 }
 
-fn add_lanes(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
+pub(super) fn add_lanes<G: Groups + ?Sized>(cells: &mut G, groups: &[u32], values: &[f64]) -> usize {
     let len = groups.len().min(values.len());
     let (group_runs, groups_rest) = groups[..len].as_chunks::<RUN>();
     let (value_runs, values_rest) = values[..len].as_chunks::<RUN>();
@@ -185,10 +206,10 @@ fn add_lanes(cells: &mut [Summary], groups: &[u32], values: &[f64]) -> usize {
             return run * RUN;
         }
         if different == 0 {
-            cells[first as usize].merge(&summarize_run(values));
+            cells.add_run(first, values);
         } else {
             for lane in 0..RUN {
-                cells[groups[lane] as usize].add(values[lane]);
+                cells.add(groups[lane], values[lane]);
             }
         }
     }
@@ -220,7 +241,7 @@ mod tests {
                     let groups: Vec<u32> = (0..len as u32).map(|i| i / runs * 31 % 7).collect();
                     let (mut ours, mut wanted) = (vec![Summary::EMPTY; 7], vec![Summary::EMPTY; 7]);
                     add_by_group(&mut ours, &groups, &values[..len]);
-                    add_scalar(&mut wanted, &groups, &values[..len]);
+                    add_scalar(&mut wanted[..], &groups, &values[..len]);
                     assert!(ours.iter().zip(&wanted).all(|(a, b)| bits(a) == bits(b)), "{level}, {len} rows");
                 }
             }
@@ -249,8 +270,8 @@ mod tests {
                 values[3] = f64::NEG_INFINITY;
                 values[at] = odd;
                 let (mut ours, mut wanted) = ([Summary::EMPTY; 2], [Summary::EMPTY; 2]);
-                assert_eq!(add_lanes(&mut ours, &groups, &values), added);
-                assert_eq!(add_scalar(&mut wanted, &groups, &values), added);
+                assert_eq!(add_lanes(&mut ours[..], &groups, &values), added);
+                assert_eq!(add_scalar(&mut wanted[..], &groups, &values), added);
                 assert_eq!(bits(&ours[1]), bits(&wanted[1]));
             }
         }

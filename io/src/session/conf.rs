@@ -38,6 +38,7 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("spark.sql.streaming.noDataMicroBatches.enabled", "true", set_no_data_epochs),
     ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
     ("firesteel.blockRows", "4096", set_block_rows),
+    ("firesteel.sum", "plain", set_sum),
     ("firesteel.wait", "adaptive", set_wait),
     ("firesteel.workers", "1", set_workers),
 ];
@@ -169,6 +170,15 @@ fn set_workers(conf: &mut Conf, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn set_sum(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.settings_mut().compensated_sums = match value.to_lowercase().as_str() {
+        "plain" => false,
+        "compensated" => true,
+        _ => return Err("plain or compensated".into()),
+    };
+    Ok(())
+}
+
 fn set_wait(conf: &mut Conf, value: &str) -> Result<(), String> {
     conf.wait = match value.to_lowercase().as_str() {
         "spin" => Wait::Spin,
@@ -210,6 +220,7 @@ mod tests {
             ("spark.sql.streaming.multipleWatermarkPolicy", "avg", "min or max"),
             ("spark.sql.session.timeZone", "Mars/Base", "a time zone"),
             ("firesteel.blockRows", "0", "a whole number from 1 to"),
+            ("firesteel.sum", "kahan", "plain or compensated"),
             ("firesteel.wait", "busy", "spin, adaptive or sleep"),
         ] {
             let error = conf.set(key, value).unwrap_err();

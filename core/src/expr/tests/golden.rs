@@ -405,8 +405,11 @@ fn intervals() {
 #[test]
 fn days_are_those_of_the_session_s_clock() {
     let name = "America/New_York";
-    let settings =
-        Settings { time_zone: zone::find(name).expect("a known zone"), time_zone_name: name.into(), ansi: true };
+    let settings = Settings {
+        time_zone: zone::find(name).expect("a known zone"),
+        time_zone_name: name.into(),
+        ..Settings::default()
+    };
     let instants = ["2025-03-09 06:30:00", "2025-11-02 05:30:00", "2025-11-02 06:30:00", "2025-01-01 03:00:00"];
     let rows: Vec<Value> = instants.into_iter().map(ts).collect();
     let rows: Vec<&[Value]> = rows.iter().map(core::slice::from_ref).collect();

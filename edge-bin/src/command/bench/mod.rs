@@ -40,6 +40,9 @@ pub struct BenchArgs {
     /// Only workloads and latencies whose name has this in it
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// A setting for the workloads, as SET has it: firesteel.sum=compensated
+    #[arg(long = "conf", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    settings: Vec<(String, String)>,
     /// Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
@@ -86,7 +89,8 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         return Err(Error::invalid("no workload has that in its name").hint(names.join("; ")).into());
     }
     // The session reads which kernels the environment asks for: before anything is measured.
-    let session = Session::new()?;
+    let settings = args.settings.iter();
+    let session = settings.fold(Session::builder(), |builder, (key, value)| builder.config(key, value)).build()?;
     let bandwidth = read_bandwidth();
     print_machine(&Machine::this(), bandwidth, args.json);
     measure_rates(&session, &workloads, &folder, args, bandwidth)?;
@@ -94,6 +98,11 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     drop(session);
     measure_latencies(&latencies, &folder, args)?;
     Ok(())
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE")?;
+    Ok((key.trim().into(), value.trim().into()))
 }
 
 fn measure_rates(

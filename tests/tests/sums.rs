@@ -1,5 +1,5 @@
-//! `SET firesteel.sum = compensated` against exact arithmetic: sums and means of DOUBLE and FLOAT are within one unit in
-//! the last place, however much of them cancels out (up to 10^8 times the sum), in whatever order, blocks, windows,
+//! `SET firesteel.sum = compensated` against exact arithmetic: sums and means of DOUBLE and FLOAT are within one unit
+//! in the last place, however much of them cancels out (up to 10^8 times the sum), in whatever order, blocks, windows,
 //! groups and workers they are added up, with the same bits on every instruction set.
 #![allow(clippy::unwrap_used, reason = "what cannot be set up has failed")]
 

@@ -9,6 +9,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import data
@@ -19,6 +20,22 @@ HERE = Path(__file__).parent
 PEERS = ["duckdb", "clickhouse", "polars", "datafusion", "spark"]
 
 
+# What one engine may take for the timed runs of one workload before three runs are enough.
+PATIENCE_S = 6
+NAMES = {"firesteel": "Firesteel", "duckdb": "DuckDB", "clickhouse": "ClickHouse", "polars": "Polars"}
+NAMES |= {"datafusion": "DataFusion", "spark": "Spark"}
+
+
+@dataclass
+class Result:
+    workload: workloads.Workload
+    threads: int
+    engine: str
+    times: list
+    note: str  # whether the answer agrees
+    process: list = field(default_factory=list)  # wall time of our whole process
+
+
 def main():
     args = arguments()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -26,28 +43,29 @@ def main():
     paths = data.make(args.folder, args.rows, sorted({w.data for w in wanted}))
     engines = [engine for engine in args.engines if available(engine)]
     print(machine())
-    print(f"rows {args.rows}, threads {args.threads}, medians of {args.runs} runs after one to warm up", flush=True)
-    versions, results, failed = {}, [], False
+    print(f"rows {args.rows}, medians of {args.runs} runs after one to warm up", flush=True)
+    versions, results = {"firesteel": firesteel.version()}, []
     for workload in wanted:
-        ours = measure_ours(workload, paths, args)
-        results.append((workload, "firesteel", ours["times"], ours["process"], ""))
-        for engine in engines:
-            note, times = measure_peer(engine, workload, ours["answer"], versions, args)
-            failed |= note.startswith("differs")
-            results.append((workload, engine, times, None, note))
-            print(".", end="", flush=True, file=sys.stderr)
+        job = firesteel.prepare(workload, paths, args.rows, args.folder)
+        for threads in args.threads:
+            answer, times, process = firesteel.run(job, threads, args.runs, args.folder)
+            results.append(Result(workload, threads, "firesteel", times, "", process))
+            for engine in engines:
+                results.append(measure_peer(engine, workload, threads, answer, versions, args))
+                print(".", end="", flush=True, file=sys.stderr)
     print(file=sys.stderr)
-    versions["firesteel"] = firesteel.version()
     print("versions", ", ".join(f"{name} {version}" for name, version in sorted(versions.items())))
-    print_table(results, paths, args.rows)
-    sys.exit(1 if failed else 0)
+    print_runs(results, paths, args.rows)
+    print_rates(results, paths, args, versions)
+    sys.exit(1 if any(r.note.startswith("differs") for r in results) else 0)
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="run", description=__doc__)
     parser.add_argument("--rows", type=int, default=8_000_000, help="rows of each data set (default: %(default)s)")
-    parser.add_argument("--threads", type=int, default=1, choices=[1, 2], help="threads of every engine, each pinned")
-    parser.add_argument("--runs", type=int, default=11, help="timed runs (default: %(default)s)")
+    numbers = lambda text: [int(n) for n in names_of(["1", "2"])(text)]
+    parser.add_argument("--threads", type=numbers, default=[1, 2], help="threads of every engine, each pinned (1,2)")
+    parser.add_argument("--runs", type=int, default=5, help="timed runs (default: %(default)s)")
     names = [w.name for w in workloads.WORKLOADS]
     parser.add_argument("--workloads", type=names_of(names), default=names, help="some of " + ",".join(names))
     parser.add_argument("--engines", type=names_of(PEERS), default=PEERS, help="some of " + ",".join(PEERS))
@@ -80,45 +98,63 @@ def machine():
     return f"machine  {model}, {os.cpu_count()} CPUs, {memory} GiB, Linux {platform.release()}"
 
 
-def measure_ours(workload, paths, args):
-    job = firesteel.prepare(workload, paths, args.rows, args.folder)
-    answer, inside, outside = firesteel.run(job, args.threads, args.runs, args.folder)
-    return {"answer": answer, "times": inside, "process": outside}
-
-
-def measure_peer(engine, workload, ours, versions, args):
-    """What differs, if anything, and the times."""
-    runs = min(args.runs, 3) if engine == "spark" else args.runs
-    command = [sys.executable, HERE / "engines.py", engine, args.threads, runs, workload.name, args.rows, args.folder]
+def measure_peer(engine, workload, threads, ours, versions, args):
+    """The times, and what differs, if anything."""
+    runs = [args.runs, PATIENCE_S]
+    command = [sys.executable, HERE / "engines.py", engine, threads, *runs, workload.name, args.rows, args.folder]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        return f"failed: {reason[:100]}", []
+        return Result(workload, threads, engine, [], f"failed: {reason[:100]}")
     report = json.loads(done.stdout.strip().splitlines()[-1])
     versions[engine] = report["version"]
     answer = Path(report["answer"])
     with open(answer, "rb") as file:
         difference = workloads.difference(ours, pickle.load(file))
     answer.unlink()
-    return (f"differs: {difference}" if difference else "agrees"), report["times"]
+    note = f"differs: {difference}" if difference else "agrees"
+    return Result(workload, threads, engine, report["times"], note)
 
 
-def print_table(results, paths, rows):
+def print_runs(results, paths, rows):
+    """Every engine on every workload, with the spread."""
     print()
-    print("| workload | engine | seconds | M rows/s | MB/s | spread | answer |")
-    print("|---|---|---:|---:|---:|---:|---|")
-    for workload, engine, times, process, note in results:
-        name = f"{workload.name} ({workload.row})"
-        if not times:
-            print(f"| {name} | {engine} | | | | | {note} |")
+    print("| workload | threads | engine | seconds | M rows/s | MB/s | spread | answer |")
+    print("|---|---:|---|---:|---:|---:|---|---|")
+    for r in results:
+        head = f"| {r.workload.name} | {r.threads} | {r.engine} |"
+        if not r.times:
+            print(f"{head} | | | | {r.note} |")
             continue
-        median = statistics.median(times)
-        size = os.path.getsize(paths[workload.data, workload.text]) if workload.text else 0
-        rate = f"{size / median / 1e6:.0f}" if size else ""
-        spread = f"{min(times):.3f} to {max(times):.3f}"
-        if process:
-            note = f"whole process {statistics.median(process):.3f} s"
-        print(f"| {name} | {engine} | {median:.3f} | {rows / median / 1e6:.1f} | {rate} | {spread} | {note} |")
+        median, speed = statistics.median(r.times), bytes_per_second(r, paths)
+        rate = f"{speed / 1e6:.0f}" if speed else ""
+        spread = f"{min(r.times):.3f} to {max(r.times):.3f}"
+        note = f"whole process {statistics.median(r.process):.3f} s" if r.process else r.note
+        print(f"{head} {median:.3f} | {rows / median / 1e6:.1f} | {rate} | {spread} | {note} |")
+
+
+def print_rates(results, paths, args, versions):
+    """A row a workload, a column an engine: millions of rows a second with each number of threads."""
+    engines = [engine for engine in ["firesteel", *PEERS] if any(r.engine == engine for r in results)]
+    title = lambda engine: " ".join([NAMES[engine], versions.get(engine, "") if engine != "firesteel" else ""]).strip()
+    print()
+    print("M rows/s with", " / ".join(map(str, args.threads)), "threads")
+    print()
+    print("| | " + " | ".join(title(engine) for engine in engines) + " |")
+    print("|---|" + "---:|" * len(engines))
+    for workload in dict.fromkeys(r.workload for r in results):
+        cells = []
+        for engine in engines:
+            own = [r for r in results if r.workload == workload and r.engine == engine]
+            rates = [args.rows / statistics.median(r.times) / 1e6 if r.times else 0 for r in own]
+            cells.append(" / ".join(f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}" if rate else "-" for rate in rates))
+        print(f"| {workload.title} | " + " | ".join(cells) + " |")
+
+
+def bytes_per_second(result, paths):
+    workload = result.workload
+    size = os.path.getsize(paths[workload.data, workload.text]) if workload.text else 0
+    return size / statistics.median(result.times)
 
 
 if __name__ == "__main__":

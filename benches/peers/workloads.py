@@ -16,7 +16,7 @@ AGGREGATES = "count(*) AS n, sum(value) AS sum, min(value) AS low, max(value) AS
 @dataclass(frozen=True)
 class Workload:
     name: str
-    row: str  # which row of the table of targets
+    title: str  # what it is called in a table for readers
     data: str  # which data set
     text: str = ""  # csv, json or log; else the data lies in memory
     where: str = ""
@@ -31,15 +31,16 @@ class Workload:
 
 EXPRESSION = "value * 1.8 + 32.0"
 WORKLOADS = [
-    Workload("keys", "2: 1,000 integer keys", "uniform"),
-    Workload("many", "3: 100,000 integer keys", "many"),
-    Workload("names", "3: 1,000 string keys", "names"),
-    Workload("where10", "5: WHERE of 10 % and an expression", "uniform", where="value < 100.0", value=EXPRESSION),
-    Workload("where50", "5: WHERE of 50 % and an expression", "uniform", where="value < 500.0", value=EXPRESSION),
-    Workload("where90", "5: WHERE of 90 % and an expression", "uniform", where="value < 900.0", value=EXPRESSION),
-    Workload("csv", "7: CSV text to row 2", "uniform", text="csv"),
-    Workload("json", "7: JSON lines to row 2", "uniform", text="json"),
-    Workload("log", "7: access log by a pattern", "log", text="log"),
+    Workload("keys", "1-second windows by 1,000 ids", "uniform"),
+    Workload("many", "by 100,000 ids", "many"),
+    Workload("names", "by 1,000 host names", "names"),
+    *(
+        Workload(f"where{n}", f"`WHERE` of {n} % and an expression", "uniform", where=f"value < {n}0.0", value=EXPRESSION)
+        for n in (10, 50, 90)
+    ),
+    Workload("csv", "by 1,000 ids from CSV text", "uniform", text="csv"),
+    Workload("json", "by 1,000 ids from JSON lines", "uniform", text="json"),
+    Workload("log", "a web server's log by a pattern", "log", text="log"),
 ]
 
 

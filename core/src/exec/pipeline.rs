@@ -180,7 +180,7 @@ impl Pipeline {
             LogicalPlan::Alias { input, .. } => self.add(input, target, stage),
             LogicalPlan::Union { inputs, .. } => inputs.iter().try_for_each(|input| self.add(input, target, stage)),
             LogicalPlan::Filter { input, predicate } => {
-                self.add_node(Box::new(FilterOperator::new(predicate)), input, target, stage)
+                self.add_node(Box::new(FilterOperator::new(predicate, input.schema().len())), input, target, stage)
             }
             LogicalPlan::Project { input, exprs, .. } => {
                 self.add_node(Box::new(ProjectOperator::new(exprs)), input, target, stage)

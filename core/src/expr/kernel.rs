@@ -9,6 +9,7 @@ use super::EvalMode;
 use crate::{
     block::{Column, ColumnRef, Native, Rows},
     error::{Error, Result},
+    simd,
 };
 
 /// `out[row] = f(a[row])`.
@@ -97,7 +98,7 @@ pub(crate) fn compare<A: Native>(
     rows: &Rows<'_>,
     out: &mut Column,
     is_not: bool,
-    f: impl Fn(A, A) -> bool,
+    f: impl Fn(A, A) -> bool + Copy,
 ) {
     if all_null(&[a, b], rows, out) {
         return;
@@ -108,9 +109,9 @@ pub(crate) fn compare<A: Native>(
     // Constants are taken out of their slices before the loop: a bounds check in it would keep it scalar.
     match (a.is_constant, b.is_constant, x.first(), y.first()) {
         (true, true, Some(&x), Some(&y)) => fill(words, len, f(x, y) != is_not),
-        (false, true, _, Some(&y)) => bits_of(&x[..len], words, flip, |x| f(x, y)),
-        (true, false, Some(&x), _) => bits_of(&y[..len], words, flip, |y| f(x, y)),
-        _ => bits_of_two(&x[..len], &y[..len], words, flip, f),
+        (false, true, _, Some(&y)) => simd::mask_of(&x[..len], words, flip, |x| f(x, y)),
+        (true, false, Some(&x), _) => simd::mask_of(&y[..len], words, flip, |y| f(x, y)),
+        _ => simd::mask_of_two(&x[..len], &y[..len], words, flip, f),
     }
     nulls_of(&[a, b], out);
 }
@@ -198,72 +199,11 @@ fn fill(words: &mut [u64], len: usize, bit: bool) {
     }
 }
 
-#[inline(always)]
-fn bits_of<A: Copy>(a: &[A], words: &mut [u64], flip: u64, f: impl Fn(A) -> bool) {
-    let (whole, rest) = a.as_chunks::<64>();
-    let mut words = words.iter_mut();
-    whole.iter().zip(&mut words).for_each(|(a, word)| *word = bits_of_64(|i| f(a[i])) ^ flip);
-    if let Some(word) = words.next() {
-        *word = rest.iter().rev().fold(0, |w, &a| w << 1 | u64::from(f(a)) ^ (flip & 1));
-    }
-}
-
-#[inline(always)]
-fn bits_of_two<A: Copy>(a: &[A], b: &[A], words: &mut [u64], flip: u64, f: impl Fn(A, A) -> bool) {
-    let ((whole_a, rest_a), (whole_b, rest_b)) = (a.as_chunks::<64>(), b.as_chunks::<64>());
-    let mut words = words.iter_mut();
-    let whole = whole_a.iter().zip(whole_b).zip(&mut words);
-    whole.for_each(|((a, b), word)| *word = bits_of_64(|i| f(a[i], b[i])) ^ flip);
-    if let Some(word) = words.next() {
-        let pairs = rest_a.iter().zip(rest_b).rev();
-        *word = pairs.fold(0, |w, (&a, &b)| w << 1 | u64::from(f(a, b)) ^ (flip & 1));
-    }
-}
-
-/// Every lane of a vector keeps its own bit of the word, and the lanes are OR-ed in the end: twice as fast as
-/// shifting each bit to its place, and as fast as packing bytes for the narrowest types. By arithmetic rather than by
-/// choice: optimised as a whole program, a choice became a branch that half of all rows mispredicted.
-#[inline(always)]
-fn bits_of_64(f: impl Fn(usize) -> bool) -> u64 {
-    const BITS: [u64; 64] = {
-        let mut bits = [0; 64];
-        let mut i = 0;
-        while i < 64 {
-            bits[i] = 1 << i;
-            i += 1;
-        }
-        bits
-    };
-    let mut word = 0;
-    for (i, bit) in BITS.iter().enumerate() {
-        word |= *bit & u64::from(f(i)).wrapping_neg();
-    }
-    word
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{block::Value, schema::DataType};
     use alloc::vec::Vec;
-
-    #[test]
-    fn bits_keep_the_order_of_rows() {
-        for len in [0, 1, 63, 64, 65, 200] {
-            let (a, b): (Vec<i32>, Vec<i32>) = (0..len).map(|i| (i * 7 % 10, i * 3 % 10)).unzip();
-            let mut words = alloc::vec![0; a.len().div_ceil(64)];
-            let check = |words: &[u64], f: &dyn Fn(usize) -> bool| {
-                (0..a.len()).for_each(|i| assert_eq!(words[i / 64] >> (i % 64) & 1 != 0, f(i), "row {i} of {len}"));
-                assert!(a.len() % 64 == 0 || words[a.len() / 64] >> (a.len() % 64) == 0, "no bits past the last row");
-            };
-            for (flip, is_not) in [(0, false), (u64::MAX, true)] {
-                bits_of(&a, &mut words, flip, |x| x < 5);
-                check(&words, &|i| (a[i] < 5) != is_not);
-                bits_of_two(&a, &b, &mut words, flip, |x, y| x < y);
-                check(&words, &|i| (a[i] < b[i]) != is_not);
-            }
-        }
-    }
 
     #[test]
     fn a_failure_counts_only_where_it_was_asked_for() {

@@ -107,21 +107,21 @@ impl fmt::Display for Level {
 }
 
 /// Makes a function that runs `scalar` or `lanes`, the latter compiled for the level in use. `lanes` must be
-/// `#[inline(always)]`, or it would be compiled for the baseline alone.
+/// `#[inline(always)]`, or it would be compiled for the baseline alone. Type parameters stand in brackets.
 macro_rules! kernel {
-    ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?,
+    ($(#[$meta:meta])* $vis:vis fn $name:ident$([$($generics:tt)*])?($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?,
      scalar = $scalar:path, lanes = $lanes:path) => {
         $(#[$meta])*
         #[inline]
-        $vis fn $name($($arg: $type),*) $(-> $ret)? {
+        $vis fn $name$(<$($generics)*>)?($($arg: $type),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-                fn avx2($($arg: $type),*) $(-> $ret)? {
+                fn avx2$(<$($generics)*>)?($($arg: $type),*) $(-> $ret)? {
                     $lanes($($arg),*)
                 }
                 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,avx512f,avx512bw,avx512dq,avx512vl")]
-                fn avx512($($arg: $type),*) $(-> $ret)? {
+                fn avx512$(<$($generics)*>)?($($arg: $type),*) $(-> $ret)? {
                     $lanes($($arg),*)
                 }
                 match $crate::simd::Level::current() {

@@ -14,12 +14,16 @@
 mod compensated;
 mod level;
 mod lookup;
+mod mask;
 mod prefetch;
+mod select;
 mod summary;
 mod times;
 
 pub use compensated::{add_by_group_compensated, sum_compensated, two_sum};
 pub use level::Level;
 pub use lookup::{Index, all_equal, lookup, lookup_among, lookup_radix, lookup_twice};
+pub use mask::{mask_of, mask_of_two};
+pub use select::Positions;
 pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};
 pub use times::{Times, panes_between, times, times_of};

@@ -1,6 +1,7 @@
 //! The driver over small plans: epochs, watermarks, windows and what comes out when.
 
 mod deduplicate;
+mod filter;
 #[cfg(feature = "sql")]
 mod joins;
 

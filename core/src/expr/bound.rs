@@ -125,9 +125,29 @@ pub trait ScalarFunction: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The part that this call takes of a result which calls of its name have in common.
+    fn part(&self) -> Option<Part> {
+        None
+    }
+
+    /// The function that gives all these parts at once: a struct with a field each, never NULL itself. A function with
+    /// a part has one, and never fails.
+    fn of_parts(&self, _parts: &[usize]) -> Option<Arc<dyn ScalarFunction>> {
+        None
+    }
+
     /// Computes `rows.len()` results into `out`, which is cleared by the caller. Rows that do not count may hold
     /// anything valid (or NULL) and must never cause an error. `args` are `rows.len()` long or constant.
     fn eval(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()>;
+}
+
+/// What a call takes of a result that several calls have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Which part.
+    pub index: usize,
+    /// The common result is of so many leading arguments; those behind them name the part.
+    pub args: usize,
 }
 
 impl PartialEq for FunctionCall {

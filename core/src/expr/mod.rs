@@ -32,5 +32,5 @@ mod wide;
 pub use apply::{Arg, Ret, apply1, apply2, apply3};
 pub use ast::{BinaryOp, Expr, ExprKind, SortKey, UnaryOp, col, lit};
 pub use bind::{ColumnPath, SchemaScope, Scope, bind, bind_condition, resolve_column};
-pub use bound::{BoundExpr, BoundKind, EvalContext, EvalMode, FunctionCall, ScalarFunction, Settings};
+pub use bound::{BoundExpr, BoundKind, EvalContext, EvalMode, FunctionCall, Part, ScalarFunction, Settings};
 pub use eval::Evaluator;

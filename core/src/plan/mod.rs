@@ -17,6 +17,7 @@ mod insert;
 mod join_time;
 mod rewrite;
 mod select;
+mod share;
 mod windows;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};

@@ -1,4 +1,4 @@
-//! Rewrites that keep a query's meaning: filters move down, unused columns go away.
+//! Rewrites that keep a query's meaning: filters move down, unused columns go away, results are shared.
 //!
 //! Filters matter for more than speed: a condition that does not use the event time acts *below* the watermark, as
 //! in Spark, so that rejected rows do not advance it.
@@ -9,6 +9,7 @@ use super::{
     Aggregate, Deduplicate, EventKey, Join, JoinKind, LogicalPlan, Scan,
     builder::{Side, conjunction, conjuncts, map_columns, side_of, split_condition},
     deduplicate::event_time_of,
+    share::share_parts,
 };
 use crate::{
     block::Value,
@@ -23,7 +24,7 @@ use crate::{
 pub fn rewrite(plan: LogicalPlan) -> LogicalPlan {
     let plan = push_filters(plan, Vec::new());
     let needed = vec![true; plan.schema().len()];
-    prune(plan, &needed)
+    share_parts(prune(plan, &needed))
 }
 
 /// Puts `conditions` (over the plan's output) as low as they may go.

@@ -3,8 +3,8 @@
 use super::{level::kernel, prefetch};
 
 kernel! {
-    /// Writes `holds(values[row])` to bit `row` of `words`, with all bits of `flip` set its opposite. `words` has a bit a
-    /// row; those behind the last row become zero.
+    /// Writes `holds(values[row])` to bit `row` of `words`, with all bits of `flip` set its opposite. `words` has a bit
+    /// a row; those behind the last row become zero.
     pub fn mask_of[A: Copy, F: Fn(A) -> bool + Copy](values: &[A], words: &mut [u64], flip: u64, holds: F),
     scalar = mask_of_scalar, lanes = mask_of_lanes
 }

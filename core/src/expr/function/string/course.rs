@@ -12,6 +12,9 @@ use regex_syntax::hir::{Class, Hir, HirKind, Look, Repetition};
 /// Groups, the whole match included.
 const GROUPS_MAX: usize = 16;
 
+/// Where the groups of a match lie, the whole match first.
+pub(super) type Places = [Range<usize>; GROUPS_MAX];
+
 /// Bytes walked in vain, for each byte of the text, before the other engine is asked, whose time is bounded.
 const EFFORT_MAX: usize = 8;
 
@@ -51,10 +54,10 @@ enum Stops {
 }
 
 /// What became of a text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Found {
-    /// Where the group lies in the first match.
-    Group(Range<usize>),
+    /// The first match; its groups were told.
+    Match,
     Nothing,
     /// The other engine must say.
     Unknown,
@@ -133,18 +136,17 @@ impl Course {
         true
     }
 
-    /// Looks for a group of the first match.
-    pub(super) fn find(&self, text: &str, group: usize) -> Found {
-        debug_assert!(group < self.groups);
+    /// Looks for the first match and tells where its groups lie.
+    pub(super) fn find(&self, text: &str, places: &mut Places) -> Found {
         let bytes = text.as_bytes();
         if self.is_anchored {
-            return self.walk(bytes, 0, group).map_or(Found::Nothing, Found::Group);
+            return self.walk(bytes, 0, places).map_or(Found::Nothing, |()| Found::Match);
         }
         let Some(Step::Text(first)) = self.tail(0).next() else { return Found::Unknown };
         let (mut from, mut effort) = (0, bytes.len() * EFFORT_MAX);
         while let Some(at) = find(&bytes[from..], first) {
-            match self.walk(bytes, from + at, group) {
-                Ok(range) => return Found::Group(range),
+            match self.walk(bytes, from + at, places) {
+                Ok(()) => return Found::Match,
                 Err(walked) if walked <= effort => effort -= walked,
                 Err(_) => return Found::Unknown,
             }
@@ -153,13 +155,13 @@ impl Course {
         Found::Nothing
     }
 
-    /// Walks from a place; gives where the group lies, or how many bytes were walked in vain.
-    fn walk(&self, bytes: &[u8], start: usize, group: usize) -> Result<Range<usize>, usize> {
-        let (mut at, mut open, mut close) = (start, start, start);
+    /// Walks from a place; tells how many bytes were walked if in vain.
+    fn walk(&self, bytes: &[u8], start: usize, places: &mut Places) -> Result<(), usize> {
+        let mut at = start;
         for step in &self.steps {
             let is_there = match step {
                 Step::Text(text) => {
-                    let is_there = bytes[at..].len() >= text.len() && bytes[at..at + text.len()].iter().eq(text.iter());
+                    let is_there = bytes[at..].starts_with(text);
                     at += if is_there { text.len() } else { 0 };
                     is_there
                 }
@@ -168,12 +170,12 @@ impl Course {
                     at += len;
                     len >= *least
                 }
-                Step::Open(index) => {
-                    open = if *index == group { at } else { open };
+                Step::Open(group) => {
+                    places[*group].start = at;
                     true
                 }
-                Step::Close(index) => {
-                    close = if *index == group { at } else { close };
+                Step::Close(group) => {
+                    places[*group].end = at;
                     true
                 }
                 Step::End => at == bytes.len(),
@@ -182,7 +184,8 @@ impl Course {
                 return Err(at - start);
             }
         }
-        Ok(if group == 0 { start..at } else { open..close })
+        places[0] = start..at;
+        Ok(())
     }
 }
 
@@ -296,12 +299,15 @@ mod tests {
         let Some(course) = Course::new(regex.as_str()) else { return false };
         let captures = regex.captures(text);
         assert_eq!(course.groups, regex.captures_len(), "{pattern}");
-        for group in 0..course.groups {
-            let found = course.find(text, group);
-            let expected = captures.as_ref().map(|c| c.get(group).map_or(0..0, |m| m.range()));
-            if found != Found::Unknown {
-                assert_eq!(found, expected.map_or(Found::Nothing, Found::Group), "{group} of {pattern} in {text:?}");
-            }
+        let mut places = Places::default();
+        match (course.find(text, &mut places), captures) {
+            (Found::Unknown, _) => {}
+            (Found::Nothing, captures) => assert!(captures.is_none(), "{pattern} in {text:?}"),
+            (Found::Match, None) => panic!("{pattern} is not in {text:?}"),
+            (Found::Match, Some(captures)) => (0..course.groups).for_each(|group| {
+                let expected = captures.get(group).map_or(0..0, |m| m.range());
+                assert_eq!(places[group], expected, "{group} of {pattern} in {text:?}");
+            }),
         }
         true
     }
@@ -343,8 +349,10 @@ mod tests {
     #[test]
     fn a_text_that_takes_too_long_is_left_to_the_other_engine() {
         let course = Course::new("a[^b]*b").unwrap();
-        assert_eq!(course.find(&"a".repeat(1000), 0), Found::Unknown);
-        assert_eq!(course.find("xxaaab", 0), Found::Group(2..6));
+        let mut places = Places::default();
+        assert_eq!(course.find(&"a".repeat(1000), &mut places), Found::Unknown);
+        assert_eq!(course.find("xxaaab", &mut places), Found::Match);
+        assert_eq!(places[0], 2..6);
     }
 
     const ATOMS: [&str; 16] =

@@ -7,6 +7,7 @@
 pub(super) mod case;
 mod course;
 pub(super) mod encode;
+mod extract;
 pub(super) mod format;
 pub(crate) mod java;
 pub(super) mod join;

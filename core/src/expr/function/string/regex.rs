@@ -5,7 +5,7 @@
 use alloc::{string::String, vec::Vec};
 
 use hashbrown::HashMap;
-use regex::{CaptureLocations, Match, Regex};
+use regex::{Match, Regex};
 
 use super::{
     super::{
@@ -13,7 +13,7 @@ use super::{
         define::{each_row, fill},
     },
     byte_offset, char_count,
-    course::{Course, Found},
+    extract::Extract,
     java::{Use, compile},
 };
 use crate::{
@@ -137,7 +137,8 @@ fn regexp_extract(mut call: Call<'_>, all: bool) -> Result<BoundExpr> {
     if let (Patterns::Constant(Some(regex)), Some(Value::Int32(group)), false) = (&patterns, call.constant(2)?, all)
         && let Some(group) = usize::try_from(group).ok().filter(|group| *group < regex.captures_len())
     {
-        return extract_constant(call, regex.clone(), group);
+        let to = DataType::String;
+        return call.finish(Extract::new(regex, group), to);
     }
     let to = if all { DataType::Array(DataType::String.into()) } else { DataType::String };
     call.run(to, move |_, args, rows, out| {
@@ -153,29 +154,6 @@ fn regexp_extract(mut call: Call<'_>, all: bool) -> Result<BoundExpr> {
             Ok(())
         })
     })
-}
-
-/// One group of the first match of one pattern.
-fn extract_constant(call: Call<'_>, regex: Regex, group: usize) -> Result<BoundExpr> {
-    let course = Course::new(regex.as_str());
-    call.run(DataType::String, move |_, args, rows, out| {
-        let mut places = regex.capture_locations();
-        each_row(args, rows, out, |row, out| {
-            let text = args[0].str_at(row);
-            let found = course.as_ref().map_or(Found::Unknown, |course| course.find(text, group));
-            out.push_str(match found {
-                Found::Group(range) => &text[range],
-                Found::Nothing => "",
-                Found::Unknown => first_group(&regex, &mut places, text, group),
-            });
-            Ok(())
-        })
-    })
-}
-
-fn first_group<'t>(regex: &Regex, places: &mut CaptureLocations, text: &'t str, group: usize) -> &'t str {
-    let found = regex.captures_read(places, text).and_then(|_| places.get(group));
-    found.map_or("", |(start, end)| &text[start..end])
 }
 
 fn groups<'t>(regex: &Regex, text: &'t str, group: i32) -> impl Iterator<Item = Result<&'t str>> {

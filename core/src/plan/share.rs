@@ -27,7 +27,7 @@ struct Family {
 pub(super) fn share_parts(plan: LogicalPlan) -> LogicalPlan {
     match plan.map_inputs(&mut share_parts) {
         LogicalPlan::Project { input, mut exprs, schema } => {
-            let input = share(input, exprs.iter_mut().collect());
+            let input = share_with_filter(input, exprs.iter_mut().collect());
             LogicalPlan::Project { input, exprs, schema }
         }
         // A window stands right below its aggregation.
@@ -36,10 +36,26 @@ pub(super) fn share_parts(plan: LogicalPlan) -> LogicalPlan {
         {
             let Aggregate { input, mut group, mut aggregates, schema } = aggregate;
             let args = aggregates.iter_mut().flat_map(|a| a.call.args.iter_mut().chain(&mut a.filter));
-            let input = share(input, group.iter_mut().chain(args).collect());
+            let input = share_with_filter(input, group.iter_mut().chain(args).collect());
             LogicalPlan::Aggregate(Aggregate { input, group, aggregates, schema })
         }
         other => other,
+    }
+}
+
+/// As [`share`]; a filter between, which asks for parts itself, stands above the common results.
+fn share_with_filter(input: Box<LogicalPlan>, mut exprs: Vec<&mut BoundExpr>) -> Box<LogicalPlan> {
+    let mut asked = Vec::new();
+    match *input {
+        LogicalPlan::Filter { input, mut predicate } => {
+            collect(&predicate, &mut asked);
+            if asked.is_empty() {
+                return share(Box::new(LogicalPlan::Filter { input, predicate }), exprs);
+            }
+            let input = share(input, exprs.drain(..).chain([&mut predicate]).collect());
+            Box::new(LogicalPlan::Filter { input, predicate })
+        }
+        other => share(Box::new(other), exprs),
     }
 }
 
@@ -128,20 +144,30 @@ mod tests {
         Expr::function("regexp_extract", [col("line"), lit(r"^(\S+) (\d+)$"), lit(group)])
     }
 
-    fn explained(projection: Vec<Expr>) -> alloc::string::String {
-        let schema = Schema::parse_ddl("line STRING, n INT").unwrap();
+    fn scan() -> PlanBuilder {
+        let schema = Schema::parse_ddl("line STRING, n INT").expect("a schema");
         let table = Table { name: "t".into(), provider: "memory".into(), schema, ..Table::default() };
-        let scan = PlanBuilder::scan(Arc::new(table), false, Arc::new(Settings::default()));
+        PlanBuilder::scan(Arc::new(table), false, Arc::new(Settings::default()))
+    }
+
+    fn explained(plan: PlanBuilder, projection: Vec<Expr>) -> alloc::string::String {
         let select = crate::plan::Select { projection, ..Default::default() };
-        explain(&rewrite(scan.select(select).unwrap().into_plan()))
+        explain(&rewrite(plan.select(select).expect("columns that are there").into_plan()))
     }
 
     #[test]
     fn groups_of_one_match_are_found_together_and_lone_ones_alone() {
-        let together = explained(alloc::vec![extract(1), col("n"), extract(2), extract(1)]);
+        let together = explained(scan(), alloc::vec![extract(1), col("n"), extract(2), extract(1)]);
         assert_eq!(together.matches("regexp_extract_groups(").count(), 1, "{together}");
         assert_eq!(together.matches("regexp_extract_2._").count(), 3, "{together}");
-        let alone = explained(alloc::vec![extract(1), col("n")]);
+        let alone = explained(scan(), alloc::vec![extract(1), col("n")]);
         assert_eq!(alone.matches("regexp_extract_groups").count(), 0, "{alone}");
+    }
+
+    #[test]
+    fn a_filter_asks_for_a_part_of_the_same_match() {
+        let plan = explained(scan().filter(extract(2).eq(lit("7"))).expect("a condition"), alloc::vec![extract(1)]);
+        assert_eq!(plan.matches("regexp_extract_groups(").count(), 1, "{plan}");
+        assert!(plan.contains("Filter (regexp_extract_2._2 = '7')"), "{plan}");
     }
 }

@@ -10,11 +10,12 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
     decode_row,
-    packed::{Packed, TEXT_AT, hash_bytes, is_same},
+    packed::{Packed, TEXT_AT, hash_bytes, hash_short, is_same},
     radix::{Digits, Radix},
+    texts::{Short, Texts},
 };
 use crate::{
-    block::{Column, ColumnRef, Native, Rows, Values},
+    block::{BytesRef, Column, ColumnRef, Native, Rows, Values},
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
@@ -33,6 +34,7 @@ pub struct KeyTable {
     long_free: Vec<usize>,
     hashed: HashTable<u32>,
     radix: Radix,
+    texts: Texts,
     /// Keys are one string, whose bytes are hashed rather than the encoded row.
     is_text: bool,
     /// So that nobody who chooses keys can choose their hashes.
@@ -55,6 +57,7 @@ impl KeyTable {
             long: Vec::new(),
             long_free: Vec::new(),
             hashed: HashTable::new(),
+            texts: Texts::default(),
             seed: DefaultHashBuilder::default().hash_one(0_u64),
             row: Vec::new(),
             long_bytes: 0,
@@ -94,17 +97,48 @@ impl KeyTable {
         let Values::Bytes(texts) = column.values else {
             return rows.try_for_each(|row| self.id_of_row(&[*column], row).map(|id| ids[row] = id));
         };
+        if column.validity.is_some() || column.is_constant {
+            ids.fill(NONE);
+        } else if self.recall(&texts, ids) {
+            return Ok(());
+        }
         rows.try_for_each(|row| {
-            let known = match column.is_valid(row) {
-                true => self.find_text(texts.get(column.index(row))),
-                false => None,
-            };
-            ids[row] = match known {
-                Some(id) => id,
-                None => self.id_of_row(&[*column], row)?,
-            };
+            if ids[row] == NONE {
+                ids[row] = self.id_of_text(texts.get(column.index(row)), column, row)?;
+            }
             Ok(())
         })
+    }
+
+    /// Finds the texts that are remembered; true if all are.
+    fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32]) -> bool {
+        let mut is_complete = true;
+        for (id, ends) in ids.iter_mut().zip(texts.offsets.windows(2)) {
+            let short = Short::of(&texts.bytes[ends[0] as usize..ends[1] as usize]);
+            *id = short.map_or(NONE, |short| self.texts.get(&short, hash_short(&short, self.seed)));
+            is_complete &= *id != NONE;
+        }
+        is_complete
+    }
+
+    fn id_of_text(&mut self, text: &[u8], column: &ColumnRef<'_>, row: usize) -> Result<u32> {
+        match Short::of(text) {
+            Some(short) if column.is_valid(row) => self.remember(short, column, row),
+            None if column.is_valid(row) => self.find_text(text).map_or_else(|| self.id_of_row(&[*column], row), Ok),
+            _ => self.id_of_row(&[*column], row),
+        }
+    }
+
+    fn remember(&mut self, text: Short, column: &ColumnRef<'_>, row: usize) -> Result<u32> {
+        let hash = hash_short(&text, self.seed);
+        // An earlier row of the block may have brought it.
+        let known = self.texts.get(&text, hash);
+        if known != NONE {
+            return Ok(known);
+        }
+        let id = self.id_of_row(&[*column], row)?;
+        self.texts.put(text, hash, id, self.keys.len());
+        Ok(id)
     }
 
     /// Writes `by_id[id]` for each row's key, where `u32::MAX` stands for none; false if a row got `u32::MAX`, or if
@@ -182,6 +216,9 @@ impl KeyTable {
         if let Some(digits) = self.digits(&key) {
             self.radix.remove(&digits);
         }
+        if let Some(short) = key.text().filter(|_| self.is_text).and_then(Short::of) {
+            self.texts.remove(&short, hash);
+        }
         if let Some((place, _)) = key.place() {
             self.long_bytes -= self.long[place].len();
             self.long_free.push(place);
@@ -197,6 +234,7 @@ impl KeyTable {
         self.long_free.clear();
         self.hashed.clear();
         self.radix.clear();
+        self.texts.clear();
         self.long_bytes = 0;
     }
 
@@ -227,7 +265,7 @@ impl KeyTable {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let index = self.hashed.capacity() * 5 + self.radix.memory_bytes();
+        let index = self.hashed.capacity() * 5 + self.radix.memory_bytes() + self.texts.memory_bytes();
         self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
     }
 

@@ -5,7 +5,10 @@
 
 use alloc::vec::Vec;
 
-use super::encode::encode_row;
+use super::{
+    encode::encode_row,
+    texts::{Short, TEXT_MAX},
+};
 use crate::block::{ColumnRef, Values};
 
 /// Longest encoded key that is packed whole.
@@ -125,12 +128,25 @@ impl Packed {
 /// The hash of bytes of any length: of texts, and of keys that are too long to be packed.
 #[inline]
 pub(super) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
-    let seed = seed ^ (bytes.len() as u64).wrapping_mul(MIXERS[2]);
-    let (first, last) = match bytes.len() {
-        0..=16 => ends(bytes),
-        _ => return hash_long(bytes, seed),
-    };
-    fold_multiply(first ^ seed, last ^ MIXERS[0])
+    match Short::of(bytes) {
+        Some(short) => hash_short(&short, seed),
+        None => hash_long(bytes, seed ^ (bytes.len() as u64).wrapping_mul(MIXERS[2])),
+    }
+}
+
+/// The hash of a short text.
+#[inline]
+pub(super) fn hash_short(text: &Short, seed: u64) -> u64 {
+    let seed = seed ^ u64::from(text.len).wrapping_mul(MIXERS[2]);
+    fold_multiply(text.words.0 ^ seed, text.words.1 ^ MIXERS[0])
+}
+
+impl Short {
+    /// A text, if it is short.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        (bytes.len() <= TEXT_MAX).then(|| Self { words: ends(bytes), len: bytes.len() as u32 })
+    }
 }
 
 fn hash_long(bytes: &[u8], seed: u64) -> u64 {

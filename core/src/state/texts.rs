@@ -1,0 +1,114 @@
+//! Short texts → ids, remembered: one cache line answers for a text that was met lately. Behind it stands the table of
+//! all keys, which alone makes and forgets ids.
+
+use alloc::vec::Vec;
+
+/// Longest text that is remembered.
+pub(super) const TEXT_MAX: usize = 16;
+const NONE: u32 = u32::MAX;
+/// Lines for each key: with two, few keys share a line with two others.
+const LINES_PER_KEY: usize = 2;
+const LINES_MIN: usize = 64;
+
+/// What is remembered.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    /// A power of two of them, or none.
+    lines: Vec<Line>,
+}
+
+/// A text of up to 16 bytes, in two words that tell it from any other of its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Short {
+    pub words: (u64, u64),
+    pub len: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([Entry; 2]);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    text: Short,
+    id: u32,
+}
+
+impl Short {
+    #[inline(always)]
+    fn is(&self, other: &Self) -> bool {
+        let words = (self.words.0 ^ other.words.0) | (self.words.1 ^ other.words.1);
+        words | u64::from(self.len ^ other.len) == 0
+    }
+}
+
+const EMPTY: Entry = Entry { text: Short { words: (0, 0), len: NONE }, id: NONE };
+
+impl Texts {
+    /// The id of a text, if it is remembered; `u32::MAX` if not. Without a branch: which of two texts of a line it is
+    /// cannot be foretold.
+    #[inline(always)]
+    pub fn get(&self, text: &Short, hash: u64) -> u32 {
+        let Some(Line([first, second])) = self.lines.get(self.line(hash)) else { return NONE };
+        let id_of = |entry: &Entry| if entry.text.is(text) { entry.id } else { NONE };
+        id_of(first).min(id_of(second))
+    }
+
+    /// Remembers a text of a table of so many keys in the place of another, if need be.
+    pub fn put(&mut self, text: Short, hash: u64, id: u32, keys: usize) {
+        let wanted = (keys * LINES_PER_KEY).next_power_of_two().max(LINES_MIN);
+        if self.lines.len() < wanted {
+            // What was remembered is remembered anew where it belongs now.
+            self.lines.clear();
+            self.lines.resize(wanted, Line([EMPTY; 2]));
+        }
+        let at = self.line(hash);
+        let Line([first, second]) = &mut self.lines[at];
+        *second = *first;
+        *first = Entry { text, id };
+    }
+
+    /// Forgets a text.
+    pub fn remove(&mut self, text: &Short, hash: u64) {
+        let at = self.line(hash);
+        let Some(Line(entries)) = self.lines.get_mut(at) else { return };
+        entries.iter_mut().filter(|entry| entry.text == *text).for_each(|entry| *entry = EMPTY);
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.lines.fill(Line([EMPTY; 2]));
+    }
+
+    /// Bytes held.
+    pub fn memory_bytes(&self) -> usize {
+        self.lines.capacity() * size_of::<Line>()
+    }
+
+    #[inline(always)]
+    fn line(&self, hash: u64) -> usize {
+        // The table of keys takes the upper bits.
+        hash as usize & self.lines.len().wrapping_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_two_texts_of_a_line_are_remembered() {
+        let text = |n: u64| Short { words: (n, 0), len: 8 };
+        let mut texts = Texts::default();
+        assert_eq!(texts.get(&text(1), 7), NONE);
+        (1..=3).for_each(|n| texts.put(text(n), 7, n as u32, 3));
+        assert_eq!([1, 2, 3].map(|n| texts.get(&text(n), 7)), [NONE, 2, 3]);
+        assert_eq!(texts.get(&Short { len: 9, ..text(2) }, 7), NONE);
+        texts.remove(&text(3), 7);
+        assert_eq!(texts.get(&text(3), 7), NONE);
+        texts.put(text(9), 8, 9, 1_000);
+        assert_eq!([texts.get(&text(2), 7), texts.get(&text(9), 8)], [NONE, 9]);
+        texts.clear();
+        assert_eq!(texts.get(&text(9), 8), NONE);
+    }
+}

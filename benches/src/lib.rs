@@ -1,4 +1,6 @@
 //! What the benches share: see the files in `benches/benches/`.
 
+pub mod stream;
+pub mod suite;
 pub mod text;
 pub mod windows;

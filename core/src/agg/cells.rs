@@ -13,6 +13,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Cells up to this size are flat: a sum, a mean, an extreme.
+const FLAT_BYTES_MAX: usize = 32;
+
 /// What one kind of aggregate does with the cell of a group.
 pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
     /// The accumulator of one group.
@@ -33,6 +36,11 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
     /// Appends the result.
     fn emit(&self, cell: &Self::Cell, out: &mut Column) -> Result<()>;
 
+    /// Appends the results of these cells.
+    fn emit_many(&self, cells: &[Self::Cell], groups: &[u32], out: &mut Column) -> Result<()> {
+        groups.iter().try_for_each(|&group| self.emit(&cells[group as usize], out))
+    }
+
     /// Appends the accumulator's bytes.
     fn save(&self, cell: &Self::Cell, out: &mut Vec<u8>);
 
@@ -40,6 +48,7 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
     fn load(&self, bytes: &mut &[u8]) -> Result<Self::Cell>;
 
     /// Memory a cell holds outside of itself; must be cheap.
+    #[inline]
     fn heap(&self, _cell: &Self::Cell) -> usize {
         0
     }
@@ -122,8 +131,30 @@ impl<K: Kernel> Aggregate for Cells<K> {
         Ok(())
     }
 
+    fn is_flat(&self) -> bool {
+        const { !core::mem::needs_drop::<K::Cell>() && size_of::<K::Cell>() <= FLAT_BYTES_MAX }
+    }
+
+    fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
+        let other = other.as_any().downcast_ref::<Self>();
+        let other = other.unwrap_or_else(|| stranger(&self.kernel));
+        for (cell, other) in self.cells[..groups].iter_mut().zip(&other.cells[..groups]) {
+            let before = self.kernel.heap(cell);
+            self.kernel.merge(cell, other)?;
+            self.heap = self.heap + self.kernel.heap(cell) - before;
+        }
+        Ok(())
+    }
+
+    fn reset_all(&mut self, groups: usize) {
+        for cell in &mut self.cells[..groups] {
+            self.heap -= self.kernel.heap(cell);
+            *cell = self.kernel.empty();
+        }
+    }
+
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {
-        groups.iter().try_for_each(|&g| self.kernel.emit(&self.cells[g as usize], out))
+        self.kernel.emit_many(&self.cells, groups, out)
     }
 
     fn reset(&mut self, groups: &[u32]) {

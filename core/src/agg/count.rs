@@ -59,6 +59,7 @@ fn bind_regr_count(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
 impl Kernel for Count {
     type Cell = i64;
 
+    #[inline]
     fn empty(&self) -> i64 {
         0
     }
@@ -74,6 +75,7 @@ impl Kernel for Count {
         Ok(0)
     }
 
+    #[inline]
     fn merge(&self, cell: &mut i64, other: &i64) -> Result<()> {
         *cell = cell.saturating_add(*other);
         Ok(())
@@ -81,6 +83,11 @@ impl Kernel for Count {
 
     fn emit(&self, cell: &i64, out: &mut Column) -> Result<()> {
         out.push(*cell);
+        Ok(())
+    }
+
+    fn emit_many(&self, cells: &[i64], groups: &[u32], out: &mut Column) -> Result<()> {
+        out.push_many(groups.iter().map(|&group| cells[group as usize]));
         Ok(())
     }
 

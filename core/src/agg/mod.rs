@@ -70,6 +70,23 @@ pub trait Aggregate: fmt::Debug + Send {
     /// `to[i]` of this one, in order.
     fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()>;
 
+    /// Whether accumulators are numbers that lie side by side, so that adding all of them, the empty ones too, costs less
+    /// than picking some: what [`merge_all`](Self::merge_all) and [`reset_all`](Self::reset_all) are for.
+    fn is_flat(&self) -> bool {
+        false
+    }
+
+    /// Adds the accumulators `0..groups` of `other` to the same ids of this one.
+    fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
+        let all: Vec<u32> = (0..groups as u32).collect();
+        self.merge(other, &all, &all)
+    }
+
+    /// Makes the groups `0..groups` empty again.
+    fn reset_all(&mut self, groups: usize) {
+        self.reset(&(0..groups as u32).collect::<Vec<u32>>());
+    }
+
     /// Appends the results of these groups to `out`, in order.
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()>;
 

@@ -310,6 +310,7 @@ to_double!(i8, i16, i32, i64, f32, f64);
 impl<T: ToDouble> Kernel for SumFloat<T> {
     type Cell = FloatCell;
 
+    #[inline]
     fn empty(&self) -> FloatCell {
         FloatCell::default()
     }
@@ -331,6 +332,7 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
         Ok(0)
     }
 
+    #[inline]
     fn merge(&self, cell: &mut FloatCell, other: &FloatCell) -> Result<()> {
         cell.sum += other.sum;
         cell.count = cell.count.saturating_add(other.count);
@@ -342,6 +344,18 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
             (0, _) => out.push_null(),
             (_, Finish::Sum) => out.push(cell.sum),
             (count, Finish::Mean) => out.push(cell.sum / count as f64),
+        }
+        Ok(())
+    }
+
+    fn emit_many(&self, cells: &[FloatCell], groups: &[u32], out: &mut Column) -> Result<()> {
+        if groups.iter().any(|&group| cells[group as usize].count == 0) {
+            return groups.iter().try_for_each(|&group| self.emit(&cells[group as usize], out));
+        }
+        let picked = groups.iter().map(|&group| &cells[group as usize]);
+        match self.finish {
+            Finish::Sum => out.push_many(picked.map(|cell| cell.sum)),
+            Finish::Mean => out.push_many(picked.map(|cell| cell.sum / cell.count as f64)),
         }
         Ok(())
     }

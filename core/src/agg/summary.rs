@@ -180,6 +180,9 @@ impl<T: Float> Summaries<T> {
     /// Appends what `result` makes of each group; NULL for groups without values.
     #[inline]
     fn push_each<V: Native>(&self, groups: &[u32], out: &mut Column, result: impl Fn(&Summary, u32) -> V) {
+        if groups.iter().all(|&group| self.cells[group as usize].count > 0.0) {
+            return out.push_many(groups.iter().map(|&group| result(&self.cells[group as usize], group)));
+        }
         for &group in groups {
             let cell = &self.cells[group as usize];
             match cell.count > 0.0 {
@@ -246,6 +249,11 @@ impl<T: Float> Aggregate for Summaries<T> {
             self.infinite.extend(infinite.map(|(_, &target)| target));
         }
         Ok(())
+    }
+
+    /// Where no value was NULL, NaN or infinite, summaries are plain numbers.
+    fn is_flat(&self) -> bool {
+        true
     }
 
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {

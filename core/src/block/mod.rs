@@ -12,6 +12,7 @@ mod append;
 mod bitmap;
 mod buffer;
 mod column;
+mod gather;
 mod order;
 mod value;
 mod view;

@@ -19,6 +19,9 @@ const SPARSENESS_MAX: usize = 16;
 const DENSE_ALWAYS: usize = 4096;
 /// Panes that [`Groups::assign_panes`] takes at most.
 const PANES_MAX: usize = 16;
+/// Dropped panes whose memory is kept, if they are small.
+const UNUSED_MAX: usize = 64;
+const UNUSED_BYTES_MAX: usize = 64 << 10;
 
 /// All groups of one operator, by pane. Operators without panes use pane 0.
 #[derive(Debug, Default)]
@@ -28,6 +31,8 @@ pub struct Groups {
     key_uses: Vec<u32>,
     free: Vec<u32>,
     group_bound: u32,
+    /// Panes that were dropped: their memory is for the next ones.
+    unused: Vec<Pane>,
 }
 
 /// The groups of one pane.
@@ -122,6 +127,44 @@ impl Groups {
         });
     }
 
+    /// As [`Groups::assign_pane`], for rows of many panes that lie in runs: `pane_of` gives the start of a time's pane,
+    /// all of which are `pane_us` long.
+    pub fn assign_runs(
+        &mut self,
+        (pane_of, pane_us): (impl Fn(i64) -> i64, i64),
+        times: &[i64],
+        keys: &[u32],
+        rows: &crate::block::Rows<'_>,
+        groups: &mut [u32],
+    ) {
+        let Self { panes, free, group_bound, key_uses, unused } = self;
+        let mut open: Option<(i64, Pane)> = None;
+        rows.for_each(|row| {
+            let (time, key) = (times[row], keys[row]);
+            let start = match &open {
+                // Panes at the ends of time are shorter.
+                Some((start, _)) if *start <= time && time.wrapping_sub(*start) < pane_us => *start,
+                _ => pane_of(time),
+            };
+            if open.as_ref().is_none_or(|(open, _)| *open != start) {
+                if let Some((start, pane)) = open.take() {
+                    panes.insert(start, pane);
+                }
+                let pane = panes.get_mut(&start).map(core::mem::take);
+                open = Some((start, pane.or_else(|| unused.pop()).unwrap_or_default()));
+            }
+            if let Some((_, pane)) = &mut open {
+                groups[row] = match pane.get(key) {
+                    NO_GROUP => new_group(pane, key, free, group_bound, key_uses),
+                    known => known,
+                };
+            }
+        });
+        if let Some((start, pane)) = open {
+            panes.insert(start, pane);
+        }
+    }
+
     /// All group ids are below this: accumulators must have grown so far.
     pub fn group_bound(&self) -> usize {
         self.group_bound as usize
@@ -157,12 +200,16 @@ impl Groups {
         self.panes.range(start..end.max(start)).map(|(&start, _)| start)
     }
 
-    /// Drops a pane: its groups' ids and, where no other pane uses them, its keys. Gives the dropped group ids.
-    pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable) -> Vec<u32> {
-        let Some(dropped) = self.panes.remove(&pane) else { return Vec::new() };
+    /// Drops a pane: its groups' ids and, where no other pane uses them, its keys. Appends the dropped group ids.
+    pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable, groups: &mut Vec<u32>) {
+        let Some(mut dropped) = self.panes.remove(&pane) else { return };
         dropped.keys.iter().for_each(|&key| self.release_key(key, keys));
         self.free.extend_from_slice(&dropped.groups);
-        dropped.groups
+        groups.extend_from_slice(&dropped.groups);
+        if self.unused.len() < UNUSED_MAX && dropped.memory_bytes() <= UNUSED_BYTES_MAX {
+            dropped.clear();
+            self.unused.push(dropped);
+        }
     }
 
     /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
@@ -188,7 +235,7 @@ impl Groups {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let panes: usize = self.panes.values().map(Pane::memory_bytes).sum();
+        let panes: usize = self.panes.values().chain(&self.unused).map(Pane::memory_bytes).sum();
         panes + (self.key_uses.capacity() + self.free.capacity()) * 4
     }
 
@@ -235,6 +282,15 @@ impl Pane {
     /// Group ids, in the order of [`Pane::keys`].
     pub fn groups(&self) -> &[u32] {
         &self.groups
+    }
+
+    fn clear(&mut self) {
+        match &mut self.ids {
+            Ids::Dense(ids) => self.keys.iter().for_each(|&key| ids[key as usize] = NO_GROUP),
+            Ids::Sparse { .. } => self.ids = Ids::default(),
+        }
+        self.keys.clear();
+        self.groups.clear();
     }
 
     fn insert(&mut self, key: u32, group: u32) {
@@ -326,7 +382,9 @@ mod tests {
         let a: Vec<u32> = [0, 1].iter().map(|&k| groups.group(0, k).0).collect();
         let b: Vec<u32> = [1, 2].iter().map(|&k| groups.group(10, k).0).collect();
         assert_eq!((groups.len(), &a[..], &b[..]), (4, &[0, 1][..], &[2, 3][..]));
-        assert_eq!(groups.drop_pane(0, &mut keys), [0, 1]);
+        let mut dropped = Vec::new();
+        groups.drop_pane(0, &mut keys, &mut dropped);
+        assert_eq!(dropped, [0, 1]);
         assert_eq!((groups.len(), keys.len()), (2, 2), "key 0 is gone, key 1 lives in pane 10");
         assert!(groups.group(20, 2).0 < 2, "freed ids are used again");
     }
@@ -342,6 +400,8 @@ mod tests {
         assert!(matches!(pane.ids, Ids::Sparse { .. }));
         assert_eq!(pane.get(100_000), 2);
         assert_eq!(pane.get(1), NO_GROUP);
-        assert_eq!(groups.drop_pane(7, &mut keys).len(), 4);
+        let mut dropped = Vec::new();
+        groups.drop_pane(7, &mut keys, &mut dropped);
+        assert_eq!(dropped.len(), 4);
     }
 }

@@ -10,8 +10,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
     decode_row,
+    sparse::Sparse,
     packed::{Packed, TEXT_AT, hash_bytes, hash_short, is_same},
-    radix::{Digits, Radix},
+    radix::{DIGITS_MAX, Digits, Radix},
     texts::{Short, Texts},
 };
 use crate::{
@@ -35,8 +36,12 @@ pub struct KeyTable {
     hashed: HashTable<u32>,
     radix: Radix,
     texts: Texts,
+    /// Keys of one integer, while they lie too far apart for an array.
+    sparse: Sparse,
     /// Keys are one string, whose bytes are hashed rather than the encoded row.
     is_text: bool,
+    /// Keys are integers that fit into a packed key, and none of them was NULL.
+    are_whole_integers: bool,
     /// So that nobody who chooses keys can choose their hashes.
     seed: u64,
     // Scratch.
@@ -51,6 +56,8 @@ impl KeyTable {
         Self {
             radix: Radix::new(types.iter().all(is_integer).then_some(types.len())),
             is_text: matches!(&types[..], [t] if t.physical() == Physical::Bytes),
+            are_whole_integers: are_integers_packed(&types),
+            sparse: Sparse::default(),
             types,
             keys: Vec::new(),
             free: Vec::new(),
@@ -76,7 +83,7 @@ impl KeyTable {
             return Ok(());
         }
         ids.resize(rows.len(), NONE);
-        match self.radix.lookup(columns, ids) {
+        match self.radix.lookup(columns, ids).or_else(|| self.sparse.lookup(columns, ids)) {
             Some(true) => Ok(()),
             Some(false) => rows.try_for_each(|row| {
                 if ids[row] == NONE {
@@ -153,8 +160,15 @@ impl KeyTable {
         if self.radix.lookup(columns, ids).is_some() {
             return;
         }
+        let is_begun = match self.sparse.lookup(columns, ids) {
+            Some(true) => return,
+            asked => asked.is_some(),
+        };
         let mut bytes = core::mem::take(&mut self.row);
         rows.for_each(|row| {
+            if is_begun && ids[row] != NONE {
+                return;
+            }
             let found = match Packed::of_row(columns, row, &mut bytes) {
                 Some(packed) => self.find_packed(&packed, self.hash_packed(&packed)),
                 None => self.find_long(&bytes, self.hash_long(&bytes)),
@@ -183,16 +197,13 @@ impl KeyTable {
 
     /// Appends the keys of these ids to one column a key type; the columns may lie in two places.
     pub fn emit(&self, ids: &[u32], [first, second]: [&mut [Column]; 2]) -> Result<()> {
-        match (self.types.as_slice(), &mut *first, &mut *second) {
-            ([t], [column], []) | ([t], [], [column]) if t.physical() == Physical::Int32 => {
-                self.emit_integers(ids, column, i32::from_le_bytes);
-                return Ok(());
+        if self.are_whole_integers {
+            let mut at = 0;
+            for (column, data_type) in first.iter_mut().chain(second).zip(&self.types) {
+                self.emit_integers(ids, at, column);
+                at += 1 + integer_width(data_type).unwrap_or_default();
             }
-            ([t], [column], []) | ([t], [], [column]) if t.physical() == Physical::Int64 => {
-                self.emit_integers(ids, column, i64::from_le_bytes);
-                return Ok(());
-            }
-            _ => {}
+            return Ok(());
         }
         for &id in ids {
             let bytes = &mut self.encoded(id);
@@ -215,6 +226,9 @@ impl KeyTable {
         }
         if let Some(digits) = self.digits(&key) {
             self.radix.remove(&digits);
+            if let [key] = digits[..] {
+                self.sparse.remove(key, id);
+            }
         }
         if let Some(short) = key.text().filter(|_| self.is_text).and_then(Short::of) {
             self.texts.remove(&short, hash);
@@ -228,6 +242,7 @@ impl KeyTable {
 
     /// Forgets all keys, keeps the memory.
     pub fn clear(&mut self) {
+        self.are_whole_integers = are_integers_packed(&self.types);
         self.keys.clear();
         self.free.clear();
         self.long.clear();
@@ -235,6 +250,7 @@ impl KeyTable {
         self.hashed.clear();
         self.radix.clear();
         self.texts.clear();
+        self.sparse.clear();
         self.long_bytes = 0;
     }
 
@@ -265,18 +281,33 @@ impl KeyTable {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let index = self.hashed.capacity() * 5 + self.radix.memory_bytes() + self.texts.memory_bytes();
+        let tables = self.radix.memory_bytes() + self.sparse.memory_bytes() + self.texts.memory_bytes();
+        let index = self.hashed.capacity() * 5 + tables;
         self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
     }
 
-    /// Keys of one integer, which are `N` bytes behind "not NULL".
-    fn emit_integers<T: Native, const N: usize>(&self, ids: &[u32], column: &mut Column, read: fn([u8; N]) -> T) {
-        for &id in ids {
-            match self.encoded(id).get(1..).and_then(|bytes| bytes.first_chunk::<N>()) {
-                Some(bytes) => column.push(read(*bytes)),
-                None => column.push_null(),
-            }
+    /// One column of keys of integers, which begins at byte `at` of each key with "not NULL".
+    fn emit_integers(&self, ids: &[u32], at: usize, column: &mut Column) {
+        match column.data_type().physical() {
+            Physical::Int8 => self.emit_column(ids, at, column, i8::from_le_bytes),
+            Physical::Int16 => self.emit_column(ids, at, column, i16::from_le_bytes),
+            Physical::Int32 => self.emit_column(ids, at, column, i32::from_le_bytes),
+            _ => self.emit_column(ids, at, column, i64::from_le_bytes),
         }
+    }
+
+    fn emit_column<T: Native, const N: usize>(
+        &self,
+        ids: &[u32],
+        at: usize,
+        to: &mut Column,
+        read: impl Fn([u8; N]) -> T,
+    ) {
+        let value = |id: &u32| {
+            let bytes = self.keys[*id as usize].all_bytes();
+            read(bytes[at + 1..].first_chunk::<N>().copied().unwrap_or([0; N]))
+        };
+        to.push_many(ids.iter().map(value));
     }
 
     fn id_of_row(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
@@ -360,6 +391,7 @@ impl KeyTable {
                 self.keys.len() as u32 - 1
             }
         };
+        self.are_whole_integers &= digits_of(&self.types, &key).is_some();
         self.keys[id as usize] = key;
         let (keys, is_text, seed) = (&self.keys, self.is_text, self.seed);
         self.hashed.insert_unique(hash, id, |&id| {
@@ -368,9 +400,13 @@ impl KeyTable {
         });
         if let Some(digits) = self.digits(&key) {
             let count = self.len();
-            let Self { types, keys, radix, .. } = self;
-            let known = keys.iter().enumerate();
-            radix.insert(&digits, id, count, known.filter_map(|(id, key)| Some((id as u32, digits_of(types, key)?))));
+            let Self { types, keys, radix, sparse, .. } = self;
+            let known = keys.iter().enumerate().filter_map(|(id, key)| Some((id as u32, digits_of(types, key)?)));
+            radix.insert(&digits, id, count, known.clone());
+            match (radix.has_table(), &digits[..]) {
+                (false, &[key]) => sparse.insert(key, id, count, known.map(|(id, digits)| (id, digits[0]))),
+                _ => sparse.clear(),
+            }
         }
         Ok(id)
     }
@@ -398,6 +434,12 @@ fn integer_width(data_type: &DataType) -> Option<usize> {
         Physical::Int64 => Some(8),
         _ => None,
     }
+}
+
+/// Whether keys of these types are integers of which a packed key has room for all.
+fn are_integers_packed(types: &[DataType]) -> bool {
+    let widths = types.iter().map(|t| integer_width(t).map(|width| width + 1));
+    widths.sum::<Option<usize>>().is_some_and(|bytes| bytes < size_of::<Packed>()) && types.len() <= DIGITS_MAX
 }
 
 /// The integers of a key; `None` if one is NULL or no integer.

@@ -14,6 +14,7 @@ mod groups;
 mod keys;
 mod packed;
 mod radix;
+mod sparse;
 mod texts;
 
 pub use encode::{decode_row, encode_row, encode_row_exact, skip_row};

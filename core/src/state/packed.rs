@@ -61,6 +61,12 @@ impl Packed {
         self.0.get(..usize::from(self.0[31])).filter(|_| usize::from(self.0[31]) <= BYTES_MAX)
     }
 
+    /// The bytes of a key that lies here, and whatever follows them: for columns at a known place.
+    #[inline]
+    pub fn all_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The text of a key of one string that lies here and is not NULL.
     #[inline]
     pub fn text(&self) -> Option<&[u8]> {

@@ -98,6 +98,11 @@ impl Radix {
         Some(find(&self.places, 0, &self.table, second, ids))
     }
 
+    /// Whether there is a table, which then knows all keys.
+    pub fn has_table(&self) -> bool {
+        !self.table.is_empty()
+    }
+
     /// Remembers the id of a key; `known` has all keys, `count` of them, this one included.
     pub fn insert(&mut self, key: &Digits, id: u32, count: usize, known: impl Iterator<Item = (u32, Digits)> + Clone) {
         if key.len() != self.columns.len() || key.is_empty() {

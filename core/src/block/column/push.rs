@@ -42,6 +42,16 @@ impl Column {
         self.buffer::<T>().resize(len, value);
     }
 
+    /// Appends fixed-width values.
+    #[inline]
+    pub fn push_many<T: Native>(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.push_all_valid(values.len());
+        let (start, len) = (self.len - values.len(), self.len);
+        let buffer = self.buffer::<T>();
+        buffer.resize_dirty(len);
+        buffer[start..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+    }
+
     /// Appends a boolean.
     #[inline]
     pub fn push_bool(&mut self, value: bool) {

@@ -55,6 +55,11 @@ impl Accumulators {
         self.calls.iter().map(|call| (call.make)()).collect()
     }
 
+    /// Whether all of them are flat: see [`Aggregate::is_flat`].
+    pub(super) fn are_flat(&self) -> bool {
+        self.calls.iter().all(|call| call.groups.is_flat())
+    }
+
     pub(super) fn grow(&mut self, groups: usize) {
         self.calls.iter_mut().for_each(|call| call.groups.grow(groups));
     }

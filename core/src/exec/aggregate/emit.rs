@@ -164,7 +164,8 @@ impl Emitter {
                 &mut some
             }
         };
-        for (keys, places) in merged.keys.chunks(self.block_rows).zip(merged.places.chunks(self.block_rows)) {
+        let (keys, places) = merged.entries();
+        for (keys, places) in keys.chunks(self.block_rows).zip(places.chunks(self.block_rows)) {
             self.write_keys(state, Some((window, panes)), keys)?;
             let results = &mut self.made.columns_mut()[self.key_count..];
             state.accumulators.emit_from(&merged.accumulators, places, results)?;

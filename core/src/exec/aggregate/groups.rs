@@ -25,6 +25,10 @@ use crate::{
 /// Panes of one block among which rows are shared out by comparing with each pane's start.
 const PANES_AT_ONCE: usize = 16;
 
+/// Pairs of rows by which a block is judged, and rows of a run that are worth looking for its end.
+const RUNS_PROBED: usize = 64;
+const RUN_ROWS_MIN: usize = 8;
+
 /// The pane of aggregations that have no panes.
 pub(super) const ONLY_PANE: i64 = 0;
 
@@ -102,7 +106,9 @@ impl GroupState {
         let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
         let mut range = time_range(&block.rows(), times);
         // No window of a pane ends before the pane does.
-        let can_be_late = late_us.is_some_and(|late_us| range.is_none_or(|(low, _)| panes.pane_of(low) <= late_us));
+        let can_be_late = late_us.is_some_and(|late_us| {
+            range.is_none_or(|(low, _)| panes.pane_of(low).saturating_add(panes.pane_us()) <= late_us)
+        });
         let selection = if can_be_late || times.validity.is_some() {
             keep_live(block, times, &mut live, |row, ts| self.late.check_windows(panes, late_us, keys, row, ts));
             range = time_range(&Rows::new(block.len(), Some(live.view())), times);
@@ -250,6 +256,9 @@ impl GroupState {
             self.filled_with = Some((group, rows.len()));
         } else if first == last {
             self.groups.assign_pane(first, &self.key_ids, rows, &mut self.group_ids);
+        } else if !times.is_constant && are_runs(&ts[..rows.len()], panes) {
+            let grid = (|time| panes.pane_of(time), panes.pane_us());
+            self.groups.assign_runs(grid, ts, &self.key_ids, rows, &mut self.group_ids);
         } else if between < PANES_AT_ONCE as i64 && !times.is_constant {
             let starts: heapless::Vec<i64, PANES_AT_ONCE> =
                 (0..=between).map(|i| first.saturating_add(i * panes.pane_us())).collect();
@@ -309,7 +318,9 @@ impl GroupState {
                 let panes = *panes;
                 let starts = self.groups.panes().map(|(start, _)| start);
                 let expired: Vec<i64> = starts.take_while(|&start| panes.pane_expiry(start) <= evict_us).collect();
-                expired.into_iter().flat_map(|start| self.groups.drop_pane(start, &mut self.keys)).collect()
+                let mut dropped = Vec::new();
+                expired.into_iter().for_each(|start| self.groups.drop_pane(start, &mut self.keys, &mut dropped));
+                dropped
             }
             Event::Column { closing, .. } => {
                 let open = evict_us.checked_add(1).map(|us| closing.split_off(&us)).unwrap_or_default();
@@ -372,6 +383,14 @@ impl Touched {
         }
         other.stamps.fill(0);
     }
+}
+
+/// Whether rows that follow each other mostly fall into one pane, to judge by some of them.
+fn are_runs(times: &[i64], panes: Panes) -> bool {
+    let step = (times.len() / RUNS_PROBED).max(1);
+    let pairs = || times.windows(2).step_by(step);
+    let changes = pairs().filter(|pair| panes.pane_of(pair[0]) != panes.pane_of(pair[1])).count();
+    changes * RUN_ROWS_MIN <= pairs().len()
 }
 
 /// Sets the bit of each counting row that has an event time and that `is_live` keeps.

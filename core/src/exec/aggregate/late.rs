@@ -34,7 +34,7 @@ impl LateGroups {
         let end = |window: i64| window.saturating_add(panes.size_us());
         let pane = panes.pane_of(ts);
         // No window of the pane ends before the pane does.
-        if pane > late_us {
+        if pane.saturating_add(panes.pane_us()) > late_us {
             return true;
         }
         panes.windows_of(pane).filter(|&w| end(w) <= late_us).for_each(|w| self.add(&[w], keys, row));

@@ -21,15 +21,23 @@ const FRONT_GROUPS_MAX: usize = 600_000;
 const PANES_WORTH_IT: i64 = 4;
 const NOT_MERGED: u32 = u32::MAX;
 
-/// Merged panes: accumulators by place, and the place of each key.
+/// Places among which one in so many must be filled for panes to be merged key by key.
+const EMPTY_PER_GROUP_MAX: usize = 4;
+
+/// Merged panes: accumulators by place, and the place of each key. Flat accumulators of which most are filled have their
+/// key as place: then merging is adding whole arrays.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) accumulators: Vec<Box<dyn Aggregate>>,
-    /// The keys that are in it, by place.
-    pub(super) keys: Vec<u32>,
-    /// `0..keys.len()`
-    pub(super) places: Vec<u32>,
+    /// Places are keys.
+    is_flat: bool,
+    /// The keys that are in it, by place; if it is flat, those that [`Merged::settle`] has found.
+    keys: Vec<u32>,
+    /// `0..keys.len()`, unless it is flat.
+    places: Vec<u32>,
     by_key: Vec<u32>,
+    /// If it is flat: whether each key is in it.
+    has: Vec<bool>,
     // Scratch.
     from: Vec<u32>,
     to: Vec<u32>,
@@ -37,32 +45,70 @@ pub(super) struct Merged {
 
 impl Merged {
     pub(super) fn clear(&mut self) {
-        self.accumulators.iter_mut().for_each(|a| a.reset(&self.places));
-        self.keys.iter().for_each(|&key| self.by_key[key as usize] = NOT_MERGED);
+        if self.is_flat {
+            self.accumulators.iter_mut().for_each(|a| a.reset_all(self.has.len()));
+            self.has.clear();
+        } else {
+            self.accumulators.iter_mut().for_each(|a| a.reset(&self.places));
+            self.keys.iter().for_each(|&key| self.by_key[key as usize] = NOT_MERGED);
+        }
         self.keys.clear();
         self.places.clear();
+    }
+
+    /// Clears it and decides what places are.
+    fn begin_as(&mut self, is_flat: bool) {
+        self.clear();
+        self.is_flat = is_flat;
+    }
+
+    /// The keys that are in it, and their places.
+    pub(super) fn entries(&self) -> (&[u32], &[u32]) {
+        (&self.keys, if self.is_flat { &self.keys } else { &self.places })
+    }
+
+    /// Finds the keys that are in it.
+    fn settle(&mut self) {
+        if self.is_flat {
+            self.keys.resize(self.has.len(), 0);
+            let mut count = 0;
+            for (key, &has) in self.has.iter().enumerate() {
+                self.keys[count] = key as u32;
+                count += usize::from(has);
+            }
+            self.keys.truncate(count);
+        }
     }
 
     /// Adds the pane that starts at `start`, all of its keys or those of the sorted list `only`.
     pub(super) fn add_pane(&mut self, state: &GroupState, start: i64, only: Option<&[u32]>) -> Result<()> {
         let Some(pane) = state.groups.pane(start) else { return Ok(()) };
         self.begin(state);
+        if self.is_flat {
+            pane.keys().iter().for_each(|&key| self.has[key as usize] = true);
+            return state.accumulators.merge_into(&mut self.accumulators, pane.groups(), pane.keys());
+        }
         for (&key, &group) in pane.keys().iter().zip(pane.groups()) {
             if only.is_none_or(|keys| keys.binary_search(&key).is_ok()) {
                 self.from.push(group);
                 self.place(key);
             }
         }
-        self.grow();
+        self.grow(self.keys.len());
         state.accumulators.merge_into(&mut self.accumulators, &self.from, &self.to)
     }
 
     /// Adds what another has merged.
     pub(super) fn add(&mut self, state: &GroupState, other: &Self) -> Result<()> {
         self.begin(state);
+        if self.is_flat {
+            self.has.iter_mut().zip(&other.has).for_each(|(mine, &theirs)| *mine |= theirs);
+            let pairs = self.accumulators.iter_mut().zip(&other.accumulators);
+            return pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(&**theirs, other.has.len()));
+        }
         self.from.extend_from_slice(&other.places);
         other.keys.iter().for_each(|&key| self.place(key));
-        self.grow();
+        self.grow(self.keys.len());
         let Self { accumulators, from, to, .. } = self;
         let pairs = accumulators.iter_mut().zip(&other.accumulators);
         pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(&**theirs, from, to))
@@ -72,8 +118,13 @@ impl Merged {
         if self.accumulators.is_empty() {
             self.accumulators = state.accumulators.make_empty();
         }
-        if self.by_key.len() < state.keys.id_bound() {
-            self.by_key.resize(state.keys.id_bound(), NOT_MERGED);
+        let bound = state.keys.id_bound();
+        if self.is_flat {
+            let bound = bound.max(self.has.len());
+            self.has.resize(bound, false);
+            self.grow(bound);
+        } else if self.by_key.len() < bound {
+            self.by_key.resize(bound, NOT_MERGED);
         }
         self.from.clear();
         self.to.clear();
@@ -90,8 +141,8 @@ impl Merged {
         self.to.push(*place);
     }
 
-    fn grow(&mut self) {
-        self.accumulators.iter_mut().for_each(|a| a.grow(self.keys.len()));
+    fn grow(&mut self, places: usize) {
+        self.accumulators.iter_mut().for_each(|a| a.grow(places));
     }
 }
 
@@ -106,6 +157,8 @@ pub(super) struct Stacks {
     /// The panes before this are in.
     end: i64,
     is_valid: bool,
+    /// Whether places are keys.
+    is_flat: bool,
     result: Merged,
     unused: Vec<Merged>,
 }
@@ -124,10 +177,10 @@ impl Stacks {
     /// All groups of a window, merged.
     pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<&mut Merged> {
         let end = start.saturating_add(panes.size_us());
-        self.result.clear();
         let is_short = panes.size_us() / panes.pane_us() < PANES_WORTH_IT;
         if is_short || state.groups.len() > FRONT_GROUPS_MAX {
             self.is_valid = false;
+            self.result.begin_as(false);
             panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None))?;
             return Ok(&mut self.result);
         }
@@ -146,19 +199,22 @@ impl Stacks {
             self.back.add_pane(state, pane, None)?;
         }
         self.end = end;
+        self.result.begin_as(self.is_flat);
         if let Some((_, front)) = self.front.last() {
             self.result.add(state, front)?;
         }
         self.result.add(state, &self.back)?;
+        self.result.settle();
         Ok(&mut self.result)
     }
 
     /// The panes of a window become the front.
     fn turn(&mut self, state: &GroupState, start: i64, end: i64) -> Result<()> {
-        self.back.clear();
+        self.is_flat = state.accumulators.are_flat() && is_filled(state, start, end);
+        self.back.begin_as(self.is_flat);
         for pane in state.groups.starts_between(start, end).rev() {
             let mut merged = self.unused.pop().unwrap_or_default();
-            merged.clear();
+            merged.begin_as(self.is_flat);
             merged.add_pane(state, pane, None)?;
             if let Some((_, later)) = self.front.last() {
                 merged.add(state, later)?;
@@ -173,4 +229,12 @@ impl Stacks {
         self.unused.extend(self.front.drain(..).map(|(_, merged)| merged));
         self.back.clear();
     }
+}
+
+/// Whether a window has groups of so many keys that it is worth going through all of them, a pane at a time.
+fn is_filled(state: &GroupState, start: i64, end: i64) -> bool {
+    let panes = || state.groups.starts_between(start, end).filter_map(|pane| state.groups.pane(pane));
+    let groups: usize = panes().map(|pane| pane.keys().len()).sum();
+    let bound = state.keys.id_bound();
+    groups * EMPTY_PER_GROUP_MAX >= bound && panes().count() * bound <= FRONT_GROUPS_MAX
 }

@@ -7,7 +7,10 @@
 use alloc::vec::Vec;
 use core::any::Any;
 
-use super::project::evaluate;
+use super::{
+    join_partners::{Gathered, Joined, NO_ROW, Partners, with_partner, without_partner},
+    project::evaluate,
+};
 use crate::{
     block::{Bitmap, Block, BlockRef, Column},
     error::Result,
@@ -34,7 +37,7 @@ pub(in crate::exec) struct JoinOperator {
     build_width: usize,
     // State: the build side, its rows by key id, and which of them have found a partner.
     keys: KeyTable,
-    rows_by_key: Vec<Vec<u32>>,
+    partners: Partners,
     built: Block,
     matched: Bitmap,
     // Scratch.
@@ -43,6 +46,7 @@ pub(in crate::exec) struct JoinOperator {
     made: Block,
     candidate: Block,
     passed: Bitmap,
+    gathered: Gathered,
 }
 
 impl JoinOperator {
@@ -65,7 +69,8 @@ impl JoinOperator {
             probe_width: probe.len(),
             build_width: build.len(),
             keys: KeyTable::new(join.on.iter().map(|(l, _)| l.data_type.clone()).collect()),
-            rows_by_key: Vec::new(),
+            partners: Partners::default(),
+            gathered: Gathered::new(&Block::new(build)),
             built: Block::new(build),
             matched: Bitmap::new(),
             ids: Vec::new(),
@@ -79,7 +84,7 @@ impl JoinOperator {
     /// Forgets the build side: it is about to be read again.
     pub(in crate::exec) fn reset_build(&mut self) {
         self.keys.clear();
-        self.rows_by_key.clear();
+        self.partners.clear();
         self.built.clear();
         self.matched.clear();
     }
@@ -88,12 +93,12 @@ impl JoinOperator {
         let mut ids = core::mem::take(&mut self.ids);
         let keys = evaluate(&mut self.build_keys, block, epoch)?;
         self.keys.assign(keys.columns(), &block.rows(), &mut ids)?;
-        self.rows_by_key.resize_with(self.keys.id_bound(), Vec::new);
+        self.partners.grow(self.keys.id_bound());
         let mut position = self.built.len() as u32;
         block.rows().for_each(|row| {
             // NULL equals nothing, so rows with a NULL key stay out of the table; outer joins still emit them.
             if keys.columns().iter().all(|k| k.is_valid(row)) {
-                self.rows_by_key[ids[row] as usize].push(position);
+                self.partners.insert(ids[row], position);
             }
             position += 1;
         });
@@ -105,6 +110,9 @@ impl JoinOperator {
     }
 
     fn probe(&mut self, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
+        if self.partners.are_single() && self.residual.is_none() && !self.keeps_unmatched() {
+            return self.probe_single(block, epoch, out);
+        }
         self.find_pairs(block, epoch)?;
         self.check_residual(block, epoch)?;
         self.settle(block);
@@ -116,16 +124,48 @@ impl JoinOperator {
         Ok(())
     }
 
+    /// The way of joins in which a row has one partner at most: no row is copied.
+    fn probe_single(&mut self, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
+        let rows = block.rows();
+        let keys = evaluate(&mut self.probe_keys, block, epoch)?;
+        self.keys.find(keys.columns(), &rows, &mut self.ids);
+        self.partners.replace_ids(&mut self.ids);
+        if keys.columns().iter().any(|k| k.validity.is_some()) {
+            let has_key = |row: usize| keys.columns().iter().all(|k| k.is_valid(row));
+            rows.for_each(|row| self.ids[row] = if has_key(row) { self.ids[row] } else { NO_ROW });
+        }
+        drop(keys);
+        let selection = match self.kind {
+            JoinKind::Inner | JoinKind::Cross | JoinKind::LeftSemi => {
+                with_partner(&self.ids, &rows, &mut self.passed).or(rows.selection())
+            }
+            JoinKind::LeftAnti => Some(without_partner(&self.ids, &rows, &mut self.passed)),
+            JoinKind::Left | JoinKind::Right | JoinKind::Full => rows.selection(),
+        };
+        if selection.is_some_and(|bits| bits.count() == 0) {
+            return Ok(());
+        }
+        self.gathered.take_back();
+        let joined = Joined {
+            probe: block.select(selection),
+            built: &self.built,
+            build_is_left: self.build_is_left,
+            probe_width: self.probe_width,
+            at: &self.ids,
+            gathered: &self.gathered,
+        };
+        out.push(&BlockRef::new(&joined, block.len()).select(selection))
+    }
+
     /// All pairs with equal keys, in the order of the probe rows.
     fn find_pairs(&mut self, block: &BlockRef<'_>, epoch: &Epoch) -> Result<()> {
         let keys = evaluate(&mut self.probe_keys, block, epoch)?;
         self.keys.find(keys.columns(), &block.rows(), &mut self.ids);
-        let (pairs, ids, rows_by_key) = (&mut self.pairs, &self.ids, &self.rows_by_key);
+        let (pairs, ids, partners) = (&mut self.pairs, &self.ids, &self.partners);
         pairs.clear();
         block.rows().for_each(|row| {
-            let id = ids[row] as usize;
-            if id < rows_by_key.len() && keys.columns().iter().all(|k| k.is_valid(row)) {
-                pairs.extend(rows_by_key[id].iter().map(|&b| (row as u32, Some(b))));
+            if keys.columns().iter().all(|k| k.is_valid(row)) {
+                pairs.extend(partners.of(ids[row]).map(|b| (row as u32, Some(b))));
             }
         });
         Ok(())
@@ -218,15 +258,19 @@ impl JoinOperator {
         out.push(&self.made.view())
     }
 
-    /// Build rows that never found a partner, for the joins that keep them.
-    fn emit_unmatched(&mut self, out: &mut dyn Output) -> Result<()> {
-        let build_outer = match self.kind {
+    /// Whether rows of the build side come out without a partner.
+    fn keeps_unmatched(&self) -> bool {
+        match self.kind {
             JoinKind::Full => true,
             JoinKind::Left => self.build_is_left,
             JoinKind::Right => !self.build_is_left,
             _ => false,
-        };
-        if !build_outer {
+        }
+    }
+
+    /// Build rows that never found a partner, for the joins that keep them.
+    fn emit_unmatched(&mut self, out: &mut dyn Output) -> Result<()> {
+        if !self.keeps_unmatched() {
             return Ok(());
         }
         let matched = self.matched.view();

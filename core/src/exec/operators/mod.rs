@@ -5,6 +5,7 @@ mod deduplicate;
 mod explode;
 mod filter;
 mod join;
+mod join_partners;
 mod join_streams;
 mod limit;
 mod project;

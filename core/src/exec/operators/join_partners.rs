@@ -1,0 +1,151 @@
+//! What a join has built: the rows of its complete side by key. While every key has at most one row, which is how
+//! streams meet their dimension tables, a block is joined without being copied: the probing side's columns are handed
+//! on as they are, the other side's are gathered, and only those that somebody asks for.
+
+use alloc::{vec, vec::Vec};
+use core::cell::{OnceCell, RefCell};
+
+use crate::block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Columns, Rows};
+
+/// No row.
+pub(super) const NO_ROW: u32 = u32::MAX;
+
+/// The rows of the built side, by key id.
+#[derive(Debug, Default)]
+pub(super) struct Partners {
+    /// The first row of each key.
+    first: Vec<u32>,
+    /// All later ones; empty if no key has any.
+    later: Vec<Vec<u32>>,
+    /// The row of each key is its id.
+    is_identity: bool,
+}
+
+impl Partners {
+    pub(super) fn clear(&mut self) {
+        self.first.clear();
+        self.later.clear();
+        self.is_identity = true;
+    }
+
+    /// Makes room for keys below `bound`.
+    pub(super) fn grow(&mut self, bound: usize) {
+        self.first.resize(bound, NO_ROW);
+        if !self.later.is_empty() {
+            self.later.resize_with(bound, Vec::new);
+        }
+    }
+
+    pub(super) fn insert(&mut self, key: u32, row: u32) {
+        let first = &mut self.first[key as usize];
+        if *first == NO_ROW {
+            *first = row;
+            self.is_identity &= row == key;
+        } else {
+            if self.later.is_empty() {
+                self.later.resize_with(self.first.len(), Vec::new);
+            }
+            self.later[key as usize].push(row);
+        }
+    }
+
+    /// The rows of a key, which need not be known.
+    pub(super) fn of(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.first.get(key as usize).copied().filter(|&row| row != NO_ROW);
+        first.into_iter().chain(self.later.get(key as usize).into_iter().flatten().copied())
+    }
+
+    /// Whether no key has more than one row.
+    pub(super) fn are_single(&self) -> bool {
+        self.later.is_empty()
+    }
+
+    /// Replaces key ids by the first rows of these keys, [`NO_ROW`] where there is none.
+    pub(super) fn replace_ids(&self, ids: &mut [u32]) {
+        if !self.is_identity {
+            ids.iter_mut().for_each(|id| *id = self.first.get(*id as usize).copied().unwrap_or(NO_ROW));
+        }
+    }
+}
+
+/// Sets the bits of those counting rows that have a partner; `None` if that is all of them.
+pub(super) fn with_partner<'b>(at: &[u32], rows: &Rows<'_>, found: &'b mut Bitmap) -> Option<BitmapRef<'b>> {
+    if at.iter().fold(true, |all, &at| all & (at != NO_ROW)) {
+        return None;
+    }
+    mark(at, rows, found, |at| at != NO_ROW);
+    Some(found.view())
+}
+
+/// Sets the bits of those counting rows that have none.
+pub(super) fn without_partner<'b>(at: &[u32], rows: &Rows<'_>, found: &'b mut Bitmap) -> BitmapRef<'b> {
+    mark(at, rows, found, |at| at == NO_ROW);
+    found.view()
+}
+
+fn mark(at: &[u32], rows: &Rows<'_>, found: &mut Bitmap, is_wanted: impl Fn(u32) -> bool) {
+    found.clear();
+    found.resize(at.len(), false);
+    for (word, at) in found.words_mut().iter_mut().zip(at.chunks(u64::BITS as usize)) {
+        *word = at.iter().enumerate().fold(0, |word, (i, &at)| word | u64::from(is_wanted(at)) << i);
+    }
+    if let Some(selection) = rows.selection() {
+        found.and(selection);
+    }
+}
+
+/// Memory for gathered columns, kept from block to block.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    spare: RefCell<Vec<Option<Column>>>,
+    cells: Vec<OnceCell<Column>>,
+}
+
+impl Gathered {
+    pub(super) fn new(built: &Block) -> Self {
+        let spare = built.columns().iter().map(|column| Some(Column::new(column.data_type().clone()))).collect();
+        Self { spare: RefCell::new(spare), cells: vec![OnceCell::new(); built.columns().len()] }
+    }
+
+    /// Takes back the columns that the last block was given.
+    pub(super) fn take_back(&mut self) {
+        for (spare, cell) in self.spare.get_mut().iter_mut().zip(&mut self.cells) {
+            if let Some(column) = cell.take() {
+                *spare = Some(column);
+            }
+        }
+    }
+}
+
+/// A probing block and the row of the built side that each of its rows has found.
+pub(super) struct Joined<'a> {
+    pub(super) probe: BlockRef<'a>,
+    pub(super) built: &'a Block,
+    pub(super) build_is_left: bool,
+    pub(super) probe_width: usize,
+    pub(super) at: &'a [u32],
+    pub(super) gathered: &'a Gathered,
+}
+
+impl Joined<'_> {
+    fn built_column(&self, index: usize) -> ColumnRef<'_> {
+        let gather = || {
+            let mut column = self.gathered.spare.borrow_mut()[index].take().expect("a column is gathered once a block");
+            column.gather(&self.built.columns()[index].view(), self.at, &self.probe.rows());
+            column
+        };
+        self.gathered.cells[index].get_or_init(gather).view()
+    }
+}
+
+impl Columns for Joined<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        let build_width = self.built.columns().len();
+        match self.build_is_left {
+            true if index < build_width => self.built_column(index),
+            true => self.probe.column(index - build_width),
+            false if index < self.probe_width => self.probe.column(index),
+            false => self.built_column(index - self.probe_width),
+        }
+    }
+}

@@ -41,6 +41,20 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
         groups.iter().try_for_each(|&group| self.emit(&cells[group as usize], out))
     }
 
+    /// Appends the results that these cells would give with the others added.
+    fn emit_pairs(&self, cells: [&[Self::Cell]; 2], groups: &[u32], out: &mut Column) -> Result<()> {
+        groups.iter().try_for_each(|&group| {
+            let mut cell = self.empty();
+            cells.iter().try_for_each(|cells| self.merge(&mut cell, &cells[group as usize]))?;
+            self.emit(&cell, out)
+        })
+    }
+
+    /// Adds cells to cells, one by one.
+    fn merge_many(&self, cells: &mut [Self::Cell], others: &[Self::Cell]) -> Result<()> {
+        cells.iter_mut().zip(others).try_for_each(|(cell, other)| self.merge(cell, other))
+    }
+
     /// Appends the accumulator's bytes.
     fn save(&self, cell: &Self::Cell, out: &mut Vec<u8>);
 
@@ -138,12 +152,21 @@ impl<K: Kernel> Aggregate for Cells<K> {
     fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
+        if self.is_flat() {
+            return self.kernel.merge_many(&mut self.cells[..groups], &other.cells[..groups]);
+        }
         for (cell, other) in self.cells[..groups].iter_mut().zip(&other.cells[..groups]) {
             let before = self.kernel.heap(cell);
             self.kernel.merge(cell, other)?;
             self.heap = self.heap + self.kernel.heap(cell) - before;
         }
         Ok(())
+    }
+
+    fn emit_pair(&self, _: usize, other: &dyn Aggregate, groups: &[u32], out: &mut Column) -> Result<()> {
+        let other = other.as_any().downcast_ref::<Self>();
+        let other = other.unwrap_or_else(|| stranger(&self.kernel));
+        self.kernel.emit_pairs([&self.cells, &other.cells], groups, out)
     }
 
     fn reset_all(&mut self, groups: usize) {

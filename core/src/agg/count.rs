@@ -91,6 +91,17 @@ impl Kernel for Count {
         Ok(())
     }
 
+    fn emit_pairs(&self, [first, second]: [&[i64]; 2], groups: &[u32], out: &mut Column) -> Result<()> {
+        out.push_many(groups.iter().map(|&group| first[group as usize].saturating_add(second[group as usize])));
+        Ok(())
+    }
+
+    fn merge_many(&self, cells: &mut [i64], others: &[i64]) -> Result<()> {
+        // No stream is so long that counts overflow, and this loop is worth being one of vectors.
+        cells.iter_mut().zip(others).for_each(|(cell, other)| *cell = cell.wrapping_add(*other));
+        Ok(())
+    }
+
     fn save(&self, cell: &i64, out: &mut Vec<u8>) {
         cell.save(out);
     }

@@ -70,8 +70,8 @@ pub trait Aggregate: fmt::Debug + Send {
     /// `to[i]` of this one, in order.
     fn merge(&mut self, other: &dyn Aggregate, from: &[u32], to: &[u32]) -> Result<()>;
 
-    /// Whether accumulators are numbers that lie side by side, so that adding all of them, the empty ones too, costs less
-    /// than picking some: what [`merge_all`](Self::merge_all) and [`reset_all`](Self::reset_all) are for.
+    /// Whether accumulators are numbers that lie side by side, so that adding all of them, the empty ones too, costs
+    /// less than picking some: what [`merge_all`](Self::merge_all) and [`reset_all`](Self::reset_all) are for.
     fn is_flat(&self) -> bool {
         false
     }
@@ -80,6 +80,11 @@ pub trait Aggregate: fmt::Debug + Send {
     fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
         let all: Vec<u32> = (0..groups as u32).collect();
         self.merge(other, &all, &all)
+    }
+
+    /// As [`emit_part`](Self::emit_part), of what these groups would be with those of `other` added. Both are flat.
+    fn emit_pair(&self, _part: usize, _other: &dyn Aggregate, _groups: &[u32], _out: &mut Column) -> Result<()> {
+        unreachable!("only flat accumulators are emitted in pairs")
     }
 
     /// Makes the groups `0..groups` empty again.

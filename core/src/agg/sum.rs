@@ -287,6 +287,34 @@ impl FloatCell {
         self.sum += value;
         self.count += 1;
     }
+
+    /// Both together. No stream is so long that counts overflow.
+    #[inline]
+    fn and(self, other: Self) -> Self {
+        Self { sum: self.sum + other.sum, count: self.count.wrapping_add(other.count) }
+    }
+}
+
+impl<T> SumFloat<T> {
+    /// Appends the results of cells; NULL for those without a value.
+    #[inline]
+    fn push_all(&self, groups: &[u32], out: &mut Column, cell: impl Fn(u32) -> FloatCell) {
+        let mut is_complete = true;
+        let start = out.len();
+        match self.finish {
+            Finish::Sum => out.push_many(groups.iter().map(|&group| cell(group).sum)),
+            Finish::Mean => out.push_many(groups.iter().map(|&group| {
+                let cell = cell(group);
+                is_complete &= cell.count != 0;
+                cell.sum / cell.count as f64
+            })),
+        }
+        let has_value = |group: &u32| cell(*group).count != 0;
+        if !is_complete || (matches!(self.finish, Finish::Sum) && !groups.iter().all(has_value)) {
+            let empty = groups.iter().enumerate().filter(|(_, group)| !has_value(group));
+            empty.for_each(|(i, _)| out.set_null(start + i));
+        }
+    }
 }
 
 /// Numbers that become doubles by a plain conversion.
@@ -349,14 +377,17 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
     }
 
     fn emit_many(&self, cells: &[FloatCell], groups: &[u32], out: &mut Column) -> Result<()> {
-        if groups.iter().any(|&group| cells[group as usize].count == 0) {
-            return groups.iter().try_for_each(|&group| self.emit(&cells[group as usize], out));
-        }
-        let picked = groups.iter().map(|&group| &cells[group as usize]);
-        match self.finish {
-            Finish::Sum => out.push_many(picked.map(|cell| cell.sum)),
-            Finish::Mean => out.push_many(picked.map(|cell| cell.sum / cell.count as f64)),
-        }
+        self.push_all(groups, out, |group| cells[group as usize]);
+        Ok(())
+    }
+
+    fn emit_pairs(&self, [first, second]: [&[FloatCell]; 2], groups: &[u32], out: &mut Column) -> Result<()> {
+        self.push_all(groups, out, |group| first[group as usize].and(second[group as usize]));
+        Ok(())
+    }
+
+    fn merge_many(&self, cells: &mut [FloatCell], others: &[FloatCell]) -> Result<()> {
+        cells.iter_mut().zip(others).for_each(|(cell, other)| *cell = cell.and(*other));
         Ok(())
     }
 

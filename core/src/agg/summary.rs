@@ -251,11 +251,6 @@ impl<T: Float> Aggregate for Summaries<T> {
         Ok(())
     }
 
-    /// Where no value was NULL, NaN or infinite, summaries are plain numbers.
-    fn is_flat(&self) -> bool {
-        true
-    }
-
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {
         self.emit_part(0, groups, out)
     }

@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use hashbrown::HashMap;
 
 use super::KeyTable;
-use crate::simd;
+use crate::{block::Rows, simd};
 
 /// "No group": never a group id.
 pub const NO_GROUP: u32 = u32::MAX;
@@ -19,9 +19,8 @@ const SPARSENESS_MAX: usize = 16;
 const DENSE_ALWAYS: usize = 4096;
 /// Panes that [`Groups::assign_panes`] takes at most.
 const PANES_MAX: usize = 16;
-/// Dropped panes whose memory is kept, if they are small.
-const UNUSED_MAX: usize = 64;
-const UNUSED_BYTES_MAX: usize = 64 << 10;
+/// Memory of dropped panes that is kept for new ones.
+const UNUSED_BYTES_MAX: usize = 4 << 20;
 
 /// All groups of one operator, by pane. Operators without panes use pane 0.
 #[derive(Debug, Default)]
@@ -33,6 +32,7 @@ pub struct Groups {
     group_bound: u32,
     /// Panes that were dropped: their memory is for the next ones.
     unused: Vec<Pane>,
+    unused_bytes: usize,
 }
 
 /// The groups of one pane.
@@ -68,7 +68,8 @@ impl Groups {
 
     /// The group of a key in a pane, made if it is new; the flag says whether it is.
     pub fn group(&mut self, pane: i64, key: u32) -> (u32, bool) {
-        let entry = self.panes.entry(pane).or_default();
+        let Self { panes, unused, unused_bytes, .. } = self;
+        let entry = panes.entry(pane).or_insert_with(|| take_unused(unused, unused_bytes));
         let known = entry.get(key);
         if known != NO_GROUP {
             return (known, false);
@@ -77,8 +78,9 @@ impl Groups {
     }
 
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
-    pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &crate::block::Rows<'_>, groups: &mut [u32]) {
-        let entry = self.panes.entry(pane).or_default();
+    pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
+        let Self { panes, unused, unused_bytes, .. } = self;
+        let entry = panes.entry(pane).or_insert_with(|| take_unused(unused, unused_bytes));
         let is_complete = match &entry.ids {
             Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
             Ids::Sparse { ids, .. } => {
@@ -102,14 +104,7 @@ impl Groups {
     }
 
     /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
-    pub fn assign_panes(
-        &mut self,
-        panes: &[i64],
-        numbers: &[u32],
-        keys: &[u32],
-        rows: &crate::block::Rows<'_>,
-        groups: &mut [u32],
-    ) {
+    pub fn assign_panes(&mut self, panes: &[i64], numbers: &[u32], keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         static NO_IDS: Ids = Ids::Dense(Vec::new());
         let entries: heapless::Vec<&Ids, PANES_MAX> =
             panes.iter().map(|pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
@@ -134,34 +129,23 @@ impl Groups {
         (pane_of, pane_us): (impl Fn(i64) -> i64, i64),
         times: &[i64],
         keys: &[u32],
-        rows: &crate::block::Rows<'_>,
+        rows: &Rows<'_>,
         groups: &mut [u32],
     ) {
-        let Self { panes, free, group_bound, key_uses, unused } = self;
-        let mut open: Option<(i64, Pane)> = None;
-        rows.for_each(|row| {
-            let (time, key) = (times[row], keys[row]);
-            let start = match &open {
-                // Panes at the ends of time are shorter.
-                Some((start, _)) if *start <= time && time.wrapping_sub(*start) < pane_us => *start,
-                _ => pane_of(time),
-            };
-            if open.as_ref().is_none_or(|(open, _)| *open != start) {
-                if let Some((start, pane)) = open.take() {
-                    panes.insert(start, pane);
-                }
-                let pane = panes.get_mut(&start).map(core::mem::take);
-                open = Some((start, pane.or_else(|| unused.pop()).unwrap_or_default()));
+        let mut from = 0;
+        while from < rows.len() {
+            let start = pane_of(times[from]);
+            // Panes at the ends of time are shorter, and no row lies beyond them.
+            let is_beyond = |time: &i64| time.wrapping_sub(start) as u64 >= pane_us as u64;
+            let run = times[from..rows.len()].iter().position(is_beyond).unwrap_or(rows.len() - from).max(1);
+            let range = from..from + run;
+            from += run;
+            match rows.selection() {
+                None => self.assign_pane(start, &keys[range.clone()], &Rows::new(run, None), &mut groups[range]),
+                Some(_) => range.filter(|&row| rows.contains(row)).for_each(|row| {
+                    groups[row] = self.group(start, keys[row]).0;
+                }),
             }
-            if let Some((_, pane)) = &mut open {
-                groups[row] = match pane.get(key) {
-                    NO_GROUP => new_group(pane, key, free, group_bound, key_uses),
-                    known => known,
-                };
-            }
-        });
-        if let Some((start, pane)) = open {
-            panes.insert(start, pane);
         }
     }
 
@@ -206,8 +190,10 @@ impl Groups {
         dropped.keys.iter().for_each(|&key| self.release_key(key, keys));
         self.free.extend_from_slice(&dropped.groups);
         groups.extend_from_slice(&dropped.groups);
-        if self.unused.len() < UNUSED_MAX && dropped.memory_bytes() <= UNUSED_BYTES_MAX {
+        let bytes = dropped.memory_bytes();
+        if self.unused_bytes + bytes <= UNUSED_BYTES_MAX {
             dropped.clear();
+            self.unused_bytes += bytes;
             self.unused.push(dropped);
         }
     }
@@ -246,6 +232,13 @@ impl Groups {
             keys.remove(key);
         }
     }
+}
+
+/// An empty pane, in the memory of one that was dropped if there is one.
+fn take_unused(unused: &mut Vec<Pane>, bytes: &mut usize) -> Pane {
+    let pane = unused.pop().unwrap_or_default();
+    *bytes = bytes.saturating_sub(pane.memory_bytes());
+    pane
 }
 
 /// A group for a key that has none in the pane.

@@ -10,9 +10,10 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
     decode_row,
-    sparse::Sparse,
+    integers::{are_integers_packed, digits_of, integer_width},
     packed::{Packed, TEXT_AT, hash_bytes, hash_short, is_same},
-    radix::{DIGITS_MAX, Digits, Radix},
+    radix::{Digits, Radix},
+    sparse::Sparse,
     texts::{Short, Texts},
 };
 use crate::{
@@ -423,38 +424,6 @@ fn hash_packed(key: &Packed, is_text: bool, seed: u64) -> u64 {
         Some(text) => hash_bytes(text, seed),
         None => key.hash(seed),
     }
-}
-
-/// Bytes of an integer type's values.
-fn integer_width(data_type: &DataType) -> Option<usize> {
-    match data_type.physical() {
-        Physical::Int8 => Some(1),
-        Physical::Int16 => Some(2),
-        Physical::Int32 => Some(4),
-        Physical::Int64 => Some(8),
-        _ => None,
-    }
-}
-
-/// Whether keys of these types are integers of which a packed key has room for all.
-fn are_integers_packed(types: &[DataType]) -> bool {
-    let widths = types.iter().map(|t| integer_width(t).map(|width| width + 1));
-    widths.sum::<Option<usize>>().is_some_and(|bytes| bytes < size_of::<Packed>()) && types.len() <= DIGITS_MAX
-}
-
-/// The integers of a key; `None` if one is NULL or no integer.
-fn digits_of(types: &[DataType], key: &Packed) -> Option<Digits> {
-    let mut bytes = key.bytes()?;
-    let mut digits = Digits::new();
-    for data_type in types {
-        let (head, rest) = bytes.split_at_checked(1 + integer_width(data_type)?)?;
-        let [1, value @ ..] = head else { return None };
-        let mut wide = [if value.last()? & 0x80 == 0 { 0 } else { 0xff }; 8];
-        wide[..value.len()].copy_from_slice(value);
-        digits.push(i64::from_le_bytes(wide)).ok()?;
-        bytes = rest;
-    }
-    Some(digits)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 
 mod encode;
 mod groups;
+mod integers;
 mod keys;
 mod packed;
 mod radix;

@@ -99,6 +99,19 @@ impl Accumulators {
         served.into_iter().try_for_each(|(&(call, part), column)| source[call].emit_part(part, groups, column))
     }
 
+    /// As [`Accumulators::emit_from`], out of two that would have to be merged first, the second into the first.
+    pub(super) fn emit_pair(
+        &self,
+        [first, second]: [&[Box<dyn Aggregate>]; 2],
+        groups: &[u32],
+        columns: &mut [Column],
+    ) -> Result<()> {
+        let served = self.served_by.iter().zip(columns);
+        served
+            .into_iter()
+            .try_for_each(|(&(call, part), column)| first[call].emit_pair(part, &*second[call], groups, column))
+    }
+
     /// Adds groups of another operator's accumulators.
     pub(super) fn merge(&mut self, other: &Self, from: &[u32], to: &[u32]) -> Result<()> {
         let pairs = self.calls.iter_mut().zip(&other.calls);

@@ -19,8 +19,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Emitter {
     // Properties.
-    window: Option<usize>,
-    key_count: usize,
+    at: KeysAt,
     block_rows: usize,
     // State: panes merged so far.
     stacks: Stacks,
@@ -33,8 +32,7 @@ impl Emitter {
     /// `window` is the output column of the window, if there is one among the first `key_count` columns.
     pub(super) fn new(schema: &Schema, window: Option<usize>, key_count: usize, block_rows: usize) -> Self {
         Self {
-            window,
-            key_count,
+            at: KeysAt { window, key_count },
             block_rows,
             stacks: Stacks::default(),
             made: Block::new(schema),
@@ -155,23 +153,33 @@ impl Emitter {
         only: Option<&[u32]>,
         out: &mut dyn Output,
     ) -> Result<()> {
-        let (mut stacks, mut some) = (core::mem::take(&mut self.stacks), core::mem::take(&mut self.some));
-        let merged = match only {
-            None => stacks.window(state, panes, window)?,
-            Some(_) => {
-                some.clear();
-                panes.panes_of(window).try_for_each(|pane| some.add_pane(state, pane, only))?;
-                &mut some
-            }
-        };
-        let (keys, places) = merged.entries();
+        let Some(only) = only else { return self.whole_window(state, panes, window, out) };
+        let mut some = core::mem::take(&mut self.some);
+        some.clear();
+        panes.panes_of(window).try_for_each(|pane| some.add_pane(state, pane, Some(only)))?;
+        let (keys, places) = some.entries();
         for (keys, places) in keys.chunks(self.block_rows).zip(places.chunks(self.block_rows)) {
             self.write_keys(state, Some((window, panes)), keys)?;
-            let results = &mut self.made.columns_mut()[self.key_count..];
-            state.accumulators.emit_from(&merged.accumulators, places, results)?;
+            let results = &mut self.made.columns_mut()[self.at.key_count..];
+            state.accumulators.emit_from(&some.accumulators, places, results)?;
             self.rows_written(keys.len(), out)?;
         }
-        (self.stacks, self.some) = (stacks, some);
+        self.some = some;
+        Ok(())
+    }
+
+    fn whole_window(&mut self, state: &GroupState, panes: Panes, window: i64, out: &mut dyn Output) -> Result<()> {
+        self.stacks.window(state, panes, window)?;
+        let count = self.stacks.entries().0.len();
+        for from in (0..count).step_by(self.block_rows) {
+            let chunk = from..count.min(from + self.block_rows);
+            let Self { at, stacks, made, .. } = &mut *self;
+            let (keys, places) = stacks.entries();
+            at.write(made, state, Some((window, panes)), &keys[chunk.clone()])?;
+            let results = &mut made.columns_mut()[at.key_count..];
+            stacks.emit(&state.accumulators, &places[chunk.clone()], results)?;
+            self.rows_written(chunk.len(), out)?;
+        }
         Ok(())
     }
 
@@ -186,27 +194,14 @@ impl Emitter {
     ) -> Result<()> {
         for (chunk_keys, chunk) in keys.chunks(self.block_rows).zip(groups.chunks(self.block_rows)) {
             self.write_keys(state, window, chunk_keys)?;
-            state.accumulators.emit(chunk, &mut self.made.columns_mut()[self.key_count..])?;
+            state.accumulators.emit(chunk, &mut self.made.columns_mut()[self.at.key_count..])?;
             self.rows_written(chunk.len(), out)?;
         }
         Ok(())
     }
 
     fn write_keys(&mut self, state: &GroupState, window: Option<(i64, Panes)>, keys: &[u32]) -> Result<()> {
-        let columns = &mut self.made.columns_mut()[..self.key_count];
-        let (before, rest) = columns.split_at_mut(self.window.unwrap_or(0).min(self.key_count));
-        match (window, self.window) {
-            (Some((start, panes)), Some(_)) => {
-                let (window, after) = rest.split_at_mut(1);
-                let end = start.saturating_add(panes.size_us());
-                window[0].push_structs(keys.len(), |bounds| {
-                    bounds[0].push_repeated(start, keys.len());
-                    bounds[1].push_repeated(end, keys.len());
-                });
-                state.keys.emit(keys, [before, after])
-            }
-            _ => state.keys.emit(keys, [before, rest]),
-        }
+        self.at.write(&mut self.made, state, window, keys)
     }
 
     fn rows_written(&mut self, count: usize, out: &mut dyn Output) -> Result<()> {
@@ -221,6 +216,32 @@ impl Emitter {
         out.push(&self.made.view())?;
         self.made.clear();
         Ok(())
+    }
+}
+
+/// Where in a block keys and windows go.
+#[derive(Clone, Copy, Debug)]
+struct KeysAt {
+    window: Option<usize>,
+    key_count: usize,
+}
+
+impl KeysAt {
+    fn write(self, made: &mut Block, state: &GroupState, window: Option<(i64, Panes)>, keys: &[u32]) -> Result<()> {
+        let columns = &mut made.columns_mut()[..self.key_count];
+        let (before, rest) = columns.split_at_mut(self.window.unwrap_or(0).min(self.key_count));
+        match (window, self.window) {
+            (Some((start, panes)), Some(_)) => {
+                let (window, after) = rest.split_at_mut(1);
+                let end = start.saturating_add(panes.size_us());
+                window[0].push_structs(keys.len(), |bounds| {
+                    bounds[0].push_repeated(start, keys.len());
+                    bounds[1].push_repeated(end, keys.len());
+                });
+                state.keys.emit(keys, [before, after])
+            }
+            _ => state.keys.emit(keys, [before, rest]),
+        }
     }
 }
 

@@ -104,7 +104,7 @@ impl GroupState {
         let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
         let mut live = core::mem::take(&mut self.live);
         let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
-        let mut range = time_range(&block.rows(), times);
+        let mut range = pane_range(&block.rows(), times, panes);
         // No window of a pane ends before the pane does.
         let can_be_late = late_us.is_some_and(|late_us| {
             range.is_none_or(|(low, _)| panes.pane_of(low).saturating_add(panes.pane_us()) <= late_us)
@@ -408,6 +408,17 @@ fn keep_live(
             live.set(row, true);
         }
     });
+}
+
+/// As [`time_range`]; wider, if that makes no difference to the pane.
+fn pane_range(rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes) -> Option<(i64, i64)> {
+    if rows.selection().is_some() && times.validity.is_none() && !times.is_constant {
+        let all = time_range(&Rows::new(rows.len(), None), times);
+        if all.is_some_and(|(low, high)| panes.pane_of(low) == panes.pane_of(high)) {
+            return all.filter(|_| rows.count() > 0);
+        }
+    }
+    time_range(rows, times)
 }
 
 /// The lowest and the highest event time of the counting rows that have one; `None` without such rows.

@@ -12,8 +12,8 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::groups::GroupState;
-use crate::{agg::Aggregate, error::Result, window::Panes};
+use super::{accumulators::Accumulators, groups::GroupState};
+use crate::{agg::Aggregate, block::Column, error::Result, window::Panes};
 
 /// Groups of all panes above which windows are merged as they are: the front would hold as many again.
 const FRONT_GROUPS_MAX: usize = 600_000;
@@ -24,14 +24,14 @@ const NOT_MERGED: u32 = u32::MAX;
 /// Places among which one in so many must be filled for panes to be merged key by key.
 const EMPTY_PER_GROUP_MAX: usize = 4;
 
-/// Merged panes: accumulators by place, and the place of each key. Flat accumulators of which most are filled have their
-/// key as place: then merging is adding whole arrays.
+/// Merged panes: accumulators by place, and the place of each key. Flat accumulators of which most are filled have
+/// their key as place: then merging is adding whole arrays.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     pub(super) accumulators: Vec<Box<dyn Aggregate>>,
     /// Places are keys.
     is_flat: bool,
-    /// The keys that are in it, by place; if it is flat, those that [`Merged::settle`] has found.
+    /// The keys that are in it, by place; if it is flat, those that were found in it.
     keys: Vec<u32>,
     /// `0..keys.len()`, unless it is flat.
     places: Vec<u32>,
@@ -62,21 +62,28 @@ impl Merged {
         self.is_flat = is_flat;
     }
 
-    /// The keys that are in it, and their places.
+    /// The keys that are in it, and their places; it must not be flat.
     pub(super) fn entries(&self) -> (&[u32], &[u32]) {
-        (&self.keys, if self.is_flat { &self.keys } else { &self.places })
+        (&self.keys, &self.places)
     }
 
-    /// Finds the keys that are in it.
-    fn settle(&mut self) {
+    /// Finds the keys that are in one of two.
+    fn keys_of(&mut self, front: &[bool], back: &[bool]) {
+        self.keys.resize(front.len().min(back.len()), 0);
+        let mut count = 0;
+        for (key, (front, back)) in front.iter().zip(back).enumerate() {
+            self.keys[count] = key as u32;
+            count += usize::from(front | back);
+        }
+        self.keys.truncate(count);
+    }
+
+    /// Finds its own keys, if it is flat.
+    fn keys_of_own(&mut self) {
         if self.is_flat {
-            self.keys.resize(self.has.len(), 0);
-            let mut count = 0;
-            for (key, &has) in self.has.iter().enumerate() {
-                self.keys[count] = key as u32;
-                count += usize::from(has);
-            }
-            self.keys.truncate(count);
+            let has = core::mem::take(&mut self.has);
+            self.keys_of(&has, &has);
+            self.has = has;
         }
     }
 
@@ -174,15 +181,14 @@ impl Stacks {
         self.end
     }
 
-    /// All groups of a window, merged.
-    pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<&mut Merged> {
+    /// Merges the groups of a window.
+    pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<()> {
         let end = start.saturating_add(panes.size_us());
         let is_short = panes.size_us() / panes.pane_us() < PANES_WORTH_IT;
         if is_short || state.groups.len() > FRONT_GROUPS_MAX {
-            self.is_valid = false;
+            (self.is_valid, self.is_flat) = (false, false);
             self.result.begin_as(false);
-            panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None))?;
-            return Ok(&mut self.result);
+            return panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None));
         }
         if !self.is_valid || start < self.start || end < self.end {
             self.empty();
@@ -199,13 +205,40 @@ impl Stacks {
             self.back.add_pane(state, pane, None)?;
         }
         self.end = end;
-        self.result.begin_as(self.is_flat);
-        if let Some((_, front)) = self.front.last() {
-            self.result.add(state, front)?;
+        self.settle(state)
+    }
+
+    /// What [`Stacks::window`] has merged: the keys, and their places for [`Stacks::emit`].
+    pub(super) fn entries(&self) -> (&[u32], &[u32]) {
+        (&self.result.keys, if self.is_flat { &self.result.keys } else { &self.result.places })
+    }
+
+    /// Appends the results of places, one column a call.
+    pub(super) fn emit(&self, calls: &Accumulators, places: &[u32], columns: &mut [Column]) -> Result<()> {
+        match self.front.last().filter(|_| self.is_flat) {
+            Some((_, front)) => calls.emit_pair([&front.accumulators, &self.back.accumulators], places, columns),
+            None => calls.emit_from(&self.result.accumulators, places, columns),
         }
-        self.result.add(state, &self.back)?;
-        self.result.settle();
-        Ok(&mut self.result)
+    }
+
+    /// Puts front and back together. Flat ones stay apart until they are emitted: only their keys are needed.
+    fn settle(&mut self, state: &GroupState) -> Result<()> {
+        let Self { front, back, result, is_flat, .. } = self;
+        result.begin_as(*is_flat);
+        match front.last_mut() {
+            Some((_, front)) if *is_flat => {
+                front.begin(state);
+                back.begin(state);
+                result.keys_of(&front.has, &back.has);
+                Ok(())
+            }
+            front => {
+                front.map_or(Ok(()), |(_, front)| result.add(state, front))?;
+                result.add(state, back)?;
+                result.keys_of_own();
+                Ok(())
+            }
+        }
     }
 
     /// The panes of a window become the front.

@@ -1,5 +1,6 @@
 //! What the benches share: see the files in `benches/benches/`.
 
+pub mod nexmark;
 pub mod stream;
 pub mod suite;
 pub mod text;

@@ -65,10 +65,10 @@ impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
         let input = I::open(&batch.args[0]);
         let mut grown = 0;
         batch.each_valid(1, |row, group| {
-            let (cell, value) = (&mut cells[group], I::at(input, row));
-            if cell.as_ref().is_none_or(|kept| Self::wins(&value, &I::lend(kept))) {
+            let cell = &mut cells[group];
+            if cell.as_ref().is_none_or(|kept| I::beats::<MAX>(input, row, kept)) {
                 grown -= self.heap(cell) as isize;
-                *cell = Some(I::own(value));
+                *cell = Some(I::own(I::at(input, row)));
                 grown += self.heap(cell) as isize;
             }
         });

@@ -38,6 +38,12 @@ pub(super) trait Item: Copy + Debug + Send + Sync + 'static {
     fn less(a: &Self::Ref<'_>, b: &Self::Ref<'_>) -> bool {
         Self::compare(a, b).is_lt()
     }
+    /// Whether a row comes before (`MAX` false) or after a kept value.
+    #[inline]
+    fn beats<const MAX: bool>(input: Self::Input<'_>, row: usize, kept: &Self::Owned) -> bool {
+        let (value, kept) = (Self::at(input, row), Self::lend(kept));
+        if MAX { Self::less(&kept, &value) } else { Self::less(&value, &kept) }
+    }
     /// Hashes so that equal values (by `compare`) hash alike.
     fn hash(value: &Self::Ref<'_>, state: &mut impl Hasher);
     /// The value that stands for its equals in a set: 0.0 for -0.0, one NaN for all.
@@ -370,6 +376,11 @@ impl Item for Any {
         compare(a, b)
     }
 
+    fn beats<const MAX: bool>(input: ColumnRef<'_>, row: usize, kept: &Value) -> bool {
+        let order = compare_row(&input, row, kept);
+        if MAX { order.is_gt() } else { order.is_lt() }
+    }
+
     fn hash(value: &Cow<'_, Value>, state: &mut impl Hasher) {
         hash(value, state);
     }
@@ -392,6 +403,24 @@ impl Item for Any {
 
     fn heap(owned: &Value) -> usize {
         heap(owned)
+    }
+}
+
+/// As [`compare`], of a row and a value; structs are compared where they lie, as far as need be.
+fn compare_row(column: &ColumnRef<'_>, row: usize, value: &Value) -> Ordering {
+    if !column.is_valid(row) {
+        return compare(&Value::Null, value);
+    }
+    let at = column.index(row);
+    match (column.values, value) {
+        (Values::Int32(values), Value::Int32(value)) => values[at].cmp(value),
+        (Values::Int64(values), Value::Int64(value)) => values[at].cmp(value),
+        (Values::Struct(fields), Value::Struct(values)) => {
+            let pairs = fields.iter().zip(values);
+            let mut orders = pairs.map(|(field, value)| compare_row(&field.view(), at, value));
+            orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        }
+        _ => compare(&column.value(row), value),
     }
 }
 

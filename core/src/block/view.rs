@@ -86,6 +86,12 @@ impl<'a> ColumnRef<'a> {
         self.validity.is_none_or(|bits| bits.get(self.index(row)))
     }
 
+    /// Whether every row has a value of its own.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.validity.is_none() && !self.is_constant
+    }
+
     /// The values as a slice of `T`. Panics if the column is of another physical type: plans are typed.
     #[inline]
     pub fn as_slice<T: Native>(&self) -> &'a [T] {

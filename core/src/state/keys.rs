@@ -25,6 +25,9 @@ use crate::{
 
 const NONE: u32 = u32::MAX;
 
+/// Rows without an id that are looked up one by one before the array is asked again.
+const MISSING_MAX: usize = 64;
+
 /// A table of distinct keys.
 #[derive(Debug)]
 pub struct KeyTable {
@@ -86,18 +89,29 @@ impl KeyTable {
         ids.resize(rows.len(), NONE);
         match self.radix.lookup(columns, ids).or_else(|| self.sparse.lookup(columns, ids)) {
             Some(true) => Ok(()),
-            Some(false) => rows.try_for_each(|row| {
-                if ids[row] == NONE {
-                    ids[row] = self.id_of_row(columns, row)?;
-                }
-                Ok(())
-            }),
+            Some(false) => self.assign_missing(columns, rows, ids),
             None if self.is_text => self.assign_texts(&columns[0], rows, ids),
             None => rows.try_for_each(|row| {
                 ids[row] = self.id_of_row(columns, row)?;
                 Ok(())
             }),
         }
+    }
+
+    /// Rows without an id get one. Keys that are new to a block may fill it, so the array is asked again now and then.
+    fn assign_missing(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
+        let mut missing = 0;
+        rows.try_for_each(|row| {
+            if ids[row] != NONE {
+                return Ok(());
+            }
+            ids[row] = self.id_of_row(columns, row)?;
+            missing += 1;
+            if missing % MISSING_MAX == 0 {
+                self.radix.lookup(columns, ids);
+            }
+            Ok(())
+        })
     }
 
     /// Keys of one string: found by their text, and only new ones are encoded.

@@ -138,6 +138,16 @@ impl Column {
         }
     }
 
+    /// Appends the first `len` rows of another column of the same type.
+    pub fn push_rows(&mut self, source: &ColumnRef<'_>, len: usize) {
+        match source.values {
+            Values::Int32(v) if source.is_plain() => self.push_many(v[..len].iter().copied()),
+            Values::Int64(v) if source.is_plain() => self.push_many(v[..len].iter().copied()),
+            Values::Float64(v) if source.is_plain() => self.push_many(v[..len].iter().copied()),
+            _ => (0..len).for_each(|row| self.push_from(source, row)),
+        }
+    }
+
     /// Appends row `row` of another column of the same type.
     pub fn push_from(&mut self, source: &ColumnRef<'_>, row: usize) {
         if !source.is_valid(row) {

@@ -289,8 +289,12 @@ impl GroupState {
     fn note_closing(&mut self, rows: &Rows<'_>, keys: &[ColumnRef<'_>]) {
         let Event::Column { position, closing } = &mut self.event else { return };
         let known = self.groups.pane(ONLY_PANE);
+        let mut last = None;
         rows.for_each(|row| {
             let key = self.key_ids[row];
+            if last.replace(key) == Some(key) {
+                return;
+            }
             let Some(ts) = event_time(&keys[*position], row) else { return };
             let is_known = known.is_some_and(|pane| pane.get(key) != crate::state::NO_GROUP);
             let closing = closing.entry(ts).or_default();

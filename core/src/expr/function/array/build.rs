@@ -63,11 +63,9 @@ fn structure_of(call: Call<'_>, names: Vec<String>) -> Result<BoundExpr> {
     let field = |(name, arg): (String, &BoundExpr)| Field::new(name, arg.data_type.clone()).nullable(arg.nullable);
     let fields: Vec<_> = names.into_iter().zip(&call.args).map(field).collect();
     call.never_null(DataType::Struct(fields), |_, args, rows, out| {
-        for row in 0..rows.len() {
-            out.push_struct(|children| {
-                children.iter_mut().zip(args).for_each(|(child, arg)| child.push_from(arg, row));
-            });
-        }
+        out.push_structs(rows.len(), |children| {
+            children.iter_mut().zip(args).for_each(|(child, arg)| child.push_rows(arg, rows.len()));
+        });
         Ok(())
     })
 }

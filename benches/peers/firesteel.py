@@ -1,7 +1,9 @@
 """Firesteel, from outside: a ring filled with `firesteel ring append`, jobs with `firesteel run`."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -15,6 +17,8 @@ from workloads import PATTERN
 BINARY = os.environ.get("FIRESTEEL", "firesteel")
 # What a row takes in a ring, key included, and then some: the ring must hold all rows at once.
 ROW_BYTES = 64
+# What the answers' ring holds; older rows make room for newer ones.
+ANSWER_BYTES = 256 << 20
 
 
 def version():
@@ -57,25 +61,46 @@ def fill(workload, paths, rows, folder, columns):
 
 
 def run(job, threads, runs, folder):
-    """Runs a job once to warm up and then so many times; gives the answer, the seconds that the engine reports for the
-    epoch, and those of the whole process."""
+    """Runs a job once, printing its answer, and then so many times into a ring; gives the answer, the seconds that the
+    engine reports for the epoch, and those of the whole process."""
     folder = Path(folder)
-    text, progress, out = folder / "job.sql", folder / "progress.json", folder / "answer.csv"
-    text.write_text("SET spark.sql.session.timeZone = UTC;\n" + job)
-    cores = sorted(os.sched_getaffinity(0))[:threads]
-    # A stream that takes what is there and ends: the one way to be told how long the engine itself took.
-    command = [BINARY, "run", text, "--format", "csv", "--stream", "--available-now", "--output-mode", "update"]
+    printing, storing, out = folder / "print.sql", folder / "store.sql", folder / "answer.csv"
+    table, query = job.split(";\n", 1)
+    table = f"SET spark.sql.session.timeZone = UTC;\n{table};\n"
+    into = f"CREATE TABLE answers USING ring OPTIONS (path '{answers(job, folder)}');\nINSERT INTO answers\n"
+    printing.write_text(table + query)
+    storing.write_text(table + into + query)
+    with open(out, "w") as to:
+        stream(printing, threads, folder, to)
+    times = [stream(storing, threads, folder, subprocess.DEVNULL) for _ in range(runs + 1)][1:]
+    return answer(out), [inside for inside, _ in times], [outside for _, outside in times]
+
+
+def answers(job, folder):
+    """A ring for the answers: where peers keep theirs as columns in memory, so do we."""
+    key = "STRING" if "id STRING" in job else "INT"
+    readings = f"t TIMESTAMP, id {key}, n BIGINT, sum DOUBLE, low DOUBLE, high DOUBLE, mean DOUBLE"
+    columns = "status INT, n BIGINT, sum BIGINT, low BIGINT, high BIGINT" if "status" in job else readings
+    memory = Path("/dev/shm") if Path("/dev/shm").is_dir() else folder
+    ring = memory / "firesteel-peers-answers"
+    shutil.rmtree(ring, ignore_errors=True)
+    create = [BINARY, "ring", "create", ring, "--schema", columns, "--capacity", str(ANSWER_BYTES)]
+    subprocess.run([*create, "--on-full", "overwrite"], check=True, capture_output=True)
+    atexit.register(shutil.rmtree, ring, ignore_errors=True)
+    return ring
+
+
+def stream(job, threads, folder, to):
+    """Runs a job as a stream that takes what is there and ends: the one way to be told how long the engine took."""
+    cores, progress = sorted(os.sched_getaffinity(0))[:threads], folder / "progress.json"
+    command = [BINARY, "run", job, "--format", "csv", "--stream", "--available-now", "--output-mode", "update"]
     command += ["--cores", ",".join(map(str, cores)), "--progress-file", progress]
-    inside, outside = [], []
-    for _ in range(runs + 1):
-        progress.unlink(missing_ok=True)
-        with open(out, "w") as to:
-            start = time.perf_counter()
-            subprocess.run(command, stdout=to, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
-            outside.append(time.perf_counter() - start)
-        epochs = [json.loads(line) for line in progress.read_text().splitlines()]
-        inside.append(sum(epoch["durationMs"]["triggerExecution"] for epoch in epochs) / 1000)
-    return answer(out), inside[1:], outside[1:]
+    progress.unlink(missing_ok=True)
+    start = time.perf_counter()
+    subprocess.run(command, stdout=to, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+    outside = time.perf_counter() - start
+    epochs = [json.loads(line) for line in progress.read_text().splitlines()]
+    return sum(epoch["durationMs"]["triggerExecution"] for epoch in epochs) / 1000, outside
 
 
 def answer(path):

@@ -9,15 +9,15 @@ use alloc::{
     vec::Vec,
 };
 
-use core::cell::Cell;
-
 use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Spanned, Subscript, UnaryOperator};
 
 use super::{
     clauses::Start,
     dialect::{Found, Literal},
-    literal, prefix,
-    subquery::{Scalars, hidden_name},
+    literal,
+    operator::balanced,
+    prefix,
+    subquery::Scalars,
     syntax::place,
 };
 use crate::{
@@ -34,8 +34,8 @@ pub(super) struct Exprs<'a> {
     pub(super) found: &'a Found,
     pub(super) calls: &'a BTreeMap<Start, Start>,
     pub(super) settings: &'a Settings,
-    /// Where a subquery can stand for a value: the list it is put on, under a hidden name, and the names so far.
-    pub(super) scalars: Option<(&'a Scalars, &'a Cell<usize>)>,
+    /// What takes a subquery, where one can stand for a value.
+    pub(super) scalars: Option<Scalars<'a>>,
 }
 
 impl Exprs<'_> {
@@ -74,6 +74,9 @@ impl Exprs<'_> {
                 high: self.boxed(high)?,
                 negated: *negated,
             },
+            E::Like { any: true, expr, pattern, .. } | E::ILike { any: true, expr, pattern, .. } => {
+                return self.like_any(e, expr, pattern);
+            }
             E::Like { negated, expr, pattern, escape_char, .. } => {
                 let op = if *negated { BinaryOp::NotLike } else { BinaryOp::Like };
                 ExprKind::Binary(self.boxed(expr)?, op, Box::new(self.pattern(pattern, escape_char.as_deref())?))
@@ -226,6 +229,27 @@ impl Exprs<'_> {
         Ok(Expr::new(ExprKind::Binary(Box::new(left), op, Box::new(right))).at(span))
     }
 
+    /// `LIKE ANY|ALL (patterns)`, a test each: ALL has its patterns in brackets of their own. NOT LIKE ANY is that one
+    /// of them does not match.
+    fn like_any(&self, e: &ast::Expr, value: &ast::Expr, patterns: &ast::Expr) -> Result<Expr> {
+        let op = match e {
+            ast::Expr::Like { negated: false, .. } => BinaryOp::Like,
+            ast::Expr::Like { .. } => BinaryOp::NotLike,
+            ast::Expr::ILike { negated: false, .. } => BinaryOp::ILike,
+            _ => BinaryOp::NotILike,
+        };
+        let (joined, patterns) = match patterns {
+            ast::Expr::Nested(all) => (BinaryOp::And, &**all),
+            any => (BinaryOp::Or, any),
+        };
+        let ast::Expr::Tuple(patterns) = patterns else { return Err(self.unsupported(e)) };
+        let (value, span) = (self.expr(value)?, self.span(e));
+        let binary = |left, op, right| Expr::new(ExprKind::Binary(Box::new(left), op, Box::new(right))).at(span);
+        let tests = patterns.iter().map(|pattern| Ok(binary(value.clone(), op, self.expr(pattern)?)));
+        let tests = tests.collect::<Result<Vec<_>>>()?;
+        Ok(balanced(tests, &|left, right| binary(left, joined, right)))
+    }
+
     /// A pattern whose escape character is a backslash, whatever was declared.
     fn pattern(&self, pattern: &ast::Expr, escape: Option<&ast::Expr>) -> Result<Expr> {
         let pattern = self.expr(pattern)?;
@@ -318,10 +342,8 @@ impl Exprs<'_> {
     }
 
     fn scalar(&self, query: &ast::Query, span: Option<Span>) -> Result<Expr> {
-        let (list, names) = self.scalars.ok_or_else(|| subquery(span))?;
-        let name = hidden_name(names);
-        list.borrow_mut().push((name.clone(), query.clone()));
-        Ok(Expr::new(ExprKind::Column(vec![name.clone(), name])).at(span))
+        let Scalars(take) = self.scalars.ok_or_else(|| subquery(span))?;
+        Ok(take(query)?.at(span))
     }
 
     fn unsupported(&self, e: &ast::Expr) -> Error {

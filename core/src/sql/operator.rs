@@ -192,15 +192,15 @@ fn chain(spark: &Spark, p: &mut Parser, first: Expr, op: BinaryOperator, level: 
     while p.eat_word(word) {
         operands.push(expr(spark, p, level)?);
     }
-    Ok(balanced(operands, &op))
+    Ok(balanced(operands, &|left, right| binary(left, op.clone(), right)))
 }
 
-/// The operands, of which there is at least one, joined by one operator.
-fn balanced(mut operands: Vec<Expr>, op: &BinaryOperator) -> Expr {
+/// The operands, of which there is at least one, joined two by two.
+pub(super) fn balanced<T>(mut operands: Vec<T>, join: &impl Fn(T, T) -> T) -> T {
     let right = operands.split_off(operands.len().div_ceil(2));
     match right.len() {
         0 => operands.remove(0),
-        _ => binary(balanced(operands, op), op.clone(), balanced(right, op)),
+        _ => join(balanced(operands, join), balanced(right, join)),
     }
 }
 
@@ -273,12 +273,18 @@ fn like(spark: &Spark, p: &mut Parser, left: Expr, negated: bool, ignore_case: b
         let escape = if p.eat_word("ESCAPE") { Some(Box::new(expr(spark, p, level::PREDICATE)?)) } else { None };
         return Ok(test(left, pattern, escape, negated, ignore_case));
     }
-    let joined = if p.is_word(0, "ALL") { BinaryOperator::And } else { BinaryOperator::Or };
+    let is_all = p.is_word(0, "ALL");
     (0..2).for_each(|_| p.skip());
-    let patterns = list(spark, p)?;
+    let patterns = Expr::Tuple(list(spark, p)?);
     p.expect_token(&Token::RParen)?;
-    let tests = patterns.into_iter().map(|pattern| test(left.clone(), pattern, None, negated, ignore_case)).collect();
-    Ok(Expr::Nested(Box::new(balanced(tests, &joined))))
+    // One node, which tells ALL by brackets, and is taken apart later: a tree that is never copied makes the program
+    // smaller by all the code that would copy it.
+    let pattern = Box::new(if is_all { Expr::Nested(Box::new(patterns)) } else { patterns });
+    let (expr, escape_char) = (Box::new(left), None);
+    Ok(Expr::Nested(Box::new(match ignore_case {
+        true => Expr::ILike { negated, any: true, expr, pattern, escape_char },
+        false => Expr::Like { negated, any: true, expr, pattern, escape_char },
+    })))
 }
 
 fn test(left: Expr, pattern: Expr, escape_char: Option<Box<Expr>>, negated: bool, ignore_case: bool) -> Expr {

@@ -8,7 +8,7 @@ use super::{
     expr::{Exprs, dotted, ident},
     grouping::GroupingSets,
     query::{Planner, Scope, Tail},
-    subquery::Scalars,
+    subquery::{Rows, Scalars, beside},
     syntax::place,
 };
 use crate::{
@@ -44,12 +44,14 @@ impl Planner<'_> {
         if let Some(condition) = &select.selection {
             plan = self.filtered(plan, condition, scope)?;
         }
-        let scalars = Scalars::default();
+        let rows = Rows::default();
+        let take = |query: &ast::Query| self.scalar(query, &rows, scope);
         // In a grouped query a subquery would have to be grouped too; there it stays an error.
         let grouped = has_groups(select) || select.having.is_some() || self.aggregates(select);
-        let exprs = if grouped { self.exprs } else { self.with_scalars(&scalars) };
+        let scalars = (!grouped).then_some(Scalars(&take));
+        let exprs = Exprs { scalars, ..self.exprs };
         let items = select.projection.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
-        let plan = self.scalar_columns(plan, scalars, scope)?;
+        let plan = beside(plan, rows)?;
         let (plan, projection) = expand(plan, &visible, items)?;
         let having = select.having.as_ref().map(|e| self.exprs.expr(e)).transpose()?;
         let distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));

@@ -4,7 +4,10 @@
 //! What a subquery adds has a name that no user can type, so no column is mistaken for it.
 
 use alloc::{format, string::String, vec, vec::Vec};
-use core::cell::{Cell, RefCell};
+use core::{
+    cell::{Cell, RefCell},
+    fmt,
+};
 
 use sqlparser::ast::{self, BinaryOperator, GroupByExpr, SetExpr, Spanned, UnaryOperator};
 
@@ -16,12 +19,22 @@ use super::{
 use crate::{
     agg,
     error::{Error, Result, Span},
-    expr::{Expr, ExprKind},
+    expr::{Expr, ExprKind, lit},
     plan::{JoinKind, JoinOn, PlanBuilder},
 };
 
-/// Subqueries that stand for a value, each under a hidden name.
-pub(super) type Scalars = RefCell<Vec<(String, ast::Query)>>;
+/// Plans a subquery that stands for a value and gives the column it becomes.
+#[derive(Clone, Copy)]
+pub(super) struct Scalars<'a>(pub(super) &'a dyn Fn(&ast::Query) -> Result<Expr>);
+
+impl fmt::Debug for Scalars<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scalars")
+    }
+}
+
+/// Subqueries that stand for a value: their one row, and where they stand.
+pub(super) type Rows = RefCell<Vec<(PlanBuilder, Option<Span>)>>;
 
 impl Planner<'_> {
     /// Filters by WHERE: first what is no subquery, then the others.
@@ -49,29 +62,18 @@ impl Planner<'_> {
 
     /// A condition, whose scalar subqueries become columns.
     fn filtered_by(&self, plan: PlanBuilder, condition: &ast::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
-        let scalars = RefCell::new(Vec::new());
-        let predicate = self.with_scalars(&scalars).expr(condition)?;
-        self.scalar_columns(plan, scalars, scope)?.filter(predicate)
+        let rows = Rows::default();
+        let take = |query: &ast::Query| self.scalar(query, &rows, scope);
+        let predicate = Exprs { scalars: Some(Scalars(&take)), ..self.exprs }.expr(condition)?;
+        beside(plan, rows)?.filter(predicate)
     }
 
-    /// For expressions in which a subquery can stand for a value.
-    pub(super) fn with_scalars<'s>(&'s self, scalars: &'s Scalars) -> Exprs<'s> {
-        Exprs { scalars: Some((scalars, &self.hidden)), ..self.exprs }
-    }
-
-    /// Adds the subqueries that were found, a hidden column each.
-    pub(super) fn scalar_columns(
-        &self,
-        mut plan: PlanBuilder,
-        scalars: Scalars,
-        scope: Option<&Scope<'_>>,
-    ) -> Result<PlanBuilder> {
-        for (name, query) in scalars.into_inner() {
-            let span = place(query.span());
-            let row = self.one_row(&query, span, scope)?.alias(&name, core::slice::from_ref(&name))?;
-            plan = plan.join(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span))?;
-        }
-        Ok(plan)
+    /// Plans a subquery that stands for a value, under a hidden name.
+    pub(super) fn scalar(&self, query: &ast::Query, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
+        let (span, name) = (place(query.span()), hidden_name(&self.hidden));
+        let row = self.one_row(query, span, scope)?.alias(&name, core::slice::from_ref(&name))?;
+        rows.borrow_mut().push((row, span));
+        Ok(Expr::new(ExprKind::Column(vec![name.clone(), name])))
     }
 
     /// A subquery that has one row, whatever there is in its tables.
@@ -100,8 +102,8 @@ impl Planner<'_> {
     pub(super) fn aggregates(&self, select: &ast::Select) -> bool {
         select.projection.iter().any(|item| match item {
             ast::SelectItem::UnnamedExpr(e) | ast::SelectItem::ExprWithAlias { expr: e, .. } => {
-                let (ignored, names) = (Scalars::default(), Cell::new(0));
-                let exprs = Exprs { scalars: Some((&ignored, &names)), ..self.exprs };
+                let ignored = |_: &ast::Query| Ok(lit(0));
+                let exprs = Exprs { scalars: Some(Scalars(&ignored)), ..self.exprs };
                 exprs.expr(e).is_ok_and(|e| calls_aggregate(&e))
             }
             _ => false,
@@ -204,6 +206,13 @@ impl<'a> Subquery<'a> {
             _ => None,
         }
     }
+}
+
+/// The plan with the rows of subqueries, a hidden column each.
+pub(super) fn beside(plan: PlanBuilder, rows: Rows) -> Result<PlanBuilder> {
+    rows.into_inner()
+        .into_iter()
+        .try_fold(plan, |plan, (row, span)| plan.join(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span)))
 }
 
 /// A name for what a subquery adds.

@@ -36,7 +36,7 @@ fn query(delay: impl Strategy<Value = Option<i64>>) -> impl Strategy<Value = Que
 }
 
 fn split() -> impl Strategy<Value = Split> {
-    (select(vec![1, 2, 3, 7, 4096]), vec(1..20_usize, 1..4), 0..4_usize, select(level::levels()))
+    (select(vec![1, 2, 3, 7, 4096]), vec(1..20_usize, 1..4), select(vec![0, 1, 2, 7]), select(level::levels()))
         .prop_map(|(block_rows, pushes, workers, level)| Split { block_rows, pushes, workers, level })
 }
 

@@ -170,6 +170,11 @@ impl BoundAggregate {
     fn serving(self, part: Part) -> Self {
         Self { part: Some(part), ..self }
     }
+
+    /// Whether the order of rows makes no difference to its answer, but for the rounding of sums.
+    pub fn ignores_order(&self) -> bool {
+        ORDERLESS.contains(&self.name)
+    }
 }
 
 impl PartialEq for BoundAggregate {
@@ -184,6 +189,40 @@ impl fmt::Debug for BoundAggregate {
         write!(f, "{}({:?}) {}", self.name, self.args, self.parameters)
     }
 }
+
+/// See [`BoundAggregate::ignores_order`]; the names that families give to what they bind.
+const ORDERLESS: &[&str] = &[
+    "count",
+    "count_if",
+    "sum",
+    "try_sum",
+    "avg",
+    "mean",
+    "try_avg",
+    "min",
+    "max",
+    "bool_and",
+    "every",
+    "bool_or",
+    "some",
+    "any",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "stddev",
+    "std",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
+    "skewness",
+    "kurtosis",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "approx_count_distinct",
+];
 
 const FAMILIES: &[&[AggregateFunction]] = &[
     count::FUNCTIONS,

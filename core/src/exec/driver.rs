@@ -223,11 +223,24 @@ impl Driver {
         self.epoch = main.epoch;
     }
 
-    /// Takes over what a worker has gathered in this epoch; the worker is empty afterwards.
+    /// Takes over what this epoch hands out of what a worker has gathered, and what the worker saw of event time. The
+    /// worker keeps the rest. Every worker must be absorbed before a stage finishes, whether it had rows or not.
     pub fn absorb(&mut self, worker: &mut Driver) -> Result<()> {
+        self.take_over(worker, Some(self.epoch_of(0)))
+    }
+
+    /// Takes over all that a worker has gathered, between epochs: then [`Driver::state_metrics`] tells of everything.
+    pub fn absorb_all(&mut self, worker: &mut Driver) -> Result<()> {
+        self.take_over(worker, None)
+    }
+
+    fn take_over(&mut self, worker: &mut Driver, epoch: Option<Epoch>) -> Result<()> {
         let Some((_, first)) = self.partial else { panic!("this query has no workers") };
-        let nodes = self.pipeline.nodes[first..].iter_mut().zip(&mut worker.pipeline.nodes);
-        nodes.into_iter().try_for_each(|(mine, theirs)| mine.operator.absorb(&mut *theirs.operator))
+        let mut nodes = self.pipeline.nodes[first..].iter_mut().zip(&mut worker.pipeline.nodes);
+        nodes.try_for_each(|(mine, theirs)| {
+            let epoch = epoch.map(|epoch| epoch.behind(mine.lag_us));
+            mine.operator.absorb(&mut *theirs.operator, epoch.as_ref())
+        })
     }
 
     /// Static stages are batch queries inside a stream.

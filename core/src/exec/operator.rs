@@ -80,8 +80,8 @@ pub(crate) trait Operator: fmt::Debug + Send {
         None
     }
 
-    /// Adds the state of the same operator of another worker, leaving that one empty.
-    fn absorb(&mut self, _other: &mut dyn Operator) -> Result<()> {
+    /// Takes over state of the same operator of another worker: what this epoch hands out; without an epoch, all.
+    fn absorb(&mut self, _other: &mut dyn Operator, _epoch: Option<&Epoch>) -> Result<()> {
         Ok(())
     }
 

@@ -53,7 +53,7 @@ pub(super) struct Node {
     /// Its state makes a stream go on without data until everything is emitted (aggregations, not LIMIT).
     pub(super) closes_groups: bool,
     /// How far the event times of its rows can be behind the query's watermark.
-    lag_us: i64,
+    pub(super) lag_us: i64,
 }
 
 #[derive(Debug)]

@@ -17,6 +17,9 @@ pub const NO_GROUP: u32 = u32::MAX;
 const SPARSENESS_MAX: usize = 16;
 /// Arrays up to this length are never converted.
 const DENSE_ALWAYS: usize = 4096;
+/// So many keys without a pane are kept, or twice as many as were ever in panes at once: most come again in the next
+/// pane, and are found there faster than a new key is made.
+const IDLE_KEYS: usize = 4096;
 /// Panes that [`Groups::assign_panes`] takes at most.
 const PANES_MAX: usize = 16;
 /// Memory of dropped panes that is kept for new ones.
@@ -26,13 +29,21 @@ const UNUSED_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug, Default)]
 pub struct Groups {
     panes: BTreeMap<i64, Pane>,
-    /// How many panes use each key.
-    key_uses: Vec<u32>,
+    uses: Uses,
     free: Vec<u32>,
     group_bound: u32,
     /// Panes that were dropped: their memory is for the next ones.
     unused: Vec<Pane>,
     unused_bytes: usize,
+}
+
+/// How many panes use each key.
+#[derive(Debug, Default)]
+struct Uses {
+    by_key: Vec<u32>,
+    /// Keys that a pane uses, and the most that there were since idle keys were last forgotten.
+    live: usize,
+    most_live: usize,
 }
 
 /// The groups of one pane.
@@ -74,7 +85,7 @@ impl Groups {
         if known != NO_GROUP {
             return (known, false);
         }
-        (new_group(entry, key, &mut self.free, &mut self.group_bound, &mut self.key_uses), true)
+        (new_group(entry, key, &mut self.free, &mut self.group_bound, &mut self.uses), true)
     }
 
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
@@ -91,12 +102,12 @@ impl Groups {
         if is_complete {
             return;
         }
-        let Self { free, group_bound, key_uses, .. } = self;
+        let Self { free, group_bound, uses, .. } = self;
         rows.for_each(|row| {
             if groups[row] == NO_GROUP {
                 let known = entry.get(keys[row]);
                 groups[row] = match known {
-                    NO_GROUP => new_group(entry, keys[row], free, group_bound, key_uses),
+                    NO_GROUP => new_group(entry, keys[row], free, group_bound, uses),
                     known => known,
                 };
             }
@@ -184,10 +195,11 @@ impl Groups {
         self.panes.range(start..end.max(start)).map(|(&start, _)| start)
     }
 
-    /// Drops a pane: its groups' ids and, where no other pane uses them, its keys. Appends the dropped group ids.
+    /// Drops a pane: its groups' ids and, sooner or later, the keys that no other pane uses. Appends the dropped group
+    /// ids.
     pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable, groups: &mut Vec<u32>) {
         let Some(mut dropped) = self.panes.remove(&pane) else { return };
-        dropped.keys.iter().for_each(|&key| self.release_key(key, keys));
+        dropped.keys.iter().for_each(|&key| _ = self.uses.release(key));
         self.free.extend_from_slice(&dropped.groups);
         groups.extend_from_slice(&dropped.groups);
         let bytes = dropped.memory_bytes();
@@ -196,6 +208,17 @@ impl Groups {
             self.unused_bytes += bytes;
             self.unused.push(dropped);
         }
+        if keys.len().saturating_sub(self.uses.live) > IDLE_KEYS.max(2 * self.uses.most_live) {
+            self.forget_idle_keys(keys);
+        }
+    }
+
+    fn forget_idle_keys(&mut self, keys: &mut KeyTable) {
+        let Uses { by_key, live, most_live } = &mut self.uses;
+        let is_idle = |key: &u32| by_key.get(*key as usize).is_none_or(|uses| *uses == 0);
+        let idle: Vec<u32> = keys.ids().filter(is_idle).collect();
+        idle.into_iter().for_each(|key| keys.remove(key));
+        *most_live = *live;
     }
 
     /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
@@ -209,7 +232,8 @@ impl Groups {
             keys.retain(|_| of_keys.next().is_some_and(|left| *left));
             groups.retain(|_| of_groups.next().is_some_and(|left| *left));
         }
-        dropped.iter().for_each(|&key| self.release_key(key, keys));
+        // Keys with an event time in them do not come again.
+        dropped.iter().filter(|&&key| self.uses.release(key)).for_each(|&key| keys.remove(key));
         self.free.extend_from_slice(&groups);
         groups
     }
@@ -222,15 +246,7 @@ impl Groups {
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
         let panes: usize = self.panes.values().chain(&self.unused).map(Pane::memory_bytes).sum();
-        panes + (self.key_uses.capacity() + self.free.capacity()) * 4
-    }
-
-    fn release_key(&mut self, key: u32, keys: &mut KeyTable) {
-        let uses = &mut self.key_uses[key as usize];
-        *uses -= 1;
-        if *uses == 0 {
-            keys.remove(key);
-        }
+        panes + (self.uses.by_key.capacity() + self.free.capacity()) * 4
     }
 }
 
@@ -242,17 +258,39 @@ fn take_unused(unused: &mut Vec<Pane>, bytes: &mut usize) -> Pane {
 }
 
 /// A group for a key that has none in the pane.
-fn new_group(pane: &mut Pane, key: u32, free: &mut Vec<u32>, group_bound: &mut u32, key_uses: &mut Vec<u32>) -> u32 {
+fn new_group(pane: &mut Pane, key: u32, free: &mut Vec<u32>, group_bound: &mut u32, uses: &mut Uses) -> u32 {
     let group = free.pop().unwrap_or_else(|| {
         *group_bound += 1;
         *group_bound - 1
     });
     pane.insert(key, group);
-    if key_uses.len() <= key as usize {
-        key_uses.resize(key as usize + 1, 0);
-    }
-    key_uses[key as usize] += 1;
+    uses.add(key);
     group
+}
+
+impl Uses {
+    #[inline]
+    fn add(&mut self, key: u32) {
+        if self.by_key.len() <= key as usize {
+            self.by_key.resize(key as usize + 1, 0);
+        }
+        let uses = &mut self.by_key[key as usize];
+        *uses += 1;
+        if *uses == 1 {
+            self.live += 1;
+            self.most_live = self.most_live.max(self.live);
+        }
+    }
+
+    /// Whether no pane uses the key any more.
+    #[inline]
+    fn release(&mut self, key: u32) -> bool {
+        let uses = &mut self.by_key[key as usize];
+        *uses -= 1;
+        let is_idle = *uses == 0;
+        self.live -= usize::from(is_idle);
+        is_idle
+    }
 }
 
 impl Pane {
@@ -378,8 +416,38 @@ mod tests {
         let mut dropped = Vec::new();
         groups.drop_pane(0, &mut keys, &mut dropped);
         assert_eq!(dropped, [0, 1]);
-        assert_eq!((groups.len(), keys.len()), (2, 2), "key 0 is gone, key 1 lives in pane 10");
+        assert_eq!((groups.len(), keys.len()), (2, 3), "key 0 may come again");
+        groups.forget_idle_keys(&mut keys);
+        assert_eq!(keys.len(), 2, "key 0 is gone, key 1 lives in pane 10");
         assert!(groups.group(20, 2).0 < 2, "freed ids are used again");
+    }
+
+    #[test]
+    fn keys_that_never_come_again_do_not_pile_up() {
+        let mut table = KeyTable::new(vec![DataType::Int64]);
+        let mut groups = Groups::new();
+        for pane in 0..100_i64 {
+            for key in 0..500_i64 {
+                let mut row = vec![1];
+                row.extend_from_slice(&(pane * 500 + key).to_le_bytes());
+                groups.group(pane, table.id_of_encoded(&row).unwrap());
+            }
+            groups.drop_pane(pane - 1, &mut table, &mut Vec::new());
+            assert!(table.len() <= IDLE_KEYS + 1_500, "{} keys", table.len());
+        }
+    }
+
+    #[test]
+    fn keys_that_come_again_keep_their_ids() {
+        let mut table = keys(3);
+        let mut groups = Groups::new();
+        for pane in 0..10_000 {
+            (0..3).for_each(|key| _ = groups.group(pane, key));
+            groups.drop_pane(pane, &mut table, &mut Vec::new());
+        }
+        assert_eq!((groups.len(), table.len(), groups.group_bound()), (0, 3, 3));
+        groups.forget_idle_keys(&mut table);
+        assert!(table.is_empty());
     }
 
     #[test]

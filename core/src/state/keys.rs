@@ -201,6 +201,23 @@ impl KeyTable {
         }
     }
 
+    /// Sets `known[id]`, for these ids of another table, to this table's id of the same key, made if it is new. What
+    /// `known` held before is looked at first: most keys are where they were.
+    pub fn adopt(&mut self, other: &Self, ids: &[u32], known: &mut Vec<u32>) -> Result<()> {
+        if known.len() < other.keys.len() {
+            known.resize(other.keys.len(), NONE);
+        }
+        for &id in ids {
+            let (key, mine) = (&other.keys[id as usize], &mut known[id as usize]);
+            if key.place().is_some() {
+                *mine = self.id_of_long(other.encoded(id))?;
+            } else if self.keys.get(*mine as usize) != Some(key) {
+                *mine = self.id_of_packed(*key)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The encoded key of an id in use.
     pub fn encoded(&self, id: u32) -> &[u8] {
         let key = &self.keys[id as usize];

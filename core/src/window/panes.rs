@@ -53,6 +53,13 @@ impl Panes {
         last.saturating_sub(room / self.slide_us * self.slide_us)
     }
 
+    /// End of the first window that holds the pane: until the watermark reaches it, nothing in the pane is late and
+    /// nothing of it comes out.
+    #[inline]
+    pub fn first_end(&self, pane: i64) -> i64 {
+        self.first_window(pane).saturating_add(self.size_us)
+    }
+
     /// Start of the first window that starts after `ts`.
     pub fn first_window_after(&self, ts: i64) -> i64 {
         floor_to(ts, self.start_us, self.slide_us).saturating_add(self.slide_us)

@@ -38,7 +38,7 @@ pub struct JobArgs {
 
 /// Numbers of cores.
 #[derive(Clone, Debug)]
-pub struct Cores(Vec<usize>);
+pub struct Cores(pub Vec<usize>);
 
 /// A job that has been read.
 pub struct OpenJob {
@@ -136,7 +136,7 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
 const CORES_MAX: usize = 4096;
 
 /// `2`, `0,2`, `0-3`, and mixtures of these.
-fn parse_cores(text: &str) -> Result<Cores, String> {
+pub fn parse_cores(text: &str) -> Result<Cores, String> {
     let mut cores = Vec::new();
     for part in text.split(',') {
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| "write core numbers, e.g. 2,3 or 0-3");

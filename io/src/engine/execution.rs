@@ -28,7 +28,7 @@ use crate::{
 /// Longest a query sleeps without looking whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
 /// Looking at the size of the state costs a walk over the operators; state grows by at most some bytes a row.
-const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
+pub(super) const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
 /// How long a query with several live inputs waits on each in turn: Spark's polling delay.
 const INPUT_POLL: Duration = Duration::from_millis(10);
 /// Live rows that come so soon after others find nothing else begun: no report, no status.
@@ -99,7 +99,7 @@ pub(super) struct OpenInput {
 #[derive(Debug)]
 pub struct Execution<'s> {
     // Properties.
-    options: QueryOptions,
+    options: Arc<QueryOptions>,
     handle: StreamingQuery,
     stages: Arc<[Stage]>,
     // The parts.
@@ -153,16 +153,14 @@ impl<'s> Execution<'s> {
                 is_live: false,
             });
         }
-        let workers = match options.cores.get(1..) {
-            Some(cores) if !cores.is_empty() => Workers::start(&driver, cores, options.wait, &options.meter, || {
-                open.iter_mut().map(|input| Ok((input.port, input.source.reader()?))).collect()
-            })?,
-            _ => Workers::default(),
-        };
         let handle = StreamingQuery::new(options.name.clone());
+        let options = Arc::new(options);
+        let workers = Workers::start(&driver, &options, &handle, || {
+            open.iter_mut().map(|input| Ok((input.port, input.source.reader()?))).collect()
+        })?;
         let stages = driver.stages().into();
         let may_idle = open.iter().any(|input| input.source.is_idle().is_some());
-        let reporter = Reporter::new(!options.listeners.is_empty());
+        let reporter = Reporter::new(!options.listeners.is_empty(), !workers.is_empty());
         Ok(Self {
             options,
             handle,
@@ -203,9 +201,9 @@ impl<'s> Execution<'s> {
         });
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_epochs()))
             .unwrap_or_else(|panic| Err(panicked(&panic)));
-        self.report_pending(None);
+        let reported = self.report_pending(None);
         let finished = self.sink.finish();
-        let result = quiet(result.and(finished));
+        let result = quiet(result.and(reported).and(finished));
         let error = result.as_ref().err();
         self.emit(&QueryEvent::Terminated { id: self.handle.id(), run_id: self.handle.run_id(), error });
         self.handle.end(error.cloned());
@@ -308,7 +306,7 @@ impl<'s> Execution<'s> {
         }
         self.reporter.add(report, started, self.driver.state_metrics(), self.sink.rows_written());
         if watch.is_some() || is_final {
-            self.report_pending(watch);
+            self.report_pending(watch)?;
         }
         Ok(())
     }
@@ -341,41 +339,39 @@ impl<'s> Execution<'s> {
             }
             parts.extend(input.parts.drain(..).map(|part| (index, part)));
         }
-        let shared = stage.stage == 0 && !self.workers.is_empty() && parts.len() > 1;
-        if shared {
-            self.workers.begin(&self.driver, &mut parts)?;
+        let is_shared = stage.stage == 0 && !self.workers.is_empty();
+        if is_shared {
+            self.workers.begin(&self.driver, &mut parts, self.is_batch)?;
         }
         let read = parts.iter().try_for_each(|(index, part)| self.read_part(*index, part));
         parts.clear();
         self.parts = parts;
-        if shared {
-            let mut rows = vec![0; self.inputs.len()];
-            let joined = self.workers.end(&mut self.driver, &mut rows);
-            self.inputs.iter_mut().zip(rows).for_each(|(input, rows)| input.rows += rows);
+        if is_shared {
+            let inputs = &mut self.inputs;
+            let joined = self.workers.end(&mut self.driver, |input, rows| inputs[input].rows += rows);
             read.and(joined)?;
         } else if let Err(error) = read
             && (!error.is_stopped() || self.driver.wants_more())
         {
             return Err(error);
         }
-        check_memory(&self.driver, &self.options)?;
+        check_memory(&self.driver, &self.workers, &self.options)?;
         let sink = &mut self.sink;
         self.driver.finish_stage(stage.stage, &mut |block: &BlockRef<'_>| sink.write(block))
     }
 
     fn read_part(&mut self, index: usize, part: &Part) -> Result<()> {
-        let (driver, sink, options) = (&mut self.driver, &mut self.sink, &self.options);
+        let (driver, sink, options, workers) = (&mut self.driver, &mut self.sink, &self.options, &self.workers);
         let mut unchecked = 0;
         let (handle, is_batch) = (&self.handle, self.is_batch);
         let input = &mut self.inputs[index];
         let port = input.port;
         let rows = input.reader.read(part, &mut |block| {
-            options.meter.add_rows(block.rows().count() as u64);
             driver.push(port, block, &mut |out: &BlockRef<'_>| sink.write(out))?;
             unchecked += block.len();
             if unchecked >= ROWS_BETWEEN_MEMORY_CHECKS {
-                unchecked = 0;
-                check_memory(driver, options)?;
+                options.meter.add_rows(std::mem::take(&mut unchecked) as u64);
+                check_memory(driver, workers, options)?;
             }
             if is_batch && handle.is_stop_requested() {
                 return Err(Error::stopped());
@@ -383,6 +379,7 @@ impl<'s> Execution<'s> {
             // A LIMIT that is full ends the reading of a batch; `run_stage` knows the difference to a closed pipe.
             if driver.wants_more() { Ok(()) } else { Err(Error::stopped()) }
         })?;
+        options.meter.add_rows(unchecked as u64);
         input.rows += rows;
         Ok(())
     }
@@ -399,7 +396,7 @@ impl<'s> Execution<'s> {
         if self.idle_waits == 1 && how != Wait::Sleep && self.inputs.iter().any(|i| i.is_live) {
             return self.wait_for_inputs(MOMENT, Wait::Spin);
         }
-        self.report_pending(None);
+        self.report_pending(None)?;
         self.handle.set_doing(Doing::WaitingForRows);
         self.handle.note_idle();
         let (timeout, how) = match (how, self.idle_waits) {
@@ -447,12 +444,17 @@ impl<'s> Execution<'s> {
     }
 
     /// Tells what the epochs since the last report did, if there were any.
-    fn report_pending(&mut self, watch: Option<Watch>) {
+    fn report_pending(&mut self, watch: Option<Watch>) -> Result<()> {
         if self.reporter.is_pending() {
+            if !self.workers.is_empty() {
+                self.workers.gather(&mut self.driver)?;
+                self.reporter.recount(self.driver.state_metrics());
+            }
             let progress = self.reporter.report(&self.handle, &mut self.inputs, &*self.sink, watch);
             self.emit(&QueryEvent::Progress(&progress));
             self.handle.add_progress(progress);
         }
+        Ok(())
     }
 
     fn emit(&self, event: &QueryEvent<'_>) {
@@ -461,14 +463,15 @@ impl<'s> Execution<'s> {
 }
 
 /// A query that outgrows what it may take fails alone.
-fn check_memory(driver: &Driver, options: &QueryOptions) -> Result<()> {
+fn check_memory(driver: &Driver, workers: &Workers, options: &QueryOptions) -> Result<()> {
     let Some(most) = options.memory_bytes_max else { return Ok(()) };
-    let held = driver.memory_bytes();
-    if held <= most {
-        return Ok(());
-    }
-    Err(Error::limit(format!("the query's state takes {held} bytes, and may take {most}"))
-        .hint("give it more with --memory, group by fewer keys, or let a watermark close windows earlier"))
+    let held = driver.memory_bytes() + workers.memory_bytes();
+    if held > most { Err(too_big(held, most)) } else { Ok(()) }
+}
+
+pub(super) fn too_big(held: u64, most: u64) -> Error {
+    Error::limit(format!("the query's state takes {held} bytes, and may take {most}"))
+        .hint("give it more with --memory, group by fewer keys, or let a watermark close windows earlier")
 }
 
 /// A reader that has gone away is no failure.

@@ -9,6 +9,7 @@ mod execution;
 mod handle;
 mod progress;
 mod report;
+mod shares;
 mod trigger;
 mod workers;
 
@@ -18,4 +19,5 @@ pub use progress::{
     EventTimeProgress, QueryEvent, QueryListener, SinkProgress, SourceProgress, StateOperatorProgress,
     StreamingQueryProgress,
 };
+pub(crate) use shares::{Share, share_out};
 pub use trigger::Trigger;

@@ -45,6 +45,8 @@ pub(super) struct Watch {
 pub(super) struct Reporter {
     /// Somebody is told of every epoch.
     has_listeners: bool,
+    /// How many epochs are reported one by one before counts add up.
+    burst: u32,
     /// Epochs that may still be reported one by one.
     credit: u32,
     /// When an epoch was last allowed to be reported by itself, by the wall clock that every epoch reads anyway.
@@ -61,10 +63,13 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    pub(super) fn new(has_listeners: bool) -> Self {
+    /// Groups that workers hold are counted for a report, which costs more than a quick epoch.
+    pub(super) fn new(has_listeners: bool, has_workers: bool) -> Self {
+        let burst = if has_workers { 1 } else { BURST };
         Self {
             has_listeners,
-            credit: BURST,
+            burst,
+            credit: burst,
             paid_at: UNIX_EPOCH,
             last_start: None,
             epochs: 0,
@@ -80,7 +85,7 @@ impl Reporter {
     pub(super) fn watch(&mut self, started: SystemTime) -> Option<Watch> {
         // A clock that was set back is as good as one that has moved on.
         if started.duration_since(self.paid_at).map_or(true, |since| since >= PAUSE) {
-            self.credit = if self.epochs == 0 { BURST } else { 1 };
+            self.credit = if self.epochs == 0 { self.burst } else { 1 };
             self.paid_at = started;
         }
         let is_due = self.has_listeners || self.credit > 0;
@@ -112,6 +117,13 @@ impl Reporter {
                 Some(sum) => add_metrics(sum, metrics),
                 None => self.state.push(metrics),
             }
+        }
+    }
+
+    /// What is held now is what the report says: workers keep groups that the last epoch's counts do not have.
+    pub(super) fn recount(&mut self, metrics: impl Iterator<Item = StateMetrics>) {
+        for (sum, now) in self.state.iter_mut().zip(metrics) {
+            (sum.rows_total, sum.memory_bytes) = (now.rows_total, now.memory_bytes);
         }
     }
 

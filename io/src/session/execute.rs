@@ -43,7 +43,17 @@ impl Session {
 
     /// Runs a batch plan into a sink, on this thread.
     pub(crate) fn run_batch<'s>(&self, plan: &LogicalPlan, sink: Box<dyn Sink + 's>) -> Result<()> {
-        self.execution(plan, OutputMode::Append, sink, QueryOptions::default())?.run_batch()
+        self.run_batch_on(plan, &[], sink)
+    }
+
+    /// The same on these cores, this thread on the first.
+    pub(crate) fn run_batch_on<'s>(&self, plan: &LogicalPlan, cores: &[usize], sink: Box<dyn Sink + 's>) -> Result<()> {
+        let cores = cores.iter().copied().map(Some).collect();
+        self.execution(plan, OutputMode::Append, sink, QueryOptions { cores, ..QueryOptions::default() })?.run_batch()
+    }
+
+    pub(crate) fn memory_tables(&self) -> crate::source::MemoryTables {
+        self.shared.memory.tables.clone()
     }
 
     /// Starts a stream on a thread of its own; it is among the session's streams.
@@ -63,11 +73,7 @@ impl Session {
 
     fn inputs(&self, driver: &Driver, meter: &Meter) -> Result<Vec<Input>> {
         let conf = self.conf();
-        let context = SourceContext {
-            block_rows: conf.block_rows,
-            memory: self.shared.memory.tables.clone(),
-            meter: meter.clone(),
-        };
+        let context = SourceContext { block_rows: conf.block_rows, memory: self.memory_tables(), meter: meter.clone() };
         let mut inputs = Vec::new();
         for ScanPort { port, scan } in driver.stages().into_iter().flat_map(|stage| stage.scans) {
             self.warn(source::warnings(&scan.table));

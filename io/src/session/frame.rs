@@ -349,11 +349,20 @@ impl DataFrame {
 
     /// Hands every block of the result to `take`, which may end it early with [`Error::stopped`].
     pub fn for_each_block(&self, take: impl FnMut(&BlockRef<'_>) -> Result<()> + Send) -> Result<()> {
+        self.for_each_block_on(&[], take)
+    }
+
+    /// The same on these cores: this thread goes to the first, and stays there; a worker runs on each of the others.
+    pub fn for_each_block_on(
+        &self,
+        cores: &[usize],
+        take: impl FnMut(&BlockRef<'_>) -> Result<()> + Send,
+    ) -> Result<()> {
         if self.is_streaming() {
             return Err(Error::unsupported("STREAMING_QUERY_NEEDS_WRITE_STREAM", "a stream has no end to wait for")
                 .hint("start it with write_stream(), or read the table with read() instead of read_stream()"));
         }
-        self.session.run_batch(&self.plan, Box::new(BlockSink::new(take)))
+        self.session.run_batch_on(&self.plan, cores, Box::new(BlockSink::new(take)))
     }
 
     /// Prints the first rows as a table.

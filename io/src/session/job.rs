@@ -172,7 +172,7 @@ impl Job {
 
     /// What would run: plans, cores, memory.
     pub fn explain(&self, session: &Session, options: &JobOptions) -> Result<String> {
-        Ok(job_plan::explain(&self.plan(session, options)?))
+        Ok(job_plan::explain(session, &self.plan(session, options)?))
     }
 
     /// Runs the script. `sinks` makes the sinks of its bare queries. Errors carry the place in the text.

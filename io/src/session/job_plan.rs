@@ -10,6 +10,7 @@ use firesteel_core::{
 use super::{
     JobOptions, Session,
     execute::trigger_of,
+    job_cores,
     job_memory::Memory,
     level,
     statement::{Action, explain_plan},
@@ -119,26 +120,18 @@ pub(super) fn warnings(planned: &[Planned], options: &JobOptions) -> Vec<String>
 }
 
 /// All of it as text.
-pub(super) fn explain(planned: &[Planned]) -> String {
+pub(super) fn explain(session: &Session, planned: &[Planned]) -> String {
     if planned.is_empty() {
         return "nothing to run\n".into();
     }
-    let texts: Vec<String> = planned.iter().map(explain_query).collect();
+    let texts: Vec<String> = planned.iter().map(|query| explain_query(session, query)).collect();
     format!("{}\n{}", texts.join("\n"), level::explain())
 }
 
-fn explain_query(query: &Planned) -> String {
+fn explain_query(session: &Session, query: &Planned) -> String {
     let plan = explain_plan(&query.plan);
     let indent = |line: &str| if line.is_empty() { "\n".into() } else { format!("  {line}\n") };
     let plan: String = plan.lines().map(indent).collect();
-    format!("{}\n{plan}\n  Cores\n{}\n  Memory\n{}", query.title(), explain_cores(query), query.memory())
-}
-
-fn explain_cores(query: &Planned) -> String {
-    let Some((first, rest)) = query.cores.split_first() else { return "    one thread, not pinned\n".into() };
-    if !query.has_workers {
-        return format!("    core {first}: everything; the query cannot be shared out\n");
-    }
-    let workers = rest.iter().map(|core| format!("    core {core}: a worker: reading, up to the lowest aggregation\n"));
-    std::iter::once(format!("    core {first}: reading, all operators, the sink\n")).chain(workers).collect()
+    let cores = job_cores::explain(session, &query.plan, &query.cores, query.has_workers);
+    format!("{}\n{plan}\n  Cores\n{cores}\n  Memory\n{}", query.title(), query.memory())
 }

@@ -15,6 +15,7 @@ mod frame;
 mod functions;
 mod group;
 mod job;
+mod job_cores;
 mod job_memory;
 mod job_plan;
 mod level;

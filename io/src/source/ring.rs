@@ -33,9 +33,6 @@ use super::{
 };
 use crate::ring::{self, LaneReader, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
 
-/// Rows of one part at most: more are shared by the workers. A multiple of a lane's blocks.
-const PART_ROWS: u64 = 1 << 16;
-
 /// A position in each lane, by the lane's key.
 type Positions = Vec<(String, u64)>;
 
@@ -116,7 +113,8 @@ impl Source for RingSource {
     fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         self.find_ready()?;
         self.reader.pass(&self.planned)?;
-        parts.extend(self.planned.iter().flat_map(parts_of));
+        let part = |rows: &ReadyRows| Part::Lane { key: rows.key.clone(), start: rows.start, end: rows.end };
+        parts.extend(self.planned.iter().map(part));
         self.has_planned |= !self.planned.is_empty();
         if self.idle_timeout.is_some() && !self.planned.is_empty() {
             self.rows_at = Instant::now();
@@ -240,19 +238,6 @@ fn check_lane_schema(reader: &ring::Reader, schema: &Schema) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("the lane has other columns: {}", reader.schema().to_ddl())))
-}
-
-/// Parts of some rows; they meet where blocks may meet.
-fn parts_of(rows: &ReadyRows) -> impl Iterator<Item = Part> + use<> {
-    let key = rows.key.clone();
-    let (mut start, end) = (rows.start, rows.end);
-    std::iter::from_fn(move || {
-        let left = rows_since(end, start).filter(|left| *left > 0)?;
-        let len = left.min(PART_ROWS - start % PART_ROWS);
-        let part = Part::Lane { key: key.clone(), start, end: start.wrapping_add(len) };
-        start = start.wrapping_add(len);
-        Some(part)
-    })
 }
 
 /// Reads rows of lanes, each lane with a reader of its own.

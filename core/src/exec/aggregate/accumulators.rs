@@ -18,6 +18,7 @@ pub(super) struct Accumulators {
     calls: Vec<Call>,
     /// For each aggregate call of the query who serves it, and as which part.
     served_by: Vec<(usize, usize)>,
+    ignore_order: bool,
 }
 
 struct Call {
@@ -47,7 +48,17 @@ impl Accumulators {
         for (c, (shared, _)) in made.iter().enumerate() {
             shared.calls.iter().enumerate().for_each(|(part, &call)| served_by[call] = (c, part));
         }
-        Self { calls: made.into_iter().map(|(shared, filter)| Call::new(shared, filter)).collect(), served_by }
+        let ignore_order = aggregates.iter().all(|a| a.call.ignores_order());
+        Self {
+            calls: made.into_iter().map(|(shared, filter)| Call::new(shared, filter)).collect(),
+            served_by,
+            ignore_order,
+        }
+    }
+
+    /// Whether no answer depends on the order of rows.
+    pub(super) fn ignore_order(&self) -> bool {
+        self.ignore_order
     }
 
     /// Empty accumulators of the same calls, for merging panes.

@@ -7,7 +7,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::{accumulators::Accumulators, late::LateGroups};
+use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups};
 use crate::{
     block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows},
     error::Result,
@@ -54,7 +54,7 @@ pub(super) struct GroupState {
     /// The first pane that this epoch's rows fell into.
     pub(super) changed_from: i64,
     // Metrics of the epoch.
-    late: LateGroups,
+    pub(super) late: LateGroups,
     metrics: StateMetrics,
     // Scratch.
     key_ids: Vec<u32>,
@@ -63,13 +63,14 @@ pub(super) struct GroupState {
     filled_with: Option<(u32, usize)>,
     pane_numbers: Vec<u32>,
     live: Bitmap,
+    pub(super) handed: Handed,
 }
 
 /// Groups that changed in this epoch, for update mode.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
     /// By group id: the last epoch that touched it, plus one.
-    stamps: Vec<u64>,
+    pub(super) stamps: Vec<u64>,
     /// (pane, key id, group id)
     pub(super) groups: Vec<(i64, u32, u32)>,
 }
@@ -90,6 +91,7 @@ impl GroupState {
             filled_with: None,
             pane_numbers: Vec::new(),
             live: Bitmap::new(),
+            handed: Handed::default(),
         }
     }
 
@@ -102,13 +104,14 @@ impl GroupState {
         epoch: &Epoch,
     ) -> Result<()> {
         let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
+        if !self.handed.panes.is_empty() {
+            self.forget_handed();
+        }
         let mut live = core::mem::take(&mut self.live);
         let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
         let mut range = pane_range(&block.rows(), times, panes);
-        // No window of a pane ends before the pane does.
-        let can_be_late = late_us.is_some_and(|late_us| {
-            range.is_none_or(|(low, _)| panes.pane_of(low).saturating_add(panes.pane_us()) <= late_us)
-        });
+        let first_end = |ts: i64| panes.first_end(panes.pane_of(ts));
+        let can_be_late = late_us.is_some_and(|late_us| range.is_none_or(|(low, _)| first_end(low) <= late_us));
         let selection = if can_be_late || times.validity.is_some() {
             keep_live(block, times, &mut live, |row, ts| self.late.check_windows(panes, late_us, keys, row, ts));
             range = time_range(&Rows::new(block.len(), Some(live.view())), times);
@@ -190,38 +193,6 @@ impl GroupState {
     pub(super) fn metrics(&self) -> StateMetrics {
         let memory = self.keys.memory_bytes() + self.groups.memory_bytes() + self.accumulators.memory_bytes();
         StateMetrics { rows_total: self.groups.len() as u64, memory_bytes: memory as u64, ..self.metrics.clone() }
-    }
-
-    /// Adds the groups of another worker, which is empty afterwards.
-    pub(super) fn absorb(&mut self, other: &mut Self) -> Result<()> {
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        let mut is_new = Vec::new();
-        for (start, pane) in other.groups.panes() {
-            self.changed_from = self.changed_from.min(start);
-            for (&key, &group) in pane.keys().iter().zip(pane.groups()) {
-                let mine = self.keys.id_of_encoded(other.keys.encoded(key))?;
-                let (target, new) = self.groups.group(start, mine);
-                from.push(group);
-                to.push(target);
-                is_new.push((key, mine, new));
-            }
-        }
-        if let (Event::Column { closing, .. }, Event::Column { closing: theirs, .. }) =
-            (&mut self.event, &mut other.event)
-        {
-            let mine: BTreeMap<u32, u32> = is_new.iter().filter(|n| n.2).map(|&(key, mine, _)| (key, mine)).collect();
-            for (ts, keys) in core::mem::take(theirs) {
-                closing.entry(ts).or_default().extend(keys.iter().filter_map(|key| mine.get(key)));
-            }
-        }
-        self.accumulators.grow(self.groups.group_bound());
-        self.accumulators.merge(&other.accumulators, &from, &to)?;
-        self.touched.absorb(&mut other.touched, &from, &to, &is_new);
-        self.late.absorb(&mut other.late);
-        other.accumulators.reset(&from);
-        other.groups.clear();
-        other.keys.clear();
-        Ok(())
     }
 
     /// The way of most blocks: all rows fall into one pane that has their groups. False if that is not so.
@@ -359,7 +330,7 @@ impl Touched {
         }
     }
 
-    fn grow(&mut self, groups: usize) {
+    pub(super) fn grow(&mut self, groups: usize) {
         if self.stamps.len() < groups {
             self.stamps.resize(groups, 0);
         }
@@ -371,21 +342,6 @@ impl Touched {
                 *stamp = 0;
             }
         }
-    }
-
-    /// Another worker's touched groups, under this operator's ids.
-    fn absorb(&mut self, other: &mut Self, from: &[u32], to: &[u32], keys: &[(u32, u32, bool)]) {
-        let by_group: BTreeMap<u32, usize> = from.iter().enumerate().map(|(i, &g)| (g, i)).collect();
-        for (pane, _, group) in core::mem::take(&mut other.groups) {
-            let Some(&i) = by_group.get(&group) else { continue };
-            let epoch_stamp = other.stamps[group as usize];
-            self.grow(to[i] as usize + 1);
-            if self.stamps[to[i] as usize] != epoch_stamp {
-                self.stamps[to[i] as usize] = epoch_stamp;
-                self.groups.push((pane, keys[i].1, to[i]));
-            }
-        }
-        other.stamps.fill(0);
     }
 }
 

@@ -33,8 +33,7 @@ impl LateGroups {
         let Some(late_us) = late_us else { return true };
         let end = |window: i64| window.saturating_add(panes.size_us());
         let pane = panes.pane_of(ts);
-        // No window of the pane ends before the pane does.
-        if pane.saturating_add(panes.pane_us()) > late_us {
+        if panes.first_end(pane) > late_us {
             return true;
         }
         panes.windows_of(pane).filter(|&w| end(w) <= late_us).for_each(|w| self.add(&[w], keys, row));

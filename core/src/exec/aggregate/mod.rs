@@ -8,12 +8,13 @@
 //! ```
 //! `operator` evaluates keys and follows the epoch, `groups` routes rows to groups and forgets them again, `emit`
 //! turns groups into rows (`stacks` merges the panes of sliding
-//! windows), `accumulators` holds the aggregate calls, `late` counts what came too late, `session` is
-//! the operator for session windows.
+//! windows), `accumulators` holds the aggregate calls, `late` counts what came too late, `hand_over`
+//! is between workers, `session` is the operator for session windows.
 
 mod accumulators;
 mod emit;
 mod groups;
+mod hand_over;
 mod late;
 mod operator;
 mod session;

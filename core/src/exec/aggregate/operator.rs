@@ -68,9 +68,9 @@ impl Operator for AggregateOperator {
         Some(self.state.metrics())
     }
 
-    fn absorb(&mut self, other: &mut dyn Operator) -> Result<()> {
+    fn absorb(&mut self, other: &mut dyn Operator, epoch: Option<&Epoch>) -> Result<()> {
         match other.as_any_mut().downcast_mut::<Self>() {
-            Some(other) => self.state.absorb(&mut other.state),
+            Some(other) => self.state.absorb(&mut other.state, epoch),
             None => panic!("workers run the same operators"),
         }
     }

@@ -179,7 +179,7 @@ impl Operator for SessionOperator {
         Some(self.state.metrics())
     }
 
-    fn absorb(&mut self, other: &mut dyn Operator) -> Result<()> {
+    fn absorb(&mut self, other: &mut dyn Operator, _: Option<&Epoch>) -> Result<()> {
         match other.as_any_mut().downcast_mut::<Self>() {
             Some(other) => self.state.absorb(&mut other.state),
             None => panic!("workers run the same operators"),

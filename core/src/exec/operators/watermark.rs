@@ -37,7 +37,7 @@ impl Operator for WatermarkOperator {
         Some(core::mem::take(&mut self.seen))
     }
 
-    fn absorb(&mut self, other: &mut dyn Operator) -> Result<()> {
+    fn absorb(&mut self, other: &mut dyn Operator, _: Option<&Epoch>) -> Result<()> {
         if let Some(stats) = other.take_event_times() {
             self.seen.merge(&stats);
         }

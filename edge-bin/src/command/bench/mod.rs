@@ -17,6 +17,7 @@ use clap::Args;
 use firesteel_core::{Error, Result, simd, simd::Level};
 use firesteel_io::session::Session;
 
+use super::job::{Cores, parse_cores};
 use crate::exit::Failure;
 use latency::{Histogram, Query, ROWS_PER_SECOND, Rig};
 use machine::{Machine, Memory};
@@ -43,12 +44,29 @@ pub struct BenchArgs {
     /// A setting for the workloads, as SET has it: firesteel.sum=compensated
     #[arg(long = "conf", value_name = "KEY=VALUE", value_parser = key_and_value)]
     settings: Vec<(String, String)>,
+    /// Cores to measure the rates on: the first for the query, a worker on each of the others (default: one thread)
+    #[arg(long, value_name = "LIST", value_parser = parse_cores)]
+    cores: Option<Cores>,
     /// Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
     /// One JSON object a line: the machine, each workload, each latency, the memory
     #[arg(long)]
     json: bool,
+}
+
+impl BenchArgs {
+    fn cores(&self) -> &[usize] {
+        self.cores.as_ref().map_or(&[], |cores| &cores.0)
+    }
+}
+
+fn title(cores: &[usize]) -> String {
+    match cores {
+        [] => "one thread".into(),
+        [core] => format!("one thread, core {core}"),
+        cores => format!("{} threads, cores {cores:?}", cores.len()),
+    }
 }
 
 /// What one workload came to.
@@ -93,7 +111,9 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let session = settings.fold(Session::builder(), |builder, (key, value)| builder.config(key, value)).build()?;
     let bandwidth = read_bandwidth();
     print_machine(&Machine::this(), bandwidth, args.json);
-    measure_rates(&session, &workloads, &folder, args, bandwidth)?;
+    // On a thread of its own, because it may be pinned to a core.
+    let measure = || measure_rates(&session, &workloads, &folder, args, bandwidth);
+    std::thread::scope(|scope| scope.spawn(measure).join()).map_err(|_| Error::internal("a measurement failed"))??;
     // Its cells and tables go before the memory is looked at.
     drop(session);
     measure_latencies(&latencies, &folder, args)?;
@@ -115,7 +135,11 @@ fn measure_rates(
     if !args.json && !workloads.is_empty() {
         println!(
             "{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
-            "one thread", "M rows/s", "GB/s", "share of memory", "rows out"
+            title(args.cores()),
+            "M rows/s",
+            "GB/s",
+            "share of memory",
+            "rows out"
         );
     }
     let mut rows: Option<(workload::Data, Rows)> = None;
@@ -126,7 +150,7 @@ fn measure_rates(
             rows = Some((workload.data, Rows::write(folder, workload.data, args.rows)?));
         }
         if let Some((_, rows)) = &rows {
-            let measured = measure(session, workload, rows, args.runs, bandwidth)?;
+            let measured = measure(session, workload, rows, args, bandwidth)?;
             print(&measured, workload, args.json);
         }
     }
@@ -167,16 +191,16 @@ fn measure_latency(latency: &Latency, folder: &Path, seconds: u64) -> Result<(Hi
     Ok((nanos, memory))
 }
 
-fn measure(session: &Session, workload: &Workload, rows: &Rows, runs: u32, bandwidth: f64) -> Result<Measured> {
+fn measure(session: &Session, workload: &Workload, rows: &Rows, args: &BenchArgs, bandwidth: f64) -> Result<Measured> {
     // Read as a batch: what is there when the query starts.
     session.read().format("ring").option("path", rows.path.display()).load()?.create_or_replace_temp_view("t")?;
     let mut times = Vec::new();
     let mut groups = 0;
-    for _ in 0..runs {
+    for _ in 0..args.runs {
         let begin = Instant::now();
         let (mut counted, mut total) = (0_i64, 0.0);
         groups = 0;
-        session.sql(workload.sql)?.for_each_block(|block| {
+        session.sql(workload.sql)?.for_each_block_on(args.cores(), |block| {
             let (n, sum) = (block.column(0), block.column(1));
             block.rows().for_each(|row| {
                 counted += n.as_slice::<i64>()[row];

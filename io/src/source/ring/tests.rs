@@ -110,18 +110,20 @@ fn a_frozen_stream_and_a_batch_read_what_is_there() {
 }
 
 #[test]
-fn big_backlogs_are_shared_by_workers() {
+fn a_lane_is_read_from_wherever_a_worker_begins() {
     let (_dir, path) = ring(&[]);
     let mut producer = Producer::open(&path, None).unwrap();
-    let count = PART_ROWS as i64 * 2 + 5;
+    let count = 200_005;
     push(&mut producer, 0..count);
     let mut source = source(&path, true, &[]);
     let parts = plan(&mut *source).unwrap().unwrap();
-    assert_eq!(parts.len(), 3);
+    let [Part::Lane { key, start, end }] = &parts[..] else { panic!("{parts:?}") };
+    let cuts = [*start, start + 4096, start + 100_001, *end];
+    let mut readers = [source.reader().unwrap(), source.reader().unwrap(), source.reader().unwrap()];
     let mut rows = Vec::new();
-    let mut readers = [source.reader().unwrap(), source.reader().unwrap()];
-    for (i, part) in parts.iter().enumerate() {
-        rows.extend(read(&mut *readers[i % 2], core::slice::from_ref(part), 1).unwrap());
+    for (reader, cut) in readers.iter_mut().zip(cuts.windows(2)) {
+        let part = Part::Lane { key: key.clone(), start: cut[0], end: cut[1] };
+        rows.extend(read(&mut **reader, &[part], 1).unwrap());
     }
     assert!(rows.iter().map(|row| row[0].as_i64().unwrap()).eq(0..count));
 }

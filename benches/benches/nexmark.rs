@@ -1,6 +1,5 @@
 //! Nexmark's queries q5, q7 and q12 as Spark SQL over bids that lie in memory, 32 bytes each, on one core. Each answer
-//! is compared with a naive evaluator's before anything is timed. With `--features rivals` Renoir and Timely answer the
-//! same from the same bids, each on one worker.
+//! is compared with a naive evaluator's before anything is timed.
 //!
 //! A run reads all bids once, in epochs of 64 Ki rows, the watermark at the latest bid, and hands out all windows that
 //! have closed.

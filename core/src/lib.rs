@@ -1,7 +1,7 @@
 //! The engine of Firesteel: Spark SQL over columnar blocks, windows and watermarks as Spark Structured Streaming
 //! has them. It knows neither files nor clocks nor threads; `firesteel-io` brings those.
 //!
-//! Rooms, each using only those before it: `error` `limits` `digits` `time` · `schema` · `block` · `hash` `sketch` ·
+//! Rooms, each using only those before it: `error` `limits` `digits` `time` · `schema` · `block` · `codec` · `hash` `sketch` ·
 //! `simd` · `ring` · `expr` · `window` `watermark` · `agg` `state` · `plan` · `sql` · `exec`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -9,6 +9,7 @@ extern crate alloc;
 
 pub mod agg;
 pub mod block;
+mod codec;
 pub mod digits;
 pub mod error;
 pub mod exec;

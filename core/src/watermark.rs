@@ -9,6 +9,8 @@ use alloc::vec::Vec;
 
 use crate::{
     block::{BitmapRef, Rows},
+    codec::{self, Scalar},
+    error::{Error, Result},
     simd,
     time::MICROS_PER_MILLI,
 };
@@ -144,9 +146,29 @@ impl WatermarkTracker {
         !self.delays_ms.is_empty()
     }
 
-    /// Puts the watermark where a checkpoint left it; clauses start anew, as in Spark.
-    pub fn restore(&mut self, watermark_ms: i64) {
-        self.watermark_ms = self.watermark_ms.max(watermark_ms);
+    /// Appends the watermark and what each clause has seen. (Spark forgets the latter in a restart; remembering it, a
+    /// restarted query goes on as an undisturbed one.)
+    pub(crate) fn save(&self, out: &mut Vec<u8>) {
+        self.watermark_ms.save(out);
+        codec::save_count(self.clauses_ms.len(), out);
+        for ms in &self.clauses_ms {
+            ms.is_some().save(out);
+            ms.unwrap_or_default().save(out);
+        }
+    }
+
+    /// Reads what [`WatermarkTracker::save`] wrote.
+    pub(crate) fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        self.watermark_ms = i64::load(bytes)?;
+        let count = codec::load_count(bytes, 9)?;
+        if count != self.clauses_ms.len() {
+            let text = alloc::format!("saved are {count} watermarks, not {}", self.clauses_ms.len());
+            return Err(Error::corrupt(text));
+        }
+        for ms in &mut self.clauses_ms {
+            *ms = Some((bool::load(bytes)?, i64::load(bytes)?)).filter(|m| m.0).map(|m| m.1);
+        }
+        Ok(())
     }
 }
 

@@ -8,15 +8,14 @@
 //!                            types, literals captured    plans hold it               Cells<Kernel>: one cell a group
 //! ```
 //! `cells` turns a `cells::Kernel` (what one cell does) into an [`Aggregate`]; `summary` serves several calls at once,
-//! which `share` finds; `batch` has the loops over rows, `item` the values of any type that cells keep, `codec` the
-//! bytes they are saved as. All other files are families of functions. [`BoundAggregate::distinct`] wraps any of them.
+//! which `share` finds; `batch` has the loops over rows, `item` the values of any type that cells keep. All
+//! other files are families of functions. [`BoundAggregate::distinct`] wraps any of them.
 
 mod batch;
 mod bits;
 mod by;
 mod call;
 mod cells;
-mod codec;
 mod collect;
 mod count;
 mod covariance;
@@ -48,6 +47,7 @@ pub use share::{Part, Shared, share};
 
 use crate::{
     block::{Column, ColumnRef, Rows},
+    codec,
     error::{Result, Span},
     expr::{BoundExpr, Settings},
     schema::DataType,

@@ -13,13 +13,17 @@ use super::{
 };
 use crate::{
     block::BlockRef,
-    error::Result,
+    codec::{self, Scalar},
+    error::{Error, Result},
     expr::EvalContext,
     limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN},
     plan::{Aggregate, LogicalPlan, OutputMode, Scan},
     time::MICROS_PER_MILLI,
     watermark::{EventTimeStats, WatermarkPolicy, WatermarkTracker},
 };
+
+/// Of saved queries.
+const VERSION: u8 = 1;
 
 /// How a query runs.
 #[derive(Clone, Copy, Debug)]
@@ -209,6 +213,50 @@ impl Driver {
     /// Bytes of state held by the query.
     pub fn memory_bytes(&self) -> u64 {
         self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).map(|m| m.memory_bytes).sum()
+    }
+
+    /// Appends, between epochs, what later epochs need to know of earlier ones. Whoever loads it has a driver of the same
+    /// plan and options.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        VERSION.save(out);
+        self.next_id.save(out);
+        self.next_late_us.save(out);
+        self.epoch.lateness.evict_us.save(out);
+        self.tracker.save(out);
+        codec::save_count(self.pipeline.nodes.len(), out);
+        let mut state = Vec::new();
+        for node in &self.pipeline.nodes {
+            state.clear();
+            node.operator.save(&mut state);
+            codec::save_bytes(&state, out);
+        }
+    }
+
+    /// Reads what [`Driver::save`] wrote into this driver, which is new and, after an error, of no use. The bytes may be
+    /// corrupt: an error, never a panic.
+    pub fn load(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let bytes = &mut bytes;
+        codec::load_version(bytes, VERSION, "query")?;
+        self.next_id = u64::load(bytes)?;
+        self.next_late_us = i64::load(bytes)?;
+        self.epoch.lateness.evict_us = i64::load(bytes)?;
+        self.tracker.load(bytes)?;
+        let count = codec::load_count(bytes, 8)?;
+        if count != self.pipeline.nodes.len() {
+            let text = alloc::format!("saved are {count} operators, not {}", self.pipeline.nodes.len());
+            return Err(Error::corrupt(text));
+        }
+        for node in &mut self.pipeline.nodes {
+            let mut state = codec::load_bytes(bytes)?;
+            node.operator.load(&mut state)?;
+            if !state.is_empty() {
+                return Err(Error::corrupt(alloc::format!("{} bytes of saved state are left over", state.len())));
+            }
+        }
+        match bytes.is_empty() {
+            true => Ok(()),
+            false => Err(Error::corrupt(alloc::format!("{} bytes of a saved query are left over", bytes.len()))),
+        }
     }
 
     /// A driver for another worker, which runs everything up to and with the lowest aggregation on its share of the

@@ -1,6 +1,6 @@
 //! The contract of an operator, and what travels beside the rows.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{any::Any, fmt};
 
 use crate::{block::BlockRef, error::Result, expr::EvalContext, plan::OutputMode, watermark::EventTimeStats};
@@ -82,6 +82,15 @@ pub(crate) trait Operator: fmt::Debug + Send {
 
     /// Takes over state of the same operator of another worker: what this epoch hands out; without an epoch, all.
     fn absorb(&mut self, _other: &mut dyn Operator, _epoch: Option<&Epoch>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Appends, between epochs, the state that later epochs need; nothing for operators without any.
+    fn save(&self, _out: &mut Vec<u8>) {}
+
+    /// Reads what [`Operator::save`] wrote into this new operator and advances `bytes` past it. The bytes may be corrupt:
+    /// an error, never a panic.
+    fn load(&mut self, _bytes: &mut &[u8]) -> Result<()> {
         Ok(())
     }
 

@@ -8,7 +8,12 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use hashbrown::HashMap;
 
 use super::KeyTable;
-use crate::{block::Rows, simd};
+use crate::{
+    block::Rows,
+    codec::{self, Scalar},
+    error::{Error, Result},
+    simd,
+};
 
 /// "No group": never a group id.
 pub const NO_GROUP: u32 = u32::MAX;
@@ -236,6 +241,34 @@ impl Groups {
         dropped.iter().filter(|&&key| self.uses.release(key)).for_each(|&key| keys.remove(key));
         self.free.extend_from_slice(&groups);
         groups
+    }
+
+    /// Appends all groups; gives their ids in the order in which they were saved.
+    pub(crate) fn save(&self, out: &mut Vec<u8>) -> Vec<u32> {
+        let mut saved = Vec::new();
+        codec::save_count(self.panes.len(), out);
+        for (start, pane) in &self.panes {
+            start.save(out);
+            codec::save_count(pane.keys.len(), out);
+            pane.keys.iter().for_each(|key| key.save(out));
+            saved.extend_from_slice(&pane.groups);
+        }
+        saved
+    }
+
+    /// Reads what [`Groups::save`] wrote, of these keys; gives the group ids in the order in which they were saved.
+    pub(crate) fn load(&mut self, keys: &KeyTable, bytes: &mut &[u8]) -> Result<Vec<u32>> {
+        let mut loaded = Vec::new();
+        for _ in 0..codec::load_count(bytes, 16)? {
+            let start = i64::load(bytes)?;
+            for _ in 0..codec::load_count(bytes, 4)? {
+                match self.group(start, keys.load_id(bytes)?) {
+                    (group, true) => loaded.push(group),
+                    (_, false) => return Err(Error::corrupt("a saved group is there twice")),
+                }
+            }
+        }
+        Ok(loaded)
     }
 
     /// Forgets everything.

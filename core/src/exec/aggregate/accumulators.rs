@@ -141,6 +141,15 @@ impl Accumulators {
         pairs.into_iter().try_for_each(|(call, source)| call.groups.merge(&**source, from, to))
     }
 
+    pub(super) fn save(&self, groups: &[u32], out: &mut Vec<u8>) {
+        self.calls.iter().for_each(|call| call.groups.save(groups, out));
+    }
+
+    /// Reads what was saved of as many groups into these, which are new.
+    pub(super) fn load(&mut self, groups: &[u32], bytes: &mut &[u8]) -> Result<()> {
+        self.calls.iter_mut().try_for_each(|call| call.groups.load(groups, bytes))
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.calls.iter().map(|call| call.groups.memory_bytes()).sum()
     }

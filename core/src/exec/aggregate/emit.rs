@@ -40,6 +40,14 @@ impl Emitter {
         }
     }
 
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        self.stacks.save(out);
+    }
+
+    pub(super) fn load(&mut self, state: &GroupState, bytes: &mut &[u8]) -> Result<()> {
+        self.stacks.load(state, bytes)
+    }
+
     /// Emits what this epoch hands out.
     pub(super) fn emit(&mut self, state: &GroupState, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         if epoch.mode != Some(OutputMode::Append) || state.changed_from < self.stacks.end() {

@@ -10,7 +10,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups};
 use crate::{
     block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows},
-    error::Result,
+    codec::{self, Scalar},
+    error::{Error, Result},
     exec::{
         operator::{Epoch, StateMetrics},
         operators::event_time,
@@ -18,7 +19,7 @@ use crate::{
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
     simd,
-    state::{Groups, KeyTable, Pane},
+    state::{Groups, KeyTable, NO_GROUP, Pane},
     window::Panes,
 };
 
@@ -28,6 +29,9 @@ const PANES_AT_ONCE: usize = 16;
 /// Pairs of rows by which a block is judged, and rows of a run that are worth looking for its end.
 const RUNS_PROBED: usize = 64;
 const RUN_ROWS_MIN: usize = 8;
+
+/// Of saved state.
+const VERSION: u8 = 1;
 
 /// The pane of aggregations that have no panes.
 pub(super) const ONLY_PANE: i64 = 0;
@@ -195,6 +199,48 @@ impl GroupState {
         StateMetrics { rows_total: self.groups.len() as u64, memory_bytes: memory as u64, ..self.metrics.clone() }
     }
 
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        VERSION.save(out);
+        self.keys.save(out);
+        let groups = self.groups.save(out);
+        self.accumulators.save(&groups, out);
+        if let Event::Column { closing, .. } = &self.event {
+            codec::save_count(closing.len(), out);
+            for (ts, keys) in closing {
+                ts.save(out);
+                codec::save_count(keys.len(), out);
+                keys.iter().for_each(|key| key.save(out));
+            }
+        }
+    }
+
+    pub(super) fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        codec::load_version(bytes, VERSION, "groups")?;
+        self.keys.load(bytes)?;
+        let groups = self.groups.load(&self.keys, bytes)?;
+        self.accumulators.grow(self.groups.group_bound());
+        self.accumulators.load(&groups, bytes)?;
+        if let Event::Column { closing, .. } = &mut self.event {
+            for _ in 0..codec::load_count(bytes, 16)? {
+                let ts = i64::load(bytes)?;
+                let count = codec::load_count(bytes, 4)?;
+                let each: Vec<u32> = (0..count).map(|_| self.keys.load_id(bytes)).collect::<Result<_>>()?;
+                // Whoever closes a key takes its group.
+                let has_group = |&key: &u32| self.groups.pane(ONLY_PANE).is_some_and(|p| p.get(key) != NO_GROUP);
+                if !each.iter().all(has_group) {
+                    return Err(Error::corrupt("a saved key closes without a group"));
+                }
+                closing.insert(ts, each);
+            }
+            let mut all: Vec<u32> = closing.values().flatten().copied().collect();
+            all.sort_unstable();
+            if all.windows(2).any(|pair| pair[0] == pair[1]) {
+                return Err(Error::corrupt("a saved key closes twice"));
+            }
+        }
+        Ok(())
+    }
+
     /// The way of most blocks: all rows fall into one pane that has their groups. False if that is not so.
     fn route_known(&mut self, rows: &Rows<'_>, keys: &[ColumnRef<'_>], panes: Panes, (low, high): (i64, i64)) -> bool {
         let first = panes.pane_of(low);
@@ -267,7 +313,7 @@ impl GroupState {
                 return;
             }
             let Some(ts) = event_time(&keys[*position], row) else { return };
-            let is_known = known.is_some_and(|pane| pane.get(key) != crate::state::NO_GROUP);
+            let is_known = known.is_some_and(|pane| pane.get(key) != NO_GROUP);
             let closing = closing.entry(ts).or_default();
             // Rows of one block repeat keys; a block has few event times, so the look-up is short.
             if !is_known && !closing.contains(&key) {

@@ -75,6 +75,16 @@ impl Operator for AggregateOperator {
         }
     }
 
+    fn save(&self, out: &mut Vec<u8>) {
+        self.state.save(out);
+        self.emitter.save(out);
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        self.state.load(bytes)?;
+        self.emitter.load(&self.state, bytes)
+    }
+
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }

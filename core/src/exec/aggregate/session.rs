@@ -10,7 +10,8 @@ use super::{accumulators::Accumulators, emit::push_window, groups::time_range, l
 use crate::{
     agg::Aggregate as AggregateGroups,
     block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Rows, Values},
-    error::Result,
+    codec::{self, Scalar},
+    error::{Error, Result},
     exec::{
         operator::{Epoch, Operator, Output, StateMetrics},
         operators::{evaluate, event_time},
@@ -23,6 +24,9 @@ use crate::{
 
 /// A gap in months is as long as in a watermark's delay, so that the two can be compared.
 const DAYS_PER_MONTH: i64 = 31;
+
+/// Of saved state.
+const VERSION: u8 = 1;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Session {
@@ -184,6 +188,14 @@ impl Operator for SessionOperator {
             Some(other) => self.state.absorb(&mut other.state),
             None => panic!("workers run the same operators"),
         }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.state.save(out);
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        self.state.load(bytes)
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -362,6 +374,45 @@ impl Sessions {
         let sessions: usize = self.open.iter().map(Vec::len).sum();
         let memory = self.key_table.memory_bytes() + self.accumulators.memory_bytes() + sessions * size_of::<Session>();
         StateMetrics { rows_total: sessions as u64, memory_bytes: memory as u64, ..self.metrics.clone() }
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        VERSION.save(out);
+        self.key_table.save(out);
+        let mut groups = Vec::new();
+        for key in self.key_table.ids() {
+            let sessions = &self.open[key as usize];
+            codec::save_count(sessions.len(), out);
+            for session in sessions {
+                session.start_us.save(out);
+                session.end_us.save(out);
+                groups.push(session.group);
+            }
+        }
+        self.accumulators.save(&groups, out);
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        codec::load_version(bytes, VERSION, "sessions")?;
+        self.key_table.load(bytes)?;
+        self.open.resize_with(self.key_table.id_bound(), Vec::new);
+        for key in self.key_table.ids() {
+            let sessions = &mut self.open[key as usize];
+            for _ in 0..codec::load_count(bytes, 16)? {
+                let (start_us, end_us) = (i64::load(bytes)?, i64::load(bytes)?);
+                if start_us > end_us
+                    || sessions.last().is_some_and(|last| last.touches(start_us, end_us) || last.start_us > start_us)
+                {
+                    return Err(Error::corrupt("saved sessions of a key are not in order"));
+                }
+                sessions.push(Session { start_us, end_us, group: self.group_bound });
+                self.earliest_end_us = self.earliest_end_us.min(end_us);
+                self.group_bound += 1;
+            }
+        }
+        self.accumulators.grow(self.group_bound as usize);
+        let groups: Vec<u32> = (0..self.group_bound).collect();
+        self.accumulators.load(&groups, bytes)
     }
 
     fn absorb(&mut self, other: &mut Self) -> Result<()> {

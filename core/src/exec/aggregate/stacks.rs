@@ -6,14 +6,21 @@
 //!   back                      567             everything behind the bar
 //!   window 3..7 = front(3) + back             and when the front is used up, the back becomes the front
 //! ```
-//! The two stacks of Tangwongsan, Hirzel and Schneider ("In-Order Sliding-Window Aggregation in Worst-Case Constant
+//! Bars stand a window's size apart, wherever windows were first looked at: panes are always merged in the same order,
+//! to the last bit of a sum. The two stacks of Tangwongsan, Hirzel and Schneider ("In-Order Sliding-Window Aggregation in Worst-Case Constant
 //! Time", DEBS 2017), with a table of groups in place of a value. Merges keep the order of panes, so `first` and
 //! `collect_list` see rows as they would in the window itself.
 
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{accumulators::Accumulators, groups::GroupState};
-use crate::{agg::Aggregate, block::Column, error::Result, window::Panes};
+use crate::{
+    agg::Aggregate,
+    block::Column,
+    codec::Scalar,
+    error::{Error, Result},
+    window::Panes,
+};
 
 /// Groups of all panes above which windows are merged as they are: the front would hold as many again.
 const FRONT_GROUPS_MAX: usize = 600_000;
@@ -161,6 +168,8 @@ pub(super) struct Stacks {
     back: Merged,
     /// No window before this can be answered.
     start: i64,
+    /// Where the front ends and the back begins.
+    bar: i64,
     /// The panes before this are in.
     end: i64,
     is_valid: bool,
@@ -190,22 +199,51 @@ impl Stacks {
             self.result.begin_as(false);
             return panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None));
         }
-        if !self.is_valid || start < self.start || end < self.end {
-            self.empty();
-            (self.start, self.end, self.is_valid) = (start, start, true);
+        // The one that lies behind this window's start and not behind its end.
+        let first_pane = start.rem_euclid(panes.pane_us());
+        let bar = end.saturating_sub(end.saturating_sub(first_pane).rem_euclid(panes.size_us()));
+        if !self.is_valid || start < self.start || end < self.end || bar != self.bar {
+            self.is_flat = state.accumulators.are_flat() && is_filled(state, start, end);
+            self.turn(state, start, bar)?;
         }
         self.start = start;
         while let Some((_, unused)) = self.front.pop_if(|(pane, _)| *pane < start) {
             self.unused.push(unused);
         }
-        if self.front.is_empty() {
-            self.turn(state, start, end)?;
+        self.advance(state, end)?;
+        self.settle(state)
+    }
+
+    /// Appends where the stacks stand: with the panes, that is all that they are.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        self.is_valid.save(out);
+        self.is_flat.save(out);
+        [self.start, self.bar, self.end].into_iter().for_each(|us| us.save(out));
+    }
+
+    /// Reads what [`Stacks::save`] wrote and merges the panes that were merged then.
+    pub(super) fn load(&mut self, state: &GroupState, bytes: &mut &[u8]) -> Result<()> {
+        let (is_valid, is_flat) = (bool::load(bytes)?, bool::load(bytes)?);
+        let (start, bar, end) = (i64::load(bytes)?, i64::load(bytes)?, i64::load(bytes)?);
+        if !is_valid {
+            return Ok(());
         }
+        if start > bar || bar > end || (is_flat && !state.accumulators.are_flat()) {
+            return Err(Error::corrupt("saved panes were merged in no order"));
+        }
+        self.is_flat = is_flat;
+        self.turn(state, start, bar)?;
+        self.start = start;
+        self.advance(state, end)
+    }
+
+    /// Lets the panes before `end` into the back.
+    fn advance(&mut self, state: &GroupState, end: i64) -> Result<()> {
         for pane in state.groups.starts_between(self.end, end) {
             self.back.add_pane(state, pane, None)?;
         }
         self.end = end;
-        self.settle(state)
+        Ok(())
     }
 
     /// What [`Stacks::window`] has merged: the keys, and their places for [`Stacks::emit`].
@@ -241,11 +279,11 @@ impl Stacks {
         }
     }
 
-    /// The panes of a window become the front.
-    fn turn(&mut self, state: &GroupState, start: i64, end: i64) -> Result<()> {
-        self.is_flat = state.accumulators.are_flat() && is_filled(state, start, end);
+    /// The panes from here up to the next bar become the front.
+    fn turn(&mut self, state: &GroupState, start: i64, bar: i64) -> Result<()> {
+        self.unused.extend(self.front.drain(..).map(|(_, merged)| merged));
         self.back.begin_as(self.is_flat);
-        for pane in state.groups.starts_between(start, end).rev() {
+        for pane in state.groups.starts_between(start, bar).rev() {
             let mut merged = self.unused.pop().unwrap_or_default();
             merged.begin_as(self.is_flat);
             merged.add_pane(state, pane, None)?;
@@ -254,13 +292,8 @@ impl Stacks {
             }
             self.front.push((pane, merged));
         }
-        self.end = end;
+        (self.bar, self.end, self.is_valid) = (bar, bar, true);
         Ok(())
-    }
-
-    fn empty(&mut self) {
-        self.unused.extend(self.front.drain(..).map(|(_, merged)| merged));
-        self.back.clear();
     }
 }
 

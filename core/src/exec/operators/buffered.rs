@@ -13,8 +13,11 @@ use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 
 use crate::{
+    block::Column,
+    codec::{self, Scalar},
     error::{Error, Result},
     limits::GROUPS_MAX,
+    state::{KeyTable, decode_row},
 };
 
 /// No slot.
@@ -30,12 +33,15 @@ pub(super) struct BufferedRows {
     free: Vec<u32>,
     /// By key id.
     lists: Vec<List>,
-    expiring: BinaryHeap<Reverse<(i64, u32)>>,
+    /// Time of expiry, number of the row, its slot: of rows that expire at once the first to come is the first to go.
+    expiring: BinaryHeap<Reverse<(i64, u64, u32)>>,
     segments: Vec<Segment>,
     free_segments: Vec<u32>,
     /// The segment that takes the next row.
     open: u32,
     bytes: usize,
+    /// Rows taken so far: the number of the next.
+    taken: u64,
 }
 
 /// A row's place, its neighbours among the rows of its key, and what became of it.
@@ -49,6 +55,7 @@ struct Slot {
     end: u32,
     is_used: bool,
     is_matched: bool,
+    number: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +81,9 @@ impl BufferedRows {
     ) -> Result<()> {
         let (segment, start, end) = self.write(write)?;
         let before = self.append_to_list(key);
-        let slot = Slot { key, before, after: NONE, segment, start, end, is_used: true, is_matched };
+        let number = self.taken;
+        self.taken += 1;
+        let slot = Slot { key, before, after: NONE, segment, start, end, is_used: true, is_matched, number };
         let index = self.place(slot)?;
         match before {
             NONE => self.lists[key as usize].first = index,
@@ -82,7 +91,7 @@ impl BufferedRows {
         }
         self.lists[key as usize].last = index;
         if let Some(expires_us) = expires_us {
-            self.expiring.push(Reverse((expires_us, index)));
+            self.expiring.push(Reverse((expires_us, number, index)));
         }
         Ok(())
     }
@@ -116,7 +125,7 @@ impl BufferedRows {
     /// The rows that expire at or before a time, earliest first. They must be removed then.
     pub(super) fn take_expired(&mut self, until_us: i64) -> Vec<u32> {
         let mut expired = Vec::new();
-        while let Some(&Reverse((expires_us, slot))) = self.expiring.peek()
+        while let Some(&Reverse((expires_us, _, slot))) = self.expiring.peek()
             && expires_us <= until_us
         {
             self.expiring.pop();
@@ -128,7 +137,48 @@ impl BufferedRows {
     /// All rows. They must be removed then.
     pub(super) fn take_all(&mut self) -> Vec<u32> {
         self.expiring.clear();
-        (0..self.slots.len() as u32).filter(|&slot| self.slots[slot as usize].is_used).collect()
+        self.in_order()
+    }
+
+    /// Appends all rows in the order in which they came.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let mut expiry = alloc::vec![None; self.slots.len()];
+        self.expiring.iter().for_each(|&Reverse((expires_us, _, slot))| expiry[slot as usize] = Some(expires_us));
+        let rows = self.in_order();
+        codec::save_count(rows.len(), out);
+        for slot in rows {
+            let Slot { key, is_matched, .. } = self.slots[slot as usize];
+            key.save(out);
+            is_matched.save(out);
+            let expires_us = expiry[slot as usize];
+            expires_us.is_some().save(out);
+            expires_us.unwrap_or_default().save(out);
+            codec::save_bytes(self.bytes(slot), out);
+        }
+    }
+
+    /// Reads what [`BufferedRows::save`] wrote, of these keys; `row` is columns of a row's types.
+    pub(super) fn load(&mut self, keys: &KeyTable, row: &mut [Column], bytes: &mut &[u8]) -> Result<()> {
+        for _ in 0..codec::load_count(bytes, 22)? {
+            let key = keys.load_id(bytes)?;
+            let is_matched = bool::load(bytes)?;
+            let expires_us = Some((bool::load(bytes)?, i64::load(bytes)?)).filter(|e| e.0).map(|e| e.1);
+            let values = codec::load_bytes(bytes)?;
+            let rest = &mut &*values;
+            row.iter_mut().for_each(Column::clear);
+            decode_row(rest, row)?;
+            if !rest.is_empty() {
+                return Err(Error::corrupt("a saved row is longer than its columns"));
+            }
+            self.insert(key, expires_us, is_matched, |out| out.extend_from_slice(values))?;
+        }
+        Ok(())
+    }
+
+    fn in_order(&self) -> Vec<u32> {
+        let mut used: Vec<u32> = (0..self.slots.len() as u32).filter(|&s| self.slots[s as usize].is_used).collect();
+        used.sort_unstable_by_key(|&slot| self.slots[slot as usize].number);
+        used
     }
 
     /// Removes a row; gives its key.
@@ -157,7 +207,7 @@ impl BufferedRows {
     /// Bytes held, about.
     pub(super) fn memory_bytes(&self) -> usize {
         let slots = self.slots.capacity() * size_of::<Slot>() + self.lists.capacity() * size_of::<List>();
-        slots + self.expiring.capacity() * size_of::<(i64, u32)>() + self.bytes
+        slots + self.expiring.capacity() * size_of::<(i64, u64, u32)>() + self.bytes
     }
 
     /// The last row of a key so far.

@@ -7,11 +7,15 @@ use core::{any::Any, cmp::Reverse};
 use super::watermark::event_time;
 use crate::{
     block::{Bitmap, BlockRef, ColumnRef},
-    error::Result,
+    codec::{self, Scalar},
+    error::{Error, Result},
     exec::operator::{Epoch, Operator, Output, StateMetrics},
     plan::{Deduplicate, event_time_of},
     state::KeyTable,
 };
+
+/// Of saved state.
+const VERSION: u8 = 1;
 
 #[derive(Debug)]
 pub(in crate::exec) struct DeduplicateOperator {
@@ -148,6 +152,36 @@ impl Operator for DeduplicateOperator {
 
     fn state_metrics(&self) -> Option<StateMetrics> {
         Some(self.metrics.clone())
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        VERSION.save(out);
+        self.keys.save(out);
+        codec::save_count(self.expiring.len(), out);
+        for &Reverse((expires_us, id)) in &self.expiring {
+            expires_us.save(out);
+            id.save(out);
+        }
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        codec::load_version(bytes, VERSION, "keys")?;
+        self.keys.load(bytes)?;
+        // A key that is remembered has had its row.
+        self.is_known.resize(self.keys.id_bound(), false);
+        self.keys.ids().for_each(|id| self.is_known.set(id as usize, true));
+        let mut has_end = Bitmap::new();
+        has_end.resize(self.keys.id_bound(), false);
+        for _ in 0..codec::load_count(bytes, 12)? {
+            let expires_us = i64::load(bytes)?;
+            let id = self.keys.load_id(bytes)?;
+            if has_end.view().get(id as usize) {
+                return Err(Error::corrupt("a saved key expires twice"));
+            }
+            has_end.set(id as usize, true);
+            self.expiring.push(Reverse((expires_us, id)));
+        }
+        Ok(())
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     block::{Bitmap, Block, BlockRef, Column, ColumnRef, Rows},
+    codec::{self, Scalar},
     error::Result,
     exec::operator::{Epoch, Operator, Output, StateMetrics},
     expr::{BoundExpr, Evaluator},
@@ -27,6 +28,9 @@ use crate::{
     schema::{Field, Schema},
     state::{KeyTable, decode_row, encode_row_exact},
 };
+
+/// Of saved state.
+const VERSION: u8 = 1;
 
 #[derive(Debug)]
 pub(in crate::exec) struct StreamJoinOperator {
@@ -336,6 +340,23 @@ impl Operator for StreamJoinOperator {
 
     fn state_metrics(&self) -> Option<StateMetrics> {
         Some(self.metrics.clone())
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        VERSION.save(out);
+        self.keys.save(out);
+        self.sides.iter().for_each(|side| side.rows.save(out));
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        codec::load_version(bytes, VERSION, "rows")?;
+        self.keys.load(bytes)?;
+        let (keys, columns) = (&self.keys, self.both.columns());
+        self.sides.iter_mut().try_for_each(|side| {
+            let mut row = columns[side.columns.clone()].to_vec();
+            row.iter_mut().for_each(Column::clear);
+            side.rows.load(keys, &mut row, bytes)
+        })
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -1,9 +1,11 @@
 //! LIMIT and OFFSET: the first rows of a batch, of a stream as a whole (append), or of each trigger (complete).
 
+use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::{
     block::{Bitmap, BlockRef},
+    codec::Scalar,
     error::Result,
     exec::operator::{Epoch, Operator, Output, StateMetrics},
     plan::OutputMode,
@@ -34,7 +36,7 @@ impl LimitOperator {
 impl Operator for LimitOperator {
     fn process(&mut self, _port: usize, block: &BlockRef<'_>, _: &Epoch, out: &mut dyn Output) -> Result<()> {
         let count = block.rows().count() as u64;
-        let (before, after) = (self.seen, self.seen + count);
+        let (before, after) = (self.seen, self.seen.saturating_add(count));
         self.seen = after;
         if before >= self.offset && after <= self.end() {
             return out.push(block);
@@ -69,6 +71,15 @@ impl Operator for LimitOperator {
         let metrics =
             StateMetrics { operator_name: "globalLimit", rows_total: 1, memory_bytes: 8, ..Default::default() };
         self.is_stream.then_some(metrics)
+    }
+
+    fn save(&self, out: &mut Vec<u8>) {
+        self.seen.save(out);
+    }
+
+    fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
+        self.seen = u64::load(bytes)?;
+        Ok(())
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

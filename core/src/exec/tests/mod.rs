@@ -4,6 +4,8 @@ mod deduplicate;
 mod filter;
 #[cfg(feature = "sql")]
 mod joins;
+#[cfg(feature = "sql")]
+mod saved;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 
@@ -11,7 +13,7 @@ use super::{Driver, DriverOptions};
 use crate::{
     block::{Block, BlockRef, Value},
     expr::{Expr, Settings, col, lit},
-    plan::{GroupBy, OutputMode, PlanBuilder, Select, Table, check, rewrite},
+    plan::{GroupBy, LogicalPlan, OutputMode, PlanBuilder, Select, Table, check, rewrite},
     schema::Schema,
     time::{Interval, MICROS_PER_SECOND},
 };
@@ -37,11 +39,25 @@ fn windowed(delay_s: i64, window: &[&str]) -> PlanBuilder {
 }
 
 /// Runs epochs of (second, device, value) rows and gives what came out, epoch by epoch, with the trailing empty ones.
+/// The answer is the same if after every epoch another driver goes on with what the last one saved.
 fn run(plan: PlanBuilder, mode: OutputMode, epochs: &[&[(i64, &str, f64)]]) -> Vec<Vec<Vec<Value>>> {
     let plan = plan.into_plan();
-    let width = plan.schema().len();
     check(&plan, mode).unwrap();
-    let mut driver = Driver::new(&rewrite(plan), DriverOptions { mode: Some(mode), ..Default::default() }).unwrap();
+    let plan = rewrite(plan);
+    let out = run_driver(&plan, mode, epochs, false);
+    assert_eq!(out, run_driver(&plan, mode, epochs, true), "with restarts");
+    out
+}
+
+fn run_driver(
+    plan: &LogicalPlan,
+    mode: OutputMode,
+    epochs: &[&[(i64, &str, f64)]],
+    restarts: bool,
+) -> Vec<Vec<Vec<Value>>> {
+    let width = plan.schema().len();
+    let options = DriverOptions { mode: Some(mode), ..Default::default() };
+    let mut driver = Driver::new(plan, options).unwrap();
     let stage = driver.stages().remove(0);
     let scan = stage.scans[0].clone();
     let mut results = Vec::new();
@@ -65,8 +81,22 @@ fn run(plan: PlanBuilder, mode: OutputMode, epochs: &[&[(i64, &str, f64)]]) -> V
         driver.push(scan.port, &block.view(), &mut sink).unwrap();
         driver.finish_stage(stage.stage, &mut sink).unwrap();
         driver.end_epoch();
+        if restarts {
+            driver = restarted(&driver, plan, options);
+        }
         results.push(out);
     }
+}
+
+/// A new driver that has loaded what this one saves.
+fn restarted(driver: &Driver, plan: &LogicalPlan, options: DriverOptions) -> Driver {
+    let (mut saved, mut again) = (Vec::new(), Vec::new());
+    driver.save(&mut saved);
+    let mut next = Driver::new(plan, options).unwrap();
+    next.load(&saved).unwrap();
+    next.save(&mut again);
+    assert_eq!(saved, again, "what was loaded is saved the same");
+    next
 }
 
 fn row(second: i64, dev: &str, n: i64, s: f64) -> Vec<Value> {

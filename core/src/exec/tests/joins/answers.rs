@@ -13,8 +13,15 @@ const CLICKED: [&str; 5] =
     ["1 5 1.5 | 3 40 2.5 | 9 6 3", "1 20 4 | 2 22 5 | 4 31 6", "5 70 7 | 2 23 8", "6 149 9 | 6 170 10", "8 300 11"];
 
 fn run(query: &str, mode: OutputMode, shown: &[&str], clicked: &[&str]) -> Vec<Epoch> {
-    let run =
-        Run { tables: &[IMPRESSIONS, CLICKS], mode: Some(mode), block_rows: 4096, in_order: true, is_ended: false };
+    let run = Run {
+        tables: &[IMPRESSIONS, CLICKS],
+        mode: Some(mode),
+        block_rows: 4096,
+        in_order: true,
+        is_ended: false,
+        restarts: false,
+        keeps_order: false,
+    };
     let data = |table: &str, epoch: usize| match table {
         "imp" => Some(read_rows(IMPRESSIONS.1, shown.get(epoch)?)),
         _ => Some(read_rows(CLICKS.1, clicked.get(epoch)?)),
@@ -23,7 +30,15 @@ fn run(query: &str, mode: OutputMode, shown: &[&str], clicked: &[&str]) -> Vec<E
 }
 
 fn batch(query: &str) -> Vec<String> {
-    let run = Run { tables: &[IMPRESSIONS, CLICKS], mode: None, block_rows: 4096, in_order: true, is_ended: false };
+    let run = Run {
+        tables: &[IMPRESSIONS, CLICKS],
+        mode: None,
+        block_rows: 4096,
+        in_order: true,
+        is_ended: false,
+        restarts: false,
+        keeps_order: false,
+    };
     let all = |ddl, parts: &[&str]| read_rows(ddl, &parts.join("|"));
     let data = |table: &str, _| match table {
         "imp" => Some(all(IMPRESSIONS.1, &SHOWN)),
@@ -106,8 +121,15 @@ fn equal_event_times_expire_with_the_watermark() {
     let data = |table: &str, epoch: usize| {
         Some(read_rows(tables[0].1, if table == "a" { a.get(epoch)? } else { b.get(epoch)? }))
     };
-    let run =
-        Run { tables: &tables, mode: Some(OutputMode::Append), block_rows: 4096, in_order: true, is_ended: false };
+    let run = Run {
+        tables: &tables,
+        mode: Some(OutputMode::Append),
+        block_rows: 4096,
+        in_order: true,
+        is_ended: false,
+        restarts: false,
+        keeps_order: false,
+    };
     let expected = [
         epoch(&["1 1 10"], Some(0), 3, 0),
         epoch(&["2 2 20"], Some(-4), 7, 0),
@@ -196,8 +218,15 @@ fn queries_that_could_not_forget_are_refused() {
         (join("LEFT JOIN", "i.id = c.id AND i.lt = c.rt"), append, None),
     ];
     for (query, mode, class) in cases {
-        let run =
-            Run { tables: &[IMPRESSIONS, CLICKS], mode: Some(mode), block_rows: 1, in_order: true, is_ended: false };
+        let run = Run {
+            tables: &[IMPRESSIONS, CLICKS],
+            mode: Some(mode),
+            block_rows: 1,
+            in_order: true,
+            is_ended: false,
+            restarts: false,
+            keeps_order: false,
+        };
         let refused = run.plan(&query).err().map(|e| e.error_class().unwrap_or_default());
         assert_eq!(refused, class, "{query}");
     }

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// Times in the tests are seconds since this one, 2025-01-01.
-const START_S: i64 = 1_735_689_600;
+pub(super) const START_S: i64 = 1_735_689_600;
 
 /// Tables by name, all streams or all not.
-struct Tables {
+pub(super) struct Tables {
     tables: Vec<Arc<Table>>,
     is_stream: bool,
     settings: Settings,
@@ -53,31 +53,35 @@ impl Catalog for Tables {
 }
 
 /// The rows of a table in an epoch; `None` after the last.
-type Data<'a> = &'a dyn Fn(&str, usize) -> Option<Vec<Vec<Value>>>;
+pub(super) type Data<'a> = &'a dyn Fn(&str, usize) -> Option<Vec<Vec<Value>>>;
 
 /// What a query runs over and how.
-struct Run<'a> {
-    tables: &'a [(&'a str, &'a str)],
-    mode: Option<OutputMode>,
-    block_rows: usize,
+pub(super) struct Run<'a> {
+    pub(super) tables: &'a [(&'a str, &'a str)],
+    pub(super) mode: Option<OutputMode>,
+    pub(super) block_rows: usize,
     /// Reads the tables in the order of the query, else the last first.
-    in_order: bool,
+    pub(super) in_order: bool,
     /// Ends with an epoch in which everything closes.
-    is_ended: bool,
+    pub(super) is_ended: bool,
+    /// After each epoch another driver goes on with what the last one saved.
+    pub(super) restarts: bool,
+    /// Leaves results in the order in which they came.
+    pub(super) keeps_order: bool,
 }
 
 /// An epoch as the tests see it.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Epoch {
+pub(super) struct Epoch {
     /// In order of their text.
-    rows: Vec<String>,
-    watermark_ms: Option<i64>,
+    pub(super) rows: Vec<String>,
+    pub(super) watermark_ms: Option<i64>,
     /// Rows waiting, rows dropped as late: of all stateful operators, topmost first.
-    state: Vec<(u64, u64)>,
+    pub(super) state: Vec<(u64, u64)>,
 }
 
 impl Run<'_> {
-    fn plan(&self, query: &str) -> Result<LogicalPlan> {
+    pub(super) fn plan(&self, query: &str) -> Result<LogicalPlan> {
         let tables = Tables::new(self.tables, self.mode.is_some());
         let StatementKind::Query(query) = parse(query, &|_| None)?.remove(0).kind else { panic!("a query") };
         let plan = plan_query(&query, &tables)?.into_plan();
@@ -88,7 +92,7 @@ impl Run<'_> {
     }
 
     /// Runs a query over the rows of each table, epoch by epoch.
-    fn run(&self, query: &str, data: Data<'_>) -> Result<Vec<Epoch>> {
+    pub(super) fn run(&self, query: &str, data: Data<'_>) -> Result<Vec<Epoch>> {
         let plan = self.plan(query)?;
         let options = DriverOptions { mode: self.mode, block_rows: self.block_rows, ..DriverOptions::default() };
         let mut driver = Driver::new(&plan, options)?;
@@ -126,8 +130,13 @@ impl Run<'_> {
                 driver.finish_stage(stage.stage, &mut sink)?;
             }
             let report = driver.end_epoch();
-            rows.sort();
+            if !self.keeps_order {
+                rows.sort();
+            }
             let state = driver.state_metrics().map(|s| (s.rows_total, s.rows_dropped_by_watermark)).collect();
+            if self.restarts {
+                driver = super::restarted(&driver, &plan, options);
+            }
             epochs.push(Epoch { rows, watermark_ms: report.watermark_ms, state });
             if is_last || self.mode.is_none() {
                 return Ok(epochs);

@@ -1,4 +1,4 @@
-//! The bytes of saved accumulators: little-endian, every length checked against what is left before anything is
+//! The bytes of saved state: little-endian, every length checked against what is left before anything is
 //! allocated, so that corrupt bytes cost an error and no more memory than they are long.
 
 use alloc::{string::String, vec::Vec};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Numbers with a fixed little-endian form. Never inlined: saving is rare, and every aggregate does it.
-pub(super) trait Scalar: Sized {
+pub(crate) trait Scalar: Sized {
     fn save(self, out: &mut Vec<u8>);
     fn load(bytes: &mut &[u8]) -> Result<Self>;
 }
@@ -64,13 +64,13 @@ impl Scalar for Interval {
 }
 
 /// Length first, then the bytes.
-pub(super) fn save_bytes(value: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn save_bytes(value: &[u8], out: &mut Vec<u8>) {
     save_count(value.len(), out);
     out.extend_from_slice(value);
 }
 
 /// What [`save_bytes`] wrote, borrowed.
-pub(super) fn load_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8]> {
+pub(crate) fn load_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8]> {
     let len = load_count(bytes, 1)?;
     let (head, rest) = bytes.split_at(len);
     *bytes = rest;
@@ -78,12 +78,12 @@ pub(super) fn load_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8]> {
 }
 
 /// Number of items that follow.
-pub(super) fn save_count(count: usize, out: &mut Vec<u8>) {
+pub(crate) fn save_count(count: usize, out: &mut Vec<u8>) {
     (count as u64).save(out);
 }
 
 /// Number of items that follow, each at least `bytes_min` bytes: more than fit in what is left is an error.
-pub(super) fn load_count(bytes: &mut &[u8], bytes_min: usize) -> Result<usize> {
+pub(crate) fn load_count(bytes: &mut &[u8], bytes_min: usize) -> Result<usize> {
     let count = u64::load(bytes)?;
     let most = bytes.len() / bytes_min.max(1);
     match usize::try_from(count) {
@@ -92,8 +92,25 @@ pub(super) fn load_count(bytes: &mut &[u8], bytes_min: usize) -> Result<usize> {
     }
 }
 
+/// A number below `bound`, saved as 32 bits.
+pub(crate) fn load_index(bytes: &mut &[u8], bound: usize) -> Result<usize> {
+    let index = u32::load(bytes)? as usize;
+    match index < bound {
+        true => Ok(index),
+        false => Err(Error::corrupt(alloc::format!("saved state names item {index} of {bound}"))),
+    }
+}
+
+/// The version of what follows: any other than this one is refused.
+pub(crate) fn load_version(bytes: &mut &[u8], known: u8, of: &str) -> Result<()> {
+    match u8::load(bytes)? {
+        version if version == known => Ok(()),
+        version => Err(Error::corrupt(alloc::format!("saved {of} has version {version}, not {known}"))),
+    }
+}
+
 /// Saves a value whose type is known to the reader.
-pub(super) fn save_value(value: &Value, out: &mut Vec<u8>) {
+pub(crate) fn save_value(value: &Value, out: &mut Vec<u8>) {
     if value.is_null() {
         return false.save(out);
     }
@@ -120,7 +137,7 @@ pub(super) fn save_value(value: &Value, out: &mut Vec<u8>) {
 }
 
 /// Reads a value of this type: what comes back can be pushed to a column of the type.
-pub(super) fn load_value(bytes: &mut &[u8], data_type: &DataType) -> Result<Value> {
+pub(crate) fn load_value(bytes: &mut &[u8], data_type: &DataType) -> Result<Value> {
     load_nested(bytes, data_type, EXPRESSION_DEPTH_MAX)
 }
 
@@ -162,7 +179,7 @@ fn load_text(bytes: &mut &[u8]) -> Result<String> {
 }
 
 /// The error for bytes that end too early.
-pub(super) fn cut() -> Error {
+pub(crate) fn cut() -> Error {
     Error::corrupt("saved state ends in the middle of a value")
 }
 

@@ -1,8 +1,8 @@
 //! The engine of Firesteel: Spark SQL over columnar blocks, windows and watermarks as Spark Structured Streaming
 //! has them. It knows neither files nor clocks nor threads; `firesteel-io` brings those.
 //!
-//! Rooms, each using only those before it: `error` `limits` `digits` `time` · `schema` · `block` · `codec` · `hash` `sketch` ·
-//! `simd` · `ring` · `expr` · `window` `watermark` · `agg` `state` · `plan` · `sql` · `exec`.
+//! Rooms, each using only those before it: `error` `limits` `digits` `time` · `schema` · `block` · `codec` · `hash`
+//! `sketch` · `simd` · `ring` · `expr` · `window` `watermark` · `agg` `state` · `plan` · `sql` · `exec`.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 extern crate alloc;

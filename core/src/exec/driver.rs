@@ -215,8 +215,8 @@ impl Driver {
         self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).map(|m| m.memory_bytes).sum()
     }
 
-    /// Appends, between epochs, what later epochs need to know of earlier ones. Whoever loads it has a driver of the same
-    /// plan and options.
+    /// Appends, between epochs, what later epochs need to know of earlier ones. Whoever loads it has a driver of the
+    /// same plan and options.
     pub fn save(&self, out: &mut Vec<u8>) {
         VERSION.save(out);
         self.next_id.save(out);
@@ -232,8 +232,8 @@ impl Driver {
         }
     }
 
-    /// Reads what [`Driver::save`] wrote into this driver, which is new and, after an error, of no use. The bytes may be
-    /// corrupt: an error, never a panic.
+    /// Reads what [`Driver::save`] wrote into this driver, which is new and, after an error, of no use. The bytes may
+    /// be corrupt: an error, never a panic.
     pub fn load(&mut self, mut bytes: &[u8]) -> Result<()> {
         let bytes = &mut bytes;
         codec::load_version(bytes, VERSION, "query")?;

@@ -88,8 +88,8 @@ pub(crate) trait Operator: fmt::Debug + Send {
     /// Appends, between epochs, the state that later epochs need; nothing for operators without any.
     fn save(&self, _out: &mut Vec<u8>) {}
 
-    /// Reads what [`Operator::save`] wrote into this new operator and advances `bytes` past it. The bytes may be corrupt:
-    /// an error, never a panic.
+    /// Reads what [`Operator::save`] wrote into this new operator and advances `bytes` past it. The bytes may be
+    /// corrupt: an error, never a panic.
     fn load(&mut self, _bytes: &mut &[u8]) -> Result<()> {
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::{
     block::Rows,
     codec::{self, Scalar},
     error::{Error, Result},
+    limits::GROUPS_MAX,
     simd,
 };
 
@@ -246,6 +247,8 @@ impl Groups {
     /// Appends all groups; gives their ids in the order in which they were saved.
     pub(crate) fn save(&self, out: &mut Vec<u8>) -> Vec<u32> {
         let mut saved = Vec::new();
+        // When idle keys are forgotten, and with that which ids come next, hangs on it.
+        codec::save_count(self.uses.most_live, out);
         codec::save_count(self.panes.len(), out);
         for (start, pane) in &self.panes {
             start.save(out);
@@ -259,6 +262,7 @@ impl Groups {
     /// Reads what [`Groups::save`] wrote, of these keys; gives the group ids in the order in which they were saved.
     pub(crate) fn load(&mut self, keys: &KeyTable, bytes: &mut &[u8]) -> Result<Vec<u32>> {
         let mut loaded = Vec::new();
+        let most_live = u64::load(bytes)?;
         for _ in 0..codec::load_count(bytes, 16)? {
             let start = i64::load(bytes)?;
             for _ in 0..codec::load_count(bytes, 4)? {
@@ -268,6 +272,7 @@ impl Groups {
                 }
             }
         }
+        self.uses.most_live = usize::try_from(most_live).unwrap_or_default().min(GROUPS_MAX);
         Ok(loaded)
     }
 

@@ -202,7 +202,8 @@ proptest! {
         in_order in any::<bool>(),
     ) {
         let mode = Some(OutputMode::Append);
-        let run = Run { tables: &[L, R], mode, block_rows, in_order, is_ended: false, restarts: false, keeps_order: false };
+        let (is_ended, restarts, keeps_order) = (false, false, false);
+        let run = Run { tables: &[L, R], mode, block_rows, in_order, is_ended, restarts, keeps_order };
         let data = |table: &str, epoch: usize| {
             Some(values(if table == "l" { left.get(epoch)? } else { right.get(epoch)? }))
         };
@@ -234,7 +235,13 @@ proptest! {
         let (left, right) = (timed(&left), timed(&right));
         let side = |table: &str| if table == "l" { &left } else { &right };
         let stream = Run {
-            tables: &[L, R], mode: Some(OutputMode::Append), block_rows, in_order: true, is_ended: true, restarts: false, keeps_order: false,
+            tables: &[L, R],
+            mode: Some(OutputMode::Append),
+            block_rows,
+            in_order: true,
+            is_ended: true,
+            restarts: false,
+            keeps_order: false,
         };
         let epochs = stream.run(&query.text(), &|table, epoch| Some(values(side(table).get(epoch)?))).unwrap();
         let batch = Run { mode: None, ..stream };

@@ -35,7 +35,7 @@ pub(crate) use ring::ring_options;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use firesteel_core::{Result, block::BlockRef};
+use firesteel_core::{Error, Result, block::BlockRef};
 use serde_json::Value as Json;
 
 use crate::ring::Wait;
@@ -85,6 +85,43 @@ pub trait Source: Send + fmt::Debug {
     /// Changes when a static table must be read again.
     fn fingerprint(&mut self) -> Result<u64> {
         Ok(0)
+    }
+
+    /// Where the next epoch begins: what a checkpoint remembers, for [`Source::seek`]. `null` for sources that cannot
+    /// go back (pipes, sensors).
+    fn position(&self) -> Json {
+        Json::Null
+    }
+
+    /// Goes on from a position that an earlier run of the same table had; called before the first plan and before
+    /// [`Source::freeze`]. The position comes from a file: one that is none of this kind of table is an error that says
+    /// what is wrong.
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        match position {
+            Json::Null => Ok(()),
+            other => Err(Error::corrupt(format!("the position {other} belongs to another kind of table"))),
+        }
+    }
+
+    /// From now on rows stay where others keep them for this table until they are released: after a crash they are
+    /// asked for again. `name` tells this reader from all others and is the same in the next run.
+    fn hold(&mut self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// No run will ever ask for what lies before this position.
+    fn release(&mut self, _position: &Json) -> Result<()> {
+        Ok(())
+    }
+
+    /// How much of the room that others have for held rows is taken, 0.0 to 1.0: near 1 producers wait or drop rows.
+    fn pressure(&self) -> f64 {
+        0.0
+    }
+
+    /// Whether [`Source::seek`] can bring rows back after a crash.
+    fn is_replayable(&self) -> bool {
+        false
     }
 
     /// Rows that did not parse or were lost, by reason.

@@ -26,7 +26,7 @@ pub fn create_whole(path: &Path, mode: u32, fill: impl FnOnce(&File) -> io::Resu
     result
 }
 
-/// Opens a file of ours; a symbolic link in its place is refused.
+/// Opens a file of ours; a symbolic link in its place is refused, and a pipe in its place does not make us wait.
 pub fn open(path: &Path, writable: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(writable);
@@ -72,8 +72,18 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}{TEMPORARY}{}-{count}", std::process::id()))
 }
 
-fn create_new(path: &Path, mode: u32) -> io::Result<File> {
-    // Left behind by a process of our number that died.
+/// Opens a file of ours to write it, as [`open`] does, or creates it.
+pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    set_mode(&mut options, mode);
+    no_follow(&mut options);
+    options.open(path)
+}
+
+/// Creates a file; one in its place is removed, and was nobody else's.
+pub fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    // Left behind by a process that died.
     let _ = fs::remove_file(path);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
@@ -91,7 +101,8 @@ fn set_mode(_options: &mut OpenOptions, _mode: u32) {}
 
 #[cfg(unix)]
 fn no_follow(options: &mut OpenOptions) {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
+    use rustix::fs::OFlags;
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.bits() as i32);
 }
 

@@ -1,0 +1,27 @@
+//! The store against damage, against the real file system, and against a file system that loses power.
+
+mod damage;
+mod real;
+
+use serde_json::json;
+
+use super::{Checkpoint, Header, SourceHeader};
+
+/// A checkpoint that no other number gives; `state_bytes` long.
+fn checkpoint(number: u64, state_bytes: usize) -> Checkpoint {
+    let source = SourceHeader {
+        description: "MemoryStream[readings]".into(),
+        columns: "sensor STRING, value DOUBLE".into(),
+        position: json!({ "offset": number }),
+    };
+    let header = Header {
+        query_id: "a7c0".into(),
+        next_epoch: number,
+        mode: "update".into(),
+        operators: vec!["aggregate by sensor".into()],
+        sources: vec![source],
+        sink: json!(null),
+    };
+    let state = (0..state_bytes).map(|i| (number as usize * 31 + i * 7) as u8).collect();
+    Checkpoint { header, state }
+}

@@ -1,0 +1,114 @@
+//! The store on the file system of this machine: who may open it, what is refused, what errors say.
+
+use std::{fs, path::Path};
+
+use super::checkpoint;
+use crate::checkpoint::Store;
+
+#[test]
+fn what_is_saved_is_opened_again_and_two_generations_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a/b/c");
+    for number in 1..=5 {
+        let mut opened = Store::open(&folder).unwrap();
+        let before = (number > 1).then(|| checkpoint(number - 1, 1000));
+        assert_eq!(opened.checkpoint, before);
+        assert!(opened.discarded.is_empty() && !opened.is_lost);
+        let size = opened.store.save(&checkpoint(number, 1000), &[]).unwrap();
+        let file = folder.join(format!("generation-{number:020}.ckpt"));
+        assert_eq!(fs::metadata(file).unwrap().len(), size);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1 + number.min(2) as usize);
+    }
+}
+
+#[test]
+fn a_second_opener_is_told_who_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Store::open(dir.path()).unwrap();
+    let error = Store::open(dir.path()).unwrap_err();
+    assert!(error.is_io() && error.message().contains("is in use by a query of process"), "{error}");
+    assert!(error.message().contains(&std::process::id().to_string()) && error.hint_text().is_some());
+    drop(first);
+    Store::open(dir.path()).unwrap();
+}
+
+/// Set in the process that [`another_process_is_told_too`] starts: the folder to open.
+const FOLDER: &str = "FIRESTEEL_TEST_OPENS";
+
+#[test]
+fn another_process_is_told_too() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        let error = Store::open(Path::new(&folder)).unwrap_err();
+        assert!(error.message().contains("in use"), "{error}");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let _first = Store::open(dir.path()).unwrap();
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "checkpoint::tests::real::another_process_is_told_too"])
+        .env(FOLDER, dir.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(Store::open(&file).unwrap_err().message().contains("is not a folder"));
+    assert!(Store::open(&file.join("deeper")).unwrap_err().message().contains("is not a folder"));
+
+    let folder = dir.path().join("checkpoint");
+    let mut store = Store::open(&folder).unwrap().store;
+    let missing = [dir.path().join("part.tmp")];
+    let error = store.save(&checkpoint(1, 10), &missing).unwrap_err();
+    assert!(error.message().contains("part.tmp"), "{error}");
+    fs::write(&missing[0], "x").unwrap();
+    let error = store.save(&checkpoint(1, 10), &missing).unwrap_err();
+    assert!(error.message().contains("could not be made durable before"), "{error}");
+    store.save(&checkpoint(1, 10), &[]).unwrap();
+
+    fs::remove_dir_all(&folder).unwrap();
+    let error = store.save(&checkpoint(2, 10), &[]).unwrap_err();
+    assert!(error.is_io() && error.message().contains("no longer ours"), "{error}");
+    let other = Store::open(&folder).unwrap();
+    assert!(store.save(&checkpoint(2, 10), &[]).is_err(), "a new folder is somebody else's");
+    assert!(other.checkpoint.is_none());
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_for_the_owner_and_links_and_pipes_are_not_followed() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("checkpoint");
+    let mut store = Store::open(&folder).unwrap().store;
+    store.save(&checkpoint(1, 10), &[]).unwrap();
+    let name = |generation: u64| folder.join(format!("generation-{generation:020}.ckpt"));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!([mode(&folder), mode(&folder.join("lock")), mode(&name(1))], [0o700, 0o600, 0o600]);
+
+    let secret = dir.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    symlink(&secret, folder.join("generation-00000000000000000002.ckpt.tmp")).unwrap();
+    store.save(&checkpoint(2, 10), &[]).unwrap();
+    drop(store);
+    symlink(name(1), name(3)).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, name(4), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let opened = Store::open(&folder).unwrap();
+    assert_eq!(opened.checkpoint, Some(checkpoint(2, 10)));
+    let reasons: Vec<_> = opened.discarded.iter().map(|discarded| discarded.reason.as_str()).collect();
+    assert!(reasons[0].contains("not a regular file") && reasons[1].contains("symbolic link"), "{reasons:?}");
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+
+    drop(opened);
+    fs::remove_file(folder.join("lock")).unwrap();
+    symlink(&secret, folder.join("lock")).unwrap();
+    let error = Store::open(&folder).unwrap_err();
+    assert!(error.is_io() && error.message().contains("lock"), "{error}");
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+}

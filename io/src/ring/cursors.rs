@@ -57,6 +57,7 @@ pub struct CursorFile {
     region: RegionMut,
     claim: u64,
     durable: bool,
+    was_there: bool,
     /// Locked while the reader lives.
     _file: File,
     /// The lanes in the order of their entries.
@@ -88,7 +89,12 @@ impl CursorFile {
         };
         region.store_u32(DURABLE, durable.into(), Ordering::Release);
         let lanes = entries(&region).map(|(lane_id, _)| lane_id).collect();
-        Ok(Self { path, region, claim, durable, _file: file, lanes })
+        Ok(Self { path, region, claim, durable, was_there: !is_new, _file: file, lanes })
+    }
+
+    /// Whether it is that of an earlier reader of this name.
+    pub fn was_there(&self) -> bool {
+        self.was_there
     }
 
     /// Rows of a lane given back so far.

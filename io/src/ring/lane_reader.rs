@@ -6,7 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use firesteel_core::{Error, Result, block::BlockRef, ring::Consumer};
+use firesteel_core::{
+    Error, Result,
+    block::BlockRef,
+    ring::{Consumer, OnFull},
+};
 
 use super::{
     StreamFolder, about, claim,
@@ -25,6 +29,7 @@ pub struct LaneReader {
     pub(super) lane_id: u64,
     pub(super) path: PathBuf,
     file: File,
+    pub(super) on_full: OnFull,
     pub(super) consumer: Consumer,
     /// The published word when there was nothing to read.
     pub(super) seen: Option<u64>,
@@ -125,6 +130,7 @@ impl LaneReader {
             lane_id,
             path: open.path,
             file: open.file,
+            on_full: open.header.on_full,
             consumer,
             seen: None,
             is_broken: false,

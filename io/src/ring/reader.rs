@@ -6,6 +6,8 @@
 //!
 //! Positions are named `LANE#ID`: a lane that was removed and made anew has another id, and starts from its beginning.
 
+mod resume;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -88,6 +90,8 @@ pub struct Reader {
     /// `Bell::changes` when the lanes were listed.
     changes: u32,
     listed_at: Instant,
+    /// Began behind rows that it might have read.
+    has_skipped: bool,
     /// Positions to take in lanes that have not appeared yet.
     pending: Vec<(String, u64)>,
     /// Positions that are not to be passed; lanes that are not mentioned are not read.
@@ -119,7 +123,11 @@ impl Reader {
             reader.bell = Some(bell);
         }
         reader.folder = Some(folder);
-        reader.find_lanes(reader.options.start)?;
+        // To a cursor that was here before, a lane that it does not know is one that came while its reader was gone.
+        let knows_some = reader.cursor.as_ref().is_some_and(CursorFile::was_there);
+        let start = if knows_some { Start::Oldest } else { reader.options.start };
+        reader.has_skipped = start == Start::Newest;
+        reader.find_lanes(start)?;
         match reader.broken.first() {
             Some((_, error)) => Err(error.clone()),
             None => Ok(reader),
@@ -225,11 +233,13 @@ impl Reader {
     }
 
     /// Goes on from these positions. A lane that is not there yet is taken up there when it appears; one that was made
-    /// anew since starts from its beginning. Rows that are no longer there count as lost.
+    /// anew since starts from its beginning. Rows that are no longer there count as lost. Only a cursor that had given
+    /// back more than this is changed.
     pub fn seek(&mut self, positions: &[(String, u64)]) -> Result<()> {
         self.pending = positions.to_vec();
         for lane in &mut self.lanes {
             take_pending(&mut self.pending, lane)?;
+            hold_from_here(&mut self.cursor, lane)?;
         }
         Ok(())
     }
@@ -308,6 +318,7 @@ impl Reader {
             reported: 0,
             changes: 0,
             listed_at: Instant::now(),
+            has_skipped: false,
             pending: Vec::new(),
             limits: None,
         }
@@ -378,11 +389,7 @@ impl Reader {
         }
         take_pending(&mut self.pending, &mut lane)?;
         lane.set_limit(self.limits.as_deref());
-        if let Some(cursor) = &mut self.cursor
-            && committed.is_none()
-        {
-            cursor.commit(lane.lane_id, lane.consumer.position())?;
-        }
+        hold_from_here(&mut self.cursor, &lane)?;
         Ok(lane)
     }
 
@@ -438,12 +445,22 @@ impl Drop for Reader {
     }
 }
 
-/// Goes to the lane's position, if one waits for it.
+/// Goes to the lane's position, if one waits for it. A lane that does not reach so far has lost what was read.
 fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Result<()> {
     if let Some(i) = pending.iter().position(|(key, _)| **key == *lane.key) {
         let (_, row) = pending.swap_remove(i);
-        lane.consumer.seek(row).map_err(about(&lane.path))?;
+        if !lane.consumer.seek(row).map_err(about(&lane.path))? {
+            lane.consumer.skip_to_end().map_err(about(&lane.path))?;
+        }
         lane.seen = None;
     }
     Ok(())
+}
+
+/// Has the cursor hold what is not read yet, also where it said before that it was given back.
+fn hold_from_here(cursor: &mut Option<CursorFile>, lane: &LaneReader) -> Result<()> {
+    let Some(cursor) = cursor else { return Ok(()) };
+    let row = lane.consumer.position();
+    let holds = cursor.committed(lane.lane_id).is_some_and(|given_back| rows_since(row, given_back).is_some());
+    if holds { Ok(()) } else { cursor.commit(lane.lane_id, row) }
 }

@@ -3,20 +3,24 @@
 //! As Spark's: files are taken by modification time, then path; each is read once, known by its path; an epoch takes
 //! all new files, or as many as the table's rate limit says. Files must appear whole (renamed into place).
 
+mod seen;
+
 use std::{
-    collections::{HashMap, VecDeque, hash_map::DefaultHasher},
+    collections::{VecDeque, hash_map::DefaultHasher},
     fs,
     hash::{Hash, Hasher},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
 use firesteel_core::{Error, Result, plan::Table};
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
+use self::seen::Seen;
 use super::{
     Decoding, Dropped, FileReader, Part, Reader, Source,
     options::{self, wrong},
+    place::Place,
 };
 use crate::format::files::{FileEntry, expand_nested, is_pattern};
 
@@ -188,6 +192,32 @@ impl Source for FileSource {
         self.is_frozen && self.waiting.is_empty()
     }
 
+    /// The files that were taken. A batch takes all of them each time it is read: it has no position.
+    fn position(&self) -> Json {
+        if !self.is_stream {
+            return Json::Null;
+        }
+        let mut fields = Map::new();
+        // Epochs planned.
+        fields.insert("epochs".into(), self.log_offset.map_or(0, |n| n + 1).into());
+        self.seen.save(&mut fields);
+        fields.into()
+    }
+
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        let Some(place) = Place::open("files", position)? else { return Ok(()) };
+        let log_offset = place.count("epochs")?.checked_sub(1);
+        self.seen.load(place)?;
+        self.log_offset = log_offset;
+        self.waiting.clear();
+        self.listed_at = None;
+        Ok(())
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
     fn fingerprint(&mut self) -> Result<u64> {
         let mut hasher = DefaultHasher::new();
         for FileEntry { path, mtime_us, len } in self.list()? {
@@ -242,53 +272,6 @@ fn parts_of(file: &FileEntry, range_bytes: u64) -> impl Iterator<Item = Part> {
         let end = (i + 1 < ranges).then_some(start.saturating_add(range_bytes));
         Part::File { path: file.path.clone(), start, end, bytes: end.unwrap_or(file.len) - start }
     })
-}
-
-/// The paths that a stream has taken.
-#[derive(Debug)]
-struct Seen {
-    by_name: bool,
-    age_max_us: Option<i64>,
-    /// Modification times by path.
-    files: HashMap<PathBuf, i64>,
-    newest_us: i64,
-    /// Files older than this are not new, whether they are remembered or not.
-    oldest_us: i64,
-    /// How many paths may be remembered before those that are too old are looked for.
-    patience: usize,
-}
-
-impl Seen {
-    fn new(age_max: Option<Duration>, by_name: bool) -> Self {
-        let age_max_us = age_max.map(|age| i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
-        Self { by_name, age_max_us, files: HashMap::new(), newest_us: i64::MIN, oldest_us: i64::MIN, patience: 0 }
-    }
-
-    fn is_new(&self, file: &FileEntry) -> bool {
-        file.mtime_us >= self.oldest_us && !self.files.contains_key(self.key(&file.path))
-    }
-
-    fn add(&mut self, file: &FileEntry) {
-        let key = self.key(&file.path).to_path_buf();
-        self.files.insert(key, file.mtime_us);
-        self.newest_us = self.newest_us.max(file.mtime_us);
-    }
-
-    /// Forgets what is too old to be looked at again, so that the memory of a stream that runs for years is bounded.
-    fn purge(&mut self) {
-        let Some(age_us) = self.age_max_us else { return };
-        self.oldest_us = self.newest_us.saturating_sub(age_us);
-        if self.files.len() > self.patience {
-            let oldest_us = self.oldest_us;
-            self.files.retain(|_, mtime_us| *mtime_us >= oldest_us);
-            // Going through all paths is for now and then, not for every epoch.
-            self.patience = (2 * self.files.len()).max(1024);
-        }
-    }
-
-    fn key<'a>(&self, path: &'a Path) -> &'a Path {
-        if self.by_name { path.file_name().map_or(path, Path::new) } else { path }
-    }
 }
 
 #[cfg(test)]

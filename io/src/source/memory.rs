@@ -16,7 +16,7 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{Part, Reader, Source};
+use super::{Part, Reader, Source, place::Place};
 use crate::ring::Wait;
 
 /// Rows that programs and queries share.
@@ -235,6 +235,26 @@ impl Source for MemorySource {
         state.has_ended && state.generation == self.generation && self.position >= state.blocks.len()
     }
 
+    /// The next block. A program that runs again must fill the table as before, block by block.
+    fn position(&self) -> Json {
+        if !self.is_stream {
+            return Json::Null;
+        }
+        json!({ "generation": self.generation, "block": self.position })
+    }
+
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        let Some(place) = Place::open("rows in memory", position)? else { return Ok(()) };
+        let (generation, block) = (place.count("generation")?, place.count("block")?);
+        self.position = usize::try_from(block).unwrap_or(usize::MAX);
+        self.generation = generation;
+        Ok(())
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
     fn fingerprint(&mut self) -> Result<u64> {
         Ok(self.table.lock().version)
     }
@@ -260,7 +280,7 @@ impl Reader for MemoryReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::testing::{epoch, epochs};
+    use crate::source::testing::{epoch, epochs, mutants};
 
     fn table(values: &[i64]) -> MemoryTable {
         let table = MemoryTable::new(Schema::parse_ddl("x BIGINT").unwrap());
@@ -326,5 +346,26 @@ mod tests {
         tables.find_or_create("Results", &schema).add_rows(&[vec![1_i64.into()]]);
         assert_eq!(tables.clone().find("results").unwrap().rows(), [[Value::Int64(1)]]);
         assert!(tables.find("other").is_none());
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_a_position() {
+        let tables = [table(&[1, 2]), table(&[1, 2, 3])];
+        let mut first = MemorySource::new(tables[0].clone(), true);
+        assert_eq!(epochs(&mut first), [[1, 2]]);
+        let position = first.position();
+        for (table, expected) in tables.into_iter().zip([vec![], vec![vec![3]]]) {
+            let mut source = MemorySource::new(table.clone(), true);
+            source.seek(&position).unwrap();
+            assert_eq!(epochs(&mut source), expected);
+            table.replace(Vec::new());
+            table.add_rows(&[vec![9_i64.into()]]);
+            assert_eq!(epochs(&mut source), [[9]]);
+            source.seek(&json!({"generation": 1, "block": i64::MAX})).unwrap();
+            assert_eq!(epochs(&mut source), [[0; 0]; 0]);
+        }
+        for mutant in mutants(&position) {
+            first.seek(&mutant).expect_err(&mutant.to_string());
+        }
     }
 }

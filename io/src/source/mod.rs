@@ -14,6 +14,7 @@ mod memory;
 mod meter;
 pub mod options;
 mod pipe;
+mod place;
 mod rate;
 pub mod registry;
 mod ring;

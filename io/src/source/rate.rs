@@ -15,11 +15,14 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{Part, Reader, Source, options};
+use super::{Part, Reader, Source, options, place::Place};
 use crate::ring::Wait;
 
 /// Rows of one part: an epoch of more is shared by the workers.
 const PART_ROWS: i64 = 1 << 16;
+
+/// Seconds of one epoch: whoever comes back after a year catches up in several, rather than plan 30 million parts.
+const EPOCH_SECONDS: i64 = 1 << 16;
 
 /// `timestamp TIMESTAMP, value BIGINT`
 pub(super) fn schema() -> Schema {
@@ -33,9 +36,12 @@ pub struct RateSource {
     rate: Rate,
     partitions: Option<i64>,
     block_rows: usize,
-    created_us: i64,
-    created: Instant,
     // State.
+    /// Time of the first second.
+    created_us: i64,
+    /// When this source was made, and how long after the first second.
+    opened: Instant,
+    opened_after: Duration,
     /// Seconds planned.
     second: i64,
     has_planned: bool,
@@ -75,9 +81,9 @@ impl RateSource {
             rate,
             partitions: options::number(table, "numPartitions", 1)?,
             block_rows,
-            created_us: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as i64)
-                * MICROS_PER_MILLI,
-            created: Instant::now(),
+            created_us: now_us(),
+            opened: Instant::now(),
+            opened_after: Duration::ZERO,
             second: 0,
             has_planned: false,
             frozen_at: None,
@@ -86,7 +92,12 @@ impl RateSource {
 
     /// Seconds that are over.
     fn now_s(&self) -> i64 {
-        self.frozen_at.unwrap_or_else(|| i64::try_from(self.created.elapsed().as_secs()).unwrap_or(i64::MAX))
+        self.frozen_at.unwrap_or_else(|| i64::try_from(self.elapsed().as_secs()).unwrap_or(i64::MAX))
+    }
+
+    /// Since the first second began.
+    fn elapsed(&self) -> Duration {
+        self.opened_after.saturating_add(self.opened.elapsed())
     }
 
     /// Everything up to a second. A part never reaches over a second, so that its rows alone say how they are spaced.
@@ -114,8 +125,8 @@ impl Source for RateSource {
     }
 
     fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
-        let now_s = self.now_s();
-        Ok(self.plan_until(now_s, parts))
+        let until = self.now_s().min(self.second.saturating_add(EPOCH_SECONDS));
+        Ok(self.plan_until(until, parts))
     }
 
     fn offset(&self) -> Json {
@@ -131,7 +142,7 @@ impl Source for RateSource {
     }
 
     fn wait(&mut self, timeout: Duration, _how: Wait) -> Result<()> {
-        let next = Duration::from_secs(self.second as u64 + 1).saturating_sub(self.created.elapsed());
+        let next = Duration::from_secs(self.second as u64 + 1).saturating_sub(self.elapsed());
         thread::sleep(next.min(timeout));
         Ok(())
     }
@@ -144,6 +155,33 @@ impl Source for RateSource {
     fn is_exhausted(&self) -> bool {
         self.frozen_at.is_some_and(|end| self.second >= end)
     }
+
+    fn position(&self) -> Json {
+        json!({ "createdUs": self.created_us, "second": self.second })
+    }
+
+    /// Counts on from the first second of the earlier run, as if it had never ended.
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        let Some(place) = Place::open("a rate", position)? else { return Ok(()) };
+        let (created_us, second) = (place.count("createdUs")? as i64, place.count("second")? as i64);
+        let planned_us = second.checked_mul(MICROS_PER_SECOND).filter(|us| us.checked_add(created_us).is_some());
+        let planned_us = planned_us.ok_or_else(|| place.unfit(format!("second {second} will never come")))?;
+        // A clock that was set back does not make the rows wait that were due anyway.
+        let after_us = now_us().saturating_sub(created_us).max(planned_us);
+        self.opened_after = Duration::from_micros(after_us.unsigned_abs());
+        self.opened = Instant::now();
+        (self.created_us, self.second, self.has_planned) = (created_us, second, second > 0);
+        Ok(())
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
+}
+
+/// Now, in whole milliseconds.
+fn now_us() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_millis() as i64) * MICROS_PER_MILLI
 }
 
 /// So many rows an epoch, all of one time, which advances from epoch to epoch.
@@ -228,6 +266,21 @@ impl Source for RateMicroBatchSource {
     fn is_exhausted(&self) -> bool {
         self.epochs_left == Some(0)
     }
+
+    fn position(&self) -> Json {
+        let (value, ms) = self.next;
+        json!({ "value": value, "timestampMs": ms })
+    }
+
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        let Some(place) = Place::open("micro-batches", position)? else { return Ok(()) };
+        self.next = (place.count("value")? as i64, place.count("timestampMs")? as i64);
+        Ok(())
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
 }
 
 /// Counts.
@@ -277,7 +330,7 @@ impl Reader for RateReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::testing::{epoch, open, plan, read, table};
+    use crate::source::testing::{epoch, mutants, open, plan, read, table};
 
     #[test]
     fn rows_ramp_up_as_spark_s_do() {
@@ -355,5 +408,58 @@ mod tests {
         assert_eq!(parts.len(), 3);
         let ends = parts.iter().map(|part| if let Part::Rows { end, .. } = part { *end } else { 0 });
         assert_eq!(ends.collect::<Vec<_>>(), [PART_ROWS, 2 * PART_ROWS, 2 * PART_ROWS + 1]);
+    }
+
+    #[test]
+    fn a_rate_counts_on_as_if_it_had_never_ended() {
+        let rate = || RateSource::open(&table("rate", "", &[("rowsPerSecond", "3"), ("rampUpTime", "4s")]), 2).unwrap();
+        let mut whole = rate();
+        whole.created_us = now_us() - 100 * MICROS_PER_SECOND;
+        let mut parts = Vec::new();
+        whole.plan_until(2, &mut parts);
+        let position = whole.position();
+        let mut after = rate();
+        after.seek(&position).unwrap();
+        assert_eq!((after.offset(), after.position()), (json!(2), position.clone()));
+        assert!((100..110).contains(&after.now_s()), "{after:?}");
+        let rows = |source: &mut RateSource| {
+            let mut parts = Vec::new();
+            source.plan_until(9, &mut parts);
+            read(&mut *source.reader().unwrap(), &parts, 2).unwrap()
+        };
+        let expected = rows(&mut whole);
+        assert_eq!(rows(&mut after), expected);
+        assert!(!expected.is_empty());
+        // Whoever was away for long catches up in steps.
+        after.seek(&json!({"createdUs": 1_000_000, "second": 5})).unwrap();
+        assert!(plan(&mut after).unwrap().unwrap().len() == EPOCH_SECONDS as usize);
+        // The clock was set back.
+        after.seek(&json!({"createdUs": now_us() + 10 * MICROS_PER_SECOND, "second": 7})).unwrap();
+        assert_eq!(after.now_s(), 7);
+        after.seek(&Json::Null).unwrap();
+        for mutant in mutants(&position) {
+            rate().seek(&mutant).expect_err(&mutant.to_string());
+        }
+        assert!(rate().seek(&json!({"createdUs": 5, "second": i64::MAX / 1000})).unwrap_err().is_corrupt());
+    }
+
+    #[test]
+    fn micro_batches_go_on_from_a_position() {
+        let batches =
+            || RateMicroBatchSource::open(&table("rate-micro-batch", "", &[("rowsPerBatch", "4")]), 8).unwrap();
+        let mut whole = batches();
+        for _ in 0..3 {
+            epoch(&mut whole, 2).unwrap();
+        }
+        let position = whole.position();
+        let mut after = batches();
+        after.seek(&position).unwrap();
+        assert_eq!(after.offset(), whole.offset());
+        assert_eq!(epoch(&mut after, 2), epoch(&mut whole, 2));
+        for mutant in mutants(&position) {
+            batches().seek(&mutant).expect_err(&mutant.to_string());
+        }
+        after.seek(&json!({"value": i64::MAX, "timestampMs": i64::MAX})).unwrap();
+        assert_eq!(epoch(&mut after, 2), Some(Vec::new()));
     }
 }

@@ -4,8 +4,8 @@
 //!   ring::Reader   one a table: finds lanes, fixes the rows of an epoch, sleeps until there are more, gives rows back
 //!   LaneReader     one a worker and lane: lends the rows that were fixed, in place
 //! ```
-//! Rows are given back to producers when the epoch that read them is committed. A batch looks at what is there when it
-//! starts, and holds nobody up.
+//! Rows are given back to producers when the epoch that read them is committed, or, if the query has a checkpoint, when
+//! the checkpoint covers them. A batch looks at what is there when it starts, and holds nobody up.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -25,11 +25,12 @@ use firesteel_core::{
     ring::rows_since,
     schema::Schema,
 };
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::{
     Part, Reader, Source,
     options::{self, wrong},
+    place::{Place, as_count},
 };
 use crate::ring::{self, LaneReader, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
 
@@ -53,6 +54,8 @@ pub struct RingSource {
     /// Where a frozen stream ends.
     frozen_at: Option<Positions>,
     has_planned: bool,
+    /// Rows are given back only when they are released.
+    is_held: bool,
     /// When rows last came; at first when the table was opened.
     rows_at: Instant,
     // Metrics.
@@ -83,6 +86,7 @@ impl RingSource {
             planned: Vec::new(),
             frozen_at: None,
             has_planned: false,
+            is_held: false,
             rows_at: Instant::now(),
             lost: Arc::default(),
         })
@@ -135,7 +139,7 @@ impl Source for RingSource {
     }
 
     fn commit(&mut self) -> Result<()> {
-        let committed = self.reader.commit_ready(&self.planned);
+        let committed = if self.is_held { Ok(()) } else { self.reader.commit_ready(&self.planned) };
         self.planned.clear();
         committed
     }
@@ -173,6 +177,58 @@ impl Source for RingSource {
         self.idle_timeout.map(|timeout| self.rows_at.elapsed() >= timeout)
     }
 
+    /// Rows by lane.
+    fn position(&self) -> Json {
+        if !self.is_stream {
+            return Json::Null;
+        }
+        let lanes = self.reader.place().into_iter().map(|(key, row)| (key, row.into()));
+        json!({ "lanes": lanes.collect::<Map<String, Json>>() })
+    }
+
+    fn seek(&mut self, position: &Json) -> Result<()> {
+        let Some(place) = positions_of(position)? else { return Ok(()) };
+        let lost = self.reader.resume(&place)?;
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        self.has_planned |= !place.is_empty();
+        // It has begun already.
+        self.options.start = Start::Oldest;
+        Ok(())
+    }
+
+    /// Gives the table a cursor that outlives us; the one it had goes only when that is there.
+    fn hold(&mut self, name: &str) -> Result<()> {
+        if !self.is_stream || self.options.observe {
+            return Ok(());
+        }
+        self.is_held = true;
+        if self.options.durable {
+            return Ok(());
+        }
+        let options = ReaderOptions { name: Some(name.into()), durable: true, ..self.options.clone() };
+        let mut reader = ring::Reader::open(&self.path, options.clone())?;
+        if self.has_planned {
+            reader.resume(&self.reader.place())?;
+        }
+        (self.reader, self.options) = (reader, options);
+        Ok(())
+    }
+
+    fn release(&mut self, position: &Json) -> Result<()> {
+        match positions_of(position)? {
+            Some(place) if self.is_held => self.reader.give_back(&place),
+            _ => Ok(()),
+        }
+    }
+
+    fn pressure(&self) -> f64 {
+        if self.is_held { self.reader.held_share() } else { 0.0 }
+    }
+
+    fn is_replayable(&self) -> bool {
+        true
+    }
+
     fn fingerprint(&mut self) -> Result<u64> {
         let mut hasher = DefaultHasher::new();
         ring::Reader::open(&self.path, self.options.clone())?.end_positions()?.hash(&mut hasher);
@@ -188,6 +244,20 @@ impl Source for RingSource {
         ];
         counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.into(), count)).collect()
     }
+}
+
+/// Rows by lane, as [`Source::position`] gave them.
+fn positions_of(position: &Json) -> Result<Option<Positions>> {
+    let Some(place) = Place::open("a ring", position)? else { return Ok(None) };
+    let lane = |(key, row): (&String, &Json)| {
+        let has_id = key.rsplit_once('#').is_some_and(|(_, id)| u64::from_str_radix(id, 16).is_ok());
+        match as_count(row) {
+            Some(count) if has_id => Ok((key.clone(), count)),
+            Some(_) => Err(place.unfit(format!("\"{key}\" is no lane"))),
+            None => Err(place.wrong(key, "a number of rows", row)),
+        }
+    };
+    place.object("lanes")?.iter().map(lane).collect::<Result<Positions>>().map(Some)
 }
 
 /// The columns of the ring at a path.

@@ -14,6 +14,8 @@ use firesteel_core::{
     schema::Schema,
 };
 
+use serde_json::{Value as Json, json};
+
 use super::{Part, Reader, Source, SourceContext, registry};
 
 /// A table of this provider, named `t`.
@@ -84,4 +86,38 @@ pub fn write(path: &Path, text: &str, mtime_s: u64) {
     std::fs::write(path, text).unwrap();
     let file = std::fs::File::options().write(true).open(path).unwrap();
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_735_689_600 + mtime_s)).unwrap();
+}
+
+/// What is like this position and is none: each field in turn left out, or replaced by a value of another kind or size.
+pub fn mutants(position: &Json) -> Vec<Json> {
+    let fields = position.as_object().unwrap();
+    let mut mutants = vec![json!([]), json!("x"), json!(1), json!(true), json!({}), json!({"x": 1})];
+    for (name, value) in fields {
+        let mut less = fields.clone();
+        less.remove(name);
+        mutants.push(less.into());
+        let inner = value.as_object().into_iter().flat_map(|inner| {
+            // The first one inside is enough: all are read alike.
+            let (key, value) = inner.iter().next().unwrap();
+            mutants_of(value).into_iter().map(|mutant| {
+                let mut inner = inner.clone();
+                inner.insert(key.clone(), mutant);
+                inner.into()
+            })
+        });
+        for mutant in mutants_of(value).into_iter().chain(inner) {
+            let mut changed = fields.clone();
+            changed.insert(name.clone(), mutant);
+            mutants.push(changed.into());
+        }
+    }
+    mutants
+}
+
+fn mutants_of(value: &Json) -> Vec<Json> {
+    let others =
+        [json!(null), json!(true), json!(-1), json!(1.5), json!(u64::MAX), json!(1e300), json!("1"), json!([1])];
+    let others = others.into_iter().chain(value.is_number().then(|| json!({})));
+    // Times may be negative.
+    others.filter(|other| other.as_i64() != Some(-1) || value.as_i64() < Some(1_000_000_000_000)).collect()
 }

@@ -220,3 +220,79 @@ fn a_packed_file_is_refused_by_name_whatever_its_part() {
         assert!(error.message().ends_with("b.csv is packed with gzip, not text"), "{error}");
     }
 }
+
+/// After each epoch, a new source that goes on from there gives the rest.
+#[test]
+fn a_stream_goes_on_from_a_position() {
+    type Options = &'static [(&'static str, &'static str)];
+    let cases: [Options; 5] = [
+        &[],
+        &[("maxFilesPerTrigger", "1")],
+        &[("maxBytesPerTrigger", "11")],
+        &[("maxFilesPerTrigger", "1"), ("latestFirst", "true")],
+        &[("maxFilesPerTrigger", "1"), ("fileNameOnly", "true"), ("maxFileAge", "50s")],
+    ];
+    for options in cases {
+        let dir = folder(THREE);
+        let whole = epochs(&mut *source(&dir, options, true));
+        let mut first = source(&dir, options, true);
+        for done in 0..=whole.len() {
+            let mut after = source(&dir, options, true);
+            after.seek(&first.position()).unwrap();
+            assert_eq!((after.offset(), after.position()), (first.offset(), first.position()));
+            assert_eq!(epochs(&mut *after), whole[done..], "{options:?} behind {done}");
+            write(&dir.path().join("new.csv"), "8\n", 40);
+            assert_eq!(epochs(&mut *after), [[8]]);
+            fs::remove_file(dir.path().join("new.csv")).unwrap();
+            let parts = plan(&mut *first).unwrap();
+            assert_eq!(parts.is_some(), done < whole.len());
+        }
+    }
+}
+
+#[test]
+fn a_position_forgets_files_that_are_too_old_and_still_refuses_them() {
+    let dir = folder(&[("old.csv", "1\n", 100), ("new.csv", "2\n", 1000)]);
+    let mut first = source(&dir, &[("maxFileAge", "100s")], true);
+    assert_eq!(epochs(&mut *first), [[1, 2]]);
+    let text = first.position().to_string();
+    assert!(text.contains("new.csv") && !text.contains("old.csv"), "{text}");
+    let mut after = source(&dir, &[("maxFileAge", "100s")], true);
+    after.seek(&first.position()).unwrap();
+    assert_eq!(epochs(&mut *after), [[0; 0]; 0]);
+    assert_eq!(epochs(&mut *source(&dir, &[], false)), [[0; 0]; 0], "a batch is read when it is frozen");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_of_any_bytes_are_told_apart_in_a_position() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let dir = folder(&[]);
+    let names: [&[u8]; 5] = [b"a\xff.csv", b"a\xfe.csv", b"a%FF.csv", b"a%25FF.csv", "å\"\n.csv".as_bytes()];
+    let name = |i: usize| dir.path().join(OsStr::from_bytes(names[i]));
+    write(&name(0), "0\n", 10);
+    let mut first = source(&dir, &[], true);
+    assert_eq!(epochs(&mut *first), [[0]]);
+    let position = serde_json::from_str(&first.position().to_string()).unwrap();
+    (1..5).for_each(|i| write(&name(i), &format!("{i}\n"), 10 + i as u64));
+    let mut after = source(&dir, &[("maxFilesPerTrigger", "1")], true);
+    after.seek(&position).unwrap();
+    assert_eq!(epochs(&mut *after), [[1], [2], [3], [4]]);
+    let mut last = source(&dir, &[], true);
+    last.seek(&after.position()).unwrap();
+    assert_eq!(epochs(&mut *last), [[0; 0]; 0]);
+}
+
+#[test]
+fn what_is_no_position_is_told() {
+    let dir = folder(THREE);
+    let mut first = source(&dir, &[], true);
+    epochs(&mut *first);
+    for mutant in mutants(&first.position()) {
+        let mut other = source(&dir, &[], true);
+        let error = other.seek(&mutant).expect_err(&mutant.to_string());
+        assert!(error.is_corrupt() && error.message().contains("a table of files"), "{error}");
+        assert_eq!(epochs(&mut *other).len(), 1, "nothing has changed");
+    }
+    assert!(source(&dir, &[], false).position().is_null());
+}

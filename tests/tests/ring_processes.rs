@@ -14,8 +14,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel_core::{block::BlockRef, schema::Schema};
-use firesteel_io::ring::{Producer, Reader, ReaderOptions, RingOptions, StreamFolder, info};
+use firesteel_core::{
+    block::BlockRef,
+    expr::Settings,
+    plan::{Scan, Table},
+    schema::Schema,
+};
+use firesteel_io::{
+    ring::{Producer, Reader, ReaderOptions, RingOptions, StreamFolder, Wait, info},
+    source::{self, Source, SourceContext},
+};
 
 const ROLE: &str = "FIRESTEEL_TEST_RING_ROLE";
 /// Long enough for a loaded machine; reaching it is a failure.
@@ -98,6 +106,24 @@ fn rows_that_a_killed_reader_had_not_given_back_wait_for_the_next() {
     producer.succeed();
 }
 
+/// A query that is killed again and again, at any moment, sees every row: each run takes its cursor over at once and
+/// reads on behind the last position that was written down.
+#[test]
+fn a_killed_query_goes_on_behind_its_last_checkpoint() {
+    let folder = Folder::new("query", "96k");
+    let mut producer = folder.play("write a 1000000000");
+    for round in 0..6 {
+        let mut query = folder.play("query");
+        (0..=round).for_each(|_| query.expect("checkpoint"));
+        query.kill();
+        let reader = info(&folder.0).unwrap().readers.remove(0).unwrap();
+        assert_eq!((reader.name.as_str(), reader.is_alive, reader.is_durable), ("query", false, true));
+    }
+    producer.kill();
+    let lane = info(&folder.0).unwrap().lanes.remove(0).unwrap();
+    assert!(lane.rows_published > 0 && lane.rows_dropped == 0, "{lane:?}");
+}
+
 #[test]
 fn a_stopped_producer_keeps_its_lane_and_stops_nobody_else() {
     let folder = Folder::new("stopped", "96k");
@@ -151,6 +177,7 @@ fn child() {
             write(&path, lane, rows.parse().unwrap());
         }
         ["read", name, lanes, rows] => read(&path, name, lanes.parse().unwrap(), rows.parse().unwrap()),
+        ["query"] => query(&path),
         ["sleep", name] => {
             let options = ReaderOptions { name: Some(name.into()), ..ReaderOptions::default() };
             let _reader = Reader::open(&path, options).unwrap();
@@ -184,6 +211,51 @@ fn read(path: &Path, name: &str, lanes: usize, rows_per_lane: u64) {
         rows.read(&mut reader);
     }
     assert_eq!(reader.rows_lost(), 0);
+}
+
+/// Reads without end from the position that was written down, and writes down and releases where it is now and then.
+fn query(path: &Path) {
+    let table = Table {
+        name: "t".into(),
+        provider: "ring".into(),
+        options: vec![("path".into(), path.to_str().unwrap().into())],
+        schema: schema(),
+    };
+    let scan = Scan { schema: schema(), needed: vec![true; 3], table: table.into(), is_stream: true };
+    let mut source = source::open(&scan, &Settings::default(), &SourceContext::default()).unwrap();
+    let place = path.join("place");
+    source.hold("query").unwrap();
+    let known = fs::read_to_string(&place).map_or(serde_json::Value::Null, |text| serde_json::from_str(&text).unwrap());
+    source.seek(&known).unwrap();
+    let mut next = known["lanes"].as_object().map_or(0, |lanes| lanes.values().next().unwrap().as_u64().unwrap());
+    let mut reader = source.reader().unwrap();
+    for epoch in 1.. {
+        let mut parts = Vec::new();
+        while !source.plan(&mut parts).unwrap() {
+            source.wait(Duration::from_millis(50), Wait::Adaptive).unwrap();
+        }
+        for part in &parts {
+            let take = &mut |block: &BlockRef<'_>| {
+                check_rows(block);
+                assert_eq!(block.column(0).as_slice::<i64>()[0] as u64, next, "the next row");
+                next += block.len() as u64;
+                Ok(())
+            };
+            reader.read(part, take).unwrap();
+        }
+        source.commit().unwrap();
+        if epoch % 3 == 0 || source.pressure() > 0.5 {
+            checkpoint(&mut *source, &place);
+        }
+    }
+}
+
+fn checkpoint(source: &mut dyn Source, place: &Path) {
+    let position = source.position();
+    fs::write(place.with_extension("new"), position.to_string()).unwrap();
+    fs::rename(place.with_extension("new"), place).unwrap();
+    source.release(&position).unwrap();
+    println!("checkpoint");
 }
 
 /// What row `n` of a lane says besides `n`; NULL now and then.

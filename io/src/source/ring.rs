@@ -401,4 +401,6 @@ impl Columns for Needed<'_> {
 }
 
 #[cfg(test)]
+mod place_tests;
+#[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::{
 
 const DDL: &str = "x BIGINT, s STRING";
 
-fn ring(options: &[(&str, &str)]) -> (TempDir, PathBuf) {
+pub(super) fn ring(options: &[(&str, &str)]) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ring");
     let options = RingOptions::parse(options.iter().copied()).unwrap();
@@ -21,11 +21,11 @@ fn ring(options: &[(&str, &str)]) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn source(path: &Path, is_stream: bool, options: &[(&str, &str)]) -> Box<dyn Source> {
+pub(super) fn source(path: &Path, is_stream: bool, options: &[(&str, &str)]) -> Box<dyn Source> {
     open(table("ring", DDL, &[&[("path", path.to_str().unwrap())], options].concat()), is_stream).unwrap()
 }
 
-fn push(producer: &mut Producer, values: std::ops::Range<i64>) {
+pub(super) fn push(producer: &mut Producer, values: std::ops::Range<i64>) {
     values.for_each(|x| {
         producer.push(&[x.into(), "s".into()]).unwrap();
     });

@@ -2,7 +2,7 @@
 //! is compared with a naive evaluator's before anything is timed.
 //!
 //! A run reads all bids once, in epochs of 64 Ki rows, the watermark at the latest bid, and hands out all windows that
-//! have closed.
+//! have closed. `--features rivals` has renoir and timely dataflow answer the same (`src/rivals.rs`).
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::{hint::black_box, time::Duration};
@@ -61,7 +61,24 @@ fn nexmark(c: &mut Criterion) {
         group.throughput(Throughput::Elements(all.len() as u64));
         group.bench_function("engine", |b| b.iter(|| run(case, &blocks, |made| _ = black_box(made.len()))));
         group.bench_function("plain loop", |b| b.iter(|| black_box((case.plain)(&blocks)).len()));
+        #[cfg(feature = "rivals")]
+        rivals(&mut group, case, &all);
         group.finish();
+    }
+}
+
+#[cfg(feature = "rivals")]
+fn rivals(group: &mut criterion::BenchmarkGroup<'_, criterion::measurement::WallTime>, case: &Case, bids: &[Bid]) {
+    use std::sync::Arc;
+    type Rival = fn(&str, &Arc<Vec<Bid>>) -> Vec<Answer>;
+    let (some, all) = (Arc::new(bids[..CHECKED_ROWS].to_vec()), Arc::new(bids.to_vec()));
+    let rivals: [(&str, Rival); 2] =
+        [("timely", firesteel_benches::rivals::timely), ("renoir", firesteel_benches::rivals::renoir)];
+    for (name, rival) in rivals {
+        let mut answers = rival(case.name, &some);
+        answers.sort_unstable();
+        assert!(answers == (case.naive)(&some), "{}: {name} is right", case.name);
+        group.bench_function(name, |b| b.iter(|| black_box(rival(case.name, &all)).len()));
     }
 }
 

@@ -258,7 +258,7 @@ impl Rows for Vehicles {
 
 /// A hash that costs little.
 #[derive(Debug, Default)]
-struct Multiply(u64);
+pub struct Multiply(u64);
 
 impl Hasher for Multiply {
     fn finish(&self) -> u64 {
@@ -270,6 +270,11 @@ impl Hasher for Multiply {
             let word = chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
             self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         }
+    }
+
+    fn write_i64(&mut self, word: i64) {
+        let hash = (self.0.rotate_left(23) ^ word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = hash ^ hash >> 32;
     }
 }
 

@@ -15,6 +15,7 @@ mod integers;
 mod keys;
 mod packed;
 mod radix;
+mod runs;
 mod sparse;
 mod texts;
 

@@ -3,31 +3,30 @@
 //! Keys are encoded rows, packed into 32 bytes where they fit. A hash table finds their ids; integers that lie close
 //! together are found faster, through an array. Ids of removed keys are used again.
 
+mod assign;
+mod emit;
+mod saved;
+
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
-    decode_row,
     integers::{are_integers_packed, digits_of, integer_width},
-    packed::{Packed, TEXT_AT, hash_bytes, hash_short, is_same},
+    packed::{Packed, TEXT_AT, hash_bytes, is_same},
     radix::{Digits, Radix},
     sparse::Sparse,
     texts::{Short, Texts},
 };
 use crate::{
-    block::{BytesRef, Column, ColumnRef, Native, Rows, Values},
-    codec::{self, Scalar},
+    block::ColumnRef,
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
 };
 
 const NONE: u32 = u32::MAX;
-
-/// Rows without an id that are looked up one by one before the array is asked again.
-const MISSING_MAX: usize = 64;
 
 /// A table of distinct keys.
 #[derive(Debug)]
@@ -76,147 +75,12 @@ impl KeyTable {
         }
     }
 
-    /// Writes the id of each counting row's key to `ids[row]`, making ids for new keys. `ids` becomes as long as
-    /// the block; rows that do not count keep whatever was there.
-    pub fn assign(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) -> Result<()> {
-        if columns.is_empty() && rows.count() > 0 {
-            let id = self.id_of_encoded(&[])?;
-            if ids.len() != rows.len() || ids.first() != Some(&id) {
-                ids.clear();
-                ids.resize(rows.len(), id);
-            }
-            return Ok(());
-        }
-        ids.resize(rows.len(), NONE);
-        match self.radix.lookup(columns, ids).or_else(|| self.sparse.lookup(columns, ids)) {
-            Some(true) => Ok(()),
-            Some(false) => self.assign_missing(columns, rows, ids),
-            None if self.is_text => self.assign_texts(&columns[0], rows, ids),
-            None => rows.try_for_each(|row| {
-                ids[row] = self.id_of_row(columns, row)?;
-                Ok(())
-            }),
-        }
-    }
-
-    /// Rows without an id get one. Keys that are new to a block may fill it, so the array is asked again now and then.
-    fn assign_missing(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
-        let mut missing = 0;
-        rows.try_for_each(|row| {
-            if ids[row] != NONE {
-                return Ok(());
-            }
-            ids[row] = self.id_of_row(columns, row)?;
-            missing += 1;
-            if missing % MISSING_MAX == 0 {
-                self.radix.lookup(columns, ids);
-            }
-            Ok(())
-        })
-    }
-
-    /// Keys of one string: found by their text, and only new ones are encoded.
-    fn assign_texts(&mut self, column: &ColumnRef<'_>, rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
-        let Values::Bytes(texts) = column.values else {
-            return rows.try_for_each(|row| self.id_of_row(&[*column], row).map(|id| ids[row] = id));
-        };
-        if column.validity.is_some() || column.is_constant {
-            ids.fill(NONE);
-        } else if self.recall(&texts, ids) {
-            return Ok(());
-        }
-        rows.try_for_each(|row| {
-            if ids[row] == NONE {
-                ids[row] = self.id_of_text(texts.get(column.index(row)), column, row)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Finds the texts that are remembered; true if all are.
-    fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32]) -> bool {
-        let mut is_complete = true;
-        for (id, ends) in ids.iter_mut().zip(texts.offsets.windows(2)) {
-            let short = Short::of(&texts.bytes[ends[0] as usize..ends[1] as usize]);
-            *id = short.map_or(NONE, |short| self.texts.get(&short, hash_short(&short, self.seed)));
-            is_complete &= *id != NONE;
-        }
-        is_complete
-    }
-
-    fn id_of_text(&mut self, text: &[u8], column: &ColumnRef<'_>, row: usize) -> Result<u32> {
-        match Short::of(text) {
-            Some(short) if column.is_valid(row) => self.remember(short, column, row),
-            None if column.is_valid(row) => self.find_text(text).map_or_else(|| self.id_of_row(&[*column], row), Ok),
-            _ => self.id_of_row(&[*column], row),
-        }
-    }
-
-    fn remember(&mut self, text: Short, column: &ColumnRef<'_>, row: usize) -> Result<u32> {
-        let hash = hash_short(&text, self.seed);
-        // An earlier row of the block may have brought it.
-        let known = self.texts.get(&text, hash);
-        if known != NONE {
-            return Ok(known);
-        }
-        let id = self.id_of_row(&[*column], row)?;
-        self.texts.put(text, hash, id, self.keys.len());
-        Ok(id)
-    }
-
-    /// Writes `by_id[id]` for each row's key, where `u32::MAX` stands for none; false if a row got `u32::MAX`, or if
-    /// keys of these types are not found so simply, and then `found` is of no use.
-    pub fn find_through(&mut self, columns: &[ColumnRef<'_>], by_id: &[u32], found: &mut [u32]) -> bool {
-        self.radix.lookup_twice(columns, by_id, found) == Some(true)
-    }
-
-    /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.
-    pub fn find(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) {
-        ids.resize(rows.len(), NONE);
-        if self.radix.lookup(columns, ids).is_some() {
-            return;
-        }
-        let is_begun = match self.sparse.lookup(columns, ids) {
-            Some(true) => return,
-            asked => asked.is_some(),
-        };
-        let mut bytes = core::mem::take(&mut self.row);
-        rows.for_each(|row| {
-            if is_begun && ids[row] != NONE {
-                return;
-            }
-            let found = match Packed::of_row(columns, row, &mut bytes) {
-                Some(packed) => self.find_packed(&packed, self.hash_packed(&packed)),
-                None => self.find_long(&bytes, self.hash_long(&bytes)),
-            };
-            ids[row] = found.unwrap_or(NONE);
-        });
-        self.row = bytes;
-    }
-
     /// The id of an encoded key, made if it is new.
     pub fn id_of_encoded(&mut self, row: &[u8]) -> Result<u32> {
         match Packed::of_bytes(row) {
             Some(packed) => self.id_of_packed(packed),
             None => self.id_of_long(row),
         }
-    }
-
-    /// Sets `known[id]`, for these ids of another table, to this table's id of the same key, made if it is new. What
-    /// `known` held before is looked at first: most keys are where they were.
-    pub fn adopt(&mut self, other: &Self, ids: &[u32], known: &mut Vec<u32>) -> Result<()> {
-        if known.len() < other.keys.len() {
-            known.resize(other.keys.len(), NONE);
-        }
-        for &id in ids {
-            let (key, mine) = (&other.keys[id as usize], &mut known[id as usize]);
-            if key.place().is_some() {
-                *mine = self.id_of_long(other.encoded(id))?;
-            } else if self.keys.get(*mine as usize) != Some(key) {
-                *mine = self.id_of_packed(*key)?;
-            }
-        }
-        Ok(())
     }
 
     /// The encoded key of an id in use.
@@ -226,74 +90,6 @@ impl KeyTable {
             Some((place, _)) => &self.long[place],
             None => key.bytes().unwrap_or_else(|| panic!("key {id} is not in use")),
         }
-    }
-
-    /// Appends all keys with their ids, and the ids that are free in the order in which they will be used: the order of
-    /// results may hang on it.
-    pub(crate) fn save(&self, out: &mut Vec<u8>) {
-        codec::save_count(self.free.len(), out);
-        self.free.iter().for_each(|id| id.save(out));
-        codec::save_count(self.len(), out);
-        for id in self.ids() {
-            id.save(out);
-            codec::save_bytes(self.encoded(id), out);
-        }
-    }
-
-    /// Reads what [`KeyTable::save`] wrote into an empty table.
-    pub(crate) fn load(&mut self, bytes: &mut &[u8]) -> Result<()> {
-        let free: Vec<u32> = (0..codec::load_count(bytes, 4)?).map(|_| u32::load(bytes)).collect::<Result<_>>()?;
-        let count = codec::load_count(bytes, 12)?;
-        let bound = free.len() + count;
-        self.keys.resize(bound, Packed::NONE);
-        let mut row: Vec<Column> = self.types.iter().map(|t| Column::new(t.clone())).collect();
-        for number in 0..count {
-            let id = codec::load_index(bytes, bound)?;
-            let key = codec::load_bytes(bytes)?;
-            row.iter_mut().for_each(Column::clear);
-            let rest = &mut &*key;
-            decode_row(rest, &mut row)?;
-            // The next new key gets the id.
-            self.free = alloc::vec![id as u32];
-            let is_unused = self.keys[id].is_none();
-            if !rest.is_empty() || !is_unused || self.id_of_encoded(key)? != id as u32 || !self.free.is_empty() {
-                return Err(Error::corrupt(alloc::format!("saved key {number} is no key, or there twice")));
-            }
-        }
-        let mut is_free: Vec<bool> = self.keys.iter().map(Packed::is_none).collect();
-        // As many as there are, and each of them once.
-        if !free.iter().all(|&id| is_free.get_mut(id as usize).is_some_and(core::mem::take)) {
-            return Err(Error::corrupt("a saved key is in use and free"));
-        }
-        self.free = free;
-        Ok(())
-    }
-
-    /// The saved id of a key in use.
-    pub(crate) fn load_id(&self, bytes: &mut &[u8]) -> Result<u32> {
-        let id = codec::load_index(bytes, self.keys.len())?;
-        match self.keys[id].is_none() {
-            false => Ok(id as u32),
-            true => Err(Error::corrupt(alloc::format!("saved state names key {id}, which is not in use"))),
-        }
-    }
-
-    /// Appends the keys of these ids to one column a key type; the columns may lie in two places.
-    pub fn emit(&self, ids: &[u32], [first, second]: [&mut [Column]; 2]) -> Result<()> {
-        if self.are_whole_integers {
-            let mut at = 0;
-            for (column, data_type) in first.iter_mut().chain(second).zip(&self.types) {
-                self.emit_integers(ids, at, column);
-                at += 1 + integer_width(data_type).unwrap_or_default();
-            }
-            return Ok(());
-        }
-        for &id in ids {
-            let bytes = &mut self.encoded(id);
-            decode_row(bytes, first)?;
-            decode_row(bytes, second)?;
-        }
-        Ok(())
     }
 
     /// Forgets keys; their ids will be given to others.
@@ -367,30 +163,6 @@ impl KeyTable {
         let tables = self.radix.memory_bytes() + self.sparse.memory_bytes() + self.texts.memory_bytes();
         let index = self.hashed.capacity() * 5 + tables;
         self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
-    }
-
-    /// One column of keys of integers, which begins at byte `at` of each key with "not NULL".
-    fn emit_integers(&self, ids: &[u32], at: usize, column: &mut Column) {
-        match column.data_type().physical() {
-            Physical::Int8 => self.emit_column(ids, at, column, i8::from_le_bytes),
-            Physical::Int16 => self.emit_column(ids, at, column, i16::from_le_bytes),
-            Physical::Int32 => self.emit_column(ids, at, column, i32::from_le_bytes),
-            _ => self.emit_column(ids, at, column, i64::from_le_bytes),
-        }
-    }
-
-    fn emit_column<T: Native, const N: usize>(
-        &self,
-        ids: &[u32],
-        at: usize,
-        to: &mut Column,
-        read: impl Fn([u8; N]) -> T,
-    ) {
-        let value = |id: &u32| {
-            let bytes = self.keys[*id as usize].all_bytes();
-            read(bytes[at + 1..].first_chunk::<N>().copied().unwrap_or([0; N]))
-        };
-        to.push_many(ids.iter().map(value));
     }
 
     fn id_of_row(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
@@ -511,7 +283,7 @@ fn hash_packed(key: &Packed, is_text: bool, seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::Value;
+    use crate::block::{Column, Rows, Value};
     use alloc::vec;
 
     fn ids(table: &mut KeyTable, data_type: &DataType, values: &[Value]) -> Vec<u32> {

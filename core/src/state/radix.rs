@@ -4,7 +4,7 @@
 //!   (plug 3, household 0, house 7)  ──►  0b0011_0_0111  ──►  table[55] = id
 //! ```
 //! A digit has as many bits as the distance between the least and the greatest value seen needs. A value outside widens
-//! it, which builds the table anew. While there are too few keys for the table they would need, there is none.
+//! it, which builds the table anew; a key of one column then gets room where it grew, for numbers that count up. While there are too few keys for the table they would need, there is none.
 
 use alloc::vec::Vec;
 
@@ -111,8 +111,13 @@ impl Radix {
         match self.place(key) {
             Some(place) => self.table[place] = id,
             None if self.table.is_empty() && count < self.wanted => {}
-            None => self.rebuild(count, known),
+            None => self.rebuild(key, count, known),
         }
+    }
+
+    /// The id of a key, if there is a table and the key in it.
+    pub fn get(&self, key: &Digits) -> Option<u32> {
+        self.place(key).map(|place| self.table[place]).filter(|&id| id != NONE)
     }
 
     /// Forgets a key.
@@ -147,8 +152,8 @@ impl Radix {
         Some(place)
     }
 
-    /// A table that holds all keys, with room in every digit up to the next power of two.
-    fn rebuild(&mut self, count: usize, known: impl Iterator<Item = (u32, Digits)> + Clone) {
+    /// A table that holds all keys, with room in every digit up to the next power of two, or beyond for the only one.
+    fn rebuild(&mut self, key: &Digits, count: usize, known: impl Iterator<Item = (u32, Digits)> + Clone) {
         let mut columns = core::mem::take(&mut self.columns);
         columns.iter_mut().for_each(|digit| (digit.low, digit.high) = (i64::MAX, i64::MIN));
         for (_, key) in known.clone() {
@@ -157,8 +162,10 @@ impl Radix {
             }
         }
         let mut total: u32 = 0;
-        for digit in &mut columns {
-            *digit = Digit::covering(digit.low, digit.high, total.min(BITS_MAX));
+        let is_single = columns.len() == 1;
+        for (digit, &value) in columns.iter_mut().zip(key) {
+            let growth = if is_single { Some(value) } else { None };
+            *digit = Digit::covering(digit.low, digit.high, total.min(BITS_MAX), growth);
             total = total.saturating_add(digit.bits);
         }
         self.columns = columns;
@@ -186,15 +193,22 @@ fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[
 }
 
 impl Digit {
-    /// A digit for these values, and for some beyond them: from zero if that costs nothing, else on both sides alike.
-    fn covering(low: i64, high: i64, shift: u32) -> Self {
+    /// A digit for these values, and for some beyond them: from zero if that costs nothing, else on both sides alike, or
+    /// on the side where the value lies that made it grow, and then there is more of it.
+    fn covering(low: i64, high: i64, shift: u32, growth: Option<i64>) -> Self {
         let distance = high.wrapping_sub(low) as u64;
         let bits = u64::BITS - distance.leading_zeros();
         if bits > BITS_MAX {
             return Self { low, high, bits, shift };
         }
+        let bits = if growth.is_some() && bits < BITS_FREE { bits + 1 } else { bits };
         let room = (1 << bits) - 1 - distance as i64;
-        let low = if (0..=room).contains(&low) { 0 } else { low.saturating_sub(room / 2) };
+        let low = match growth {
+            _ if (0..=room).contains(&low) => 0,
+            Some(value) if value == high => low,
+            Some(value) if value == low => low.saturating_sub(room),
+            _ => low.saturating_sub(room / 2),
+        };
         Self { low, high, bits, shift }
     }
 }

@@ -9,7 +9,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups};
 use crate::{
-    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows},
+    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows, Values},
     codec::{self, Scalar},
     error::{Error, Result},
     exec::{
@@ -141,7 +141,9 @@ impl GroupState {
     pub(super) fn update_keys(&mut self, block: &BlockRef<'_>, keys: &[ColumnRef<'_>], epoch: &Epoch) -> Result<()> {
         let mut live = core::mem::take(&mut self.live);
         let selection = match self.event {
-            Event::Column { position, .. } if epoch.has_lateness() => {
+            Event::Column { position, .. }
+                if epoch.has_lateness() && !are_after(&keys[position], block.len(), epoch.lateness.late_us) =>
+            {
                 let (late, late_us) = (&mut self.late, epoch.lateness.late_us);
                 live.clear();
                 live.resize(block.len(), false);
@@ -397,6 +399,21 @@ fn are_runs(times: &[i64], panes: Panes) -> bool {
     let pairs = || times.windows(2).step_by(step);
     let changes = pairs().filter(|pair| panes.pane_of(pair[0]) != panes.pane_of(pair[1])).count();
     changes * RUN_ROWS_MIN <= pairs().len()
+}
+
+/// Whether all event times of a column, a time or a window, lie after `late_us`; false if that is not found out at once.
+fn are_after(column: &ColumnRef<'_>, len: usize, late_us: i64) -> bool {
+    if column.validity.is_some() || len == 0 {
+        return false;
+    }
+    if column.is_constant {
+        return event_time(column, 0).is_some_and(|ts| ts > late_us);
+    }
+    match column.values {
+        Values::Int64(ts) => simd::times(&ts[..len]).min > late_us,
+        Values::Struct([_, end]) => are_after(&end.view(), len, late_us),
+        _ => false,
+    }
 }
 
 /// Sets the bit of each counting row that has an event time and that `is_live` keeps.

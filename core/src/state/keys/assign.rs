@@ -143,7 +143,7 @@ impl KeyTable {
                 return;
             }
             let found = match Packed::of_row(columns, row, &mut bytes) {
-                Some(packed) => self.find_packed(&packed, self.hash_packed(&packed)),
+                Some(packed) => self.find_packed(&packed),
                 None => self.find_long(&bytes, self.hash_long(&bytes)),
             };
             ids[row] = found.unwrap_or(NONE);

@@ -37,6 +37,7 @@ pub struct KeyTable {
     free: Vec<u32>,
     long: Vec<Vec<u8>>,
     long_free: Vec<usize>,
+    /// Keys that `radix` does not know: all, or while it has a table those that are not of integers.
     hashed: HashTable<u32>,
     radix: Radix,
     texts: Texts,
@@ -95,15 +96,13 @@ impl KeyTable {
     /// Forgets keys; their ids will be given to others.
     pub fn remove(&mut self, id: u32) {
         let key = core::mem::replace(&mut self.keys[id as usize], Packed::NONE);
-        let hash = match key.place() {
-            Some((_, hash)) => hash,
-            None if key.is_none() => panic!("key {id} is removed twice"),
-            None => self.hash_packed(&key),
-        };
-        if let Ok(entry) = self.hashed.find_entry(hash, |&other| other == id) {
+        assert!(!key.is_none(), "key {id} is removed twice");
+        let (hash, digits) = (hash_of(&key, self.is_text, self.seed), self.digits(&key));
+        let is_hashed = !self.radix.has_table() || digits.is_none();
+        if is_hashed && let Ok(entry) = self.hashed.find_entry(hash, |&other| other == id) {
             entry.remove();
         }
-        if let Some(digits) = self.digits(&key) {
+        if let Some(digits) = digits {
             self.radix.remove(&digits);
             if let [key] = digits[..] {
                 self.sparse.remove(key, id);
@@ -177,10 +176,9 @@ impl KeyTable {
 
     #[inline]
     fn id_of_packed(&mut self, packed: Packed) -> Result<u32> {
-        let hash = self.hash_packed(&packed);
-        match self.find_packed(&packed, hash) {
+        match self.find_packed(&packed) {
             Some(id) => Ok(id),
-            None => self.insert(packed, hash),
+            None => self.insert(packed),
         }
     }
 
@@ -196,12 +194,7 @@ impl KeyTable {
         self.long[place].clear();
         self.long[place].extend_from_slice(row);
         self.long_bytes += row.len();
-        self.insert(Packed::elsewhere(place, hash), hash)
-    }
-
-    #[inline]
-    fn hash_packed(&self, key: &Packed) -> u64 {
-        hash_packed(key, self.is_text, self.seed)
+        self.insert(Packed::elsewhere(place, hash))
     }
 
     /// The hash of an encoded key that is too long to be packed.
@@ -222,7 +215,13 @@ impl KeyTable {
     }
 
     #[inline]
-    fn find_packed(&self, packed: &Packed, hash: u64) -> Option<u32> {
+    fn find_packed(&self, packed: &Packed) -> Option<u32> {
+        if self.radix.has_table()
+            && let Some(digits) = self.digits(packed)
+        {
+            return self.radix.get(&digits);
+        }
+        let hash = hash_of(packed, self.is_text, self.seed);
         self.hashed.find(hash, |&id| self.keys[id as usize] == *packed).copied()
     }
 
@@ -235,7 +234,7 @@ impl KeyTable {
     }
 
     #[cold]
-    fn insert(&mut self, key: Packed, hash: u64) -> Result<u32> {
+    fn insert(&mut self, key: Packed) -> Result<u32> {
         let id = match self.free.pop() {
             Some(id) => id,
             None if self.keys.len() >= GROUPS_MAX => {
@@ -246,24 +245,45 @@ impl KeyTable {
                 self.keys.len() as u32 - 1
             }
         };
-        self.are_whole_integers &= digits_of(&self.types, &key).is_some();
         self.keys[id as usize] = key;
-        let (keys, is_text, seed) = (&self.keys, self.is_text, self.seed);
-        self.hashed.insert_unique(hash, id, |&id| {
-            let key = &keys[id as usize];
-            key.place().map_or_else(|| hash_packed(key, is_text, seed), |(_, hash)| hash)
-        });
-        if let Some(digits) = self.digits(&key) {
-            let count = self.len();
-            let Self { types, keys, radix, sparse, .. } = self;
-            let known = keys.iter().enumerate().filter_map(|(id, key)| Some((id as u32, digits_of(types, key)?)));
-            radix.insert(&digits, id, count, known.clone());
-            match (radix.has_table(), &digits[..]) {
-                (false, &[key]) => sparse.insert(key, id, count, known.map(|(id, digits)| (id, digits[0]))),
-                _ => sparse.clear(),
+        match self.digits(&key) {
+            Some(digits) => self.insert_integers(id, &digits),
+            None => {
+                self.are_whole_integers = false;
+                self.insert_hashed(id);
             }
         }
         Ok(id)
+    }
+
+    fn insert_integers(&mut self, id: u32, digits: &Digits) {
+        let (count, had_table) = (self.len(), self.radix.has_table());
+        let Self { types, keys, radix, sparse, .. } = self;
+        let known = keys.iter().enumerate().filter_map(|(id, key)| Some((id as u32, digits_of(types, key)?)));
+        radix.insert(digits, id, count, known.clone());
+        match (radix.has_table(), &digits[..]) {
+            (false, &[key]) => sparse.insert(key, id, count, known.map(|(id, digits)| (id, digits[0]))),
+            _ => sparse.clear(),
+        }
+        match (had_table, self.radix.has_table()) {
+            (true, true) => {}
+            (false, false) => self.insert_hashed(id),
+            (false, true) | (true, false) => self.hash_again(),
+        }
+    }
+
+    fn insert_hashed(&mut self, id: u32) {
+        let (keys, is_text, seed) = (&self.keys, self.is_text, self.seed);
+        let hash_of = |id: &u32| hash_of(&keys[*id as usize], is_text, seed);
+        self.hashed.insert_unique(hash_of(&id), id, hash_of);
+    }
+
+    /// Puts into the hash table what the array does not know.
+    fn hash_again(&mut self) {
+        self.hashed.clear();
+        let is_hashed = |id: &u32| !self.radix.has_table() || self.digits(&self.keys[*id as usize]).is_none();
+        let ids: Vec<u32> = self.ids().filter(is_hashed).collect();
+        ids.into_iter().for_each(|id| self.insert_hashed(id));
     }
 
     fn digits(&self, key: &Packed) -> Option<Digits> {
@@ -271,9 +291,12 @@ impl KeyTable {
     }
 }
 
-/// The hash of a packed key: of its text, if keys are texts and it is not NULL.
+/// The hash of a key: of its text, if keys are texts and it is not NULL.
 #[inline]
-fn hash_packed(key: &Packed, is_text: bool, seed: u64) -> u64 {
+fn hash_of(key: &Packed, is_text: bool, seed: u64) -> u64 {
+    if let Some((_, hash)) = key.place() {
+        return hash;
+    }
     match key.text().filter(|_| is_text) {
         Some(text) => hash_bytes(text, seed),
         None => key.hash(seed),

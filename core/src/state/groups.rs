@@ -3,11 +3,12 @@
 //! Panes are few and move forward; each maps key ids to group ids, by a plain array while that is well filled and
 //! by a hash table when it is not. Group ids of a dropped pane are used again.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
-use super::KeyTable;
+use super::{
+    KeyTable,
+    panes::{Ids, NO_GROUP, Pane, Panes},
+};
 use crate::{
     block::Rows,
     codec::{self, Scalar},
@@ -16,13 +17,6 @@ use crate::{
     simd,
 };
 
-/// "No group": never a group id.
-pub const NO_GROUP: u32 = u32::MAX;
-
-/// An array of ids may be this many times longer than the groups in it before a pane becomes a hash table.
-const SPARSENESS_MAX: usize = 16;
-/// Arrays up to this length are never converted.
-const DENSE_ALWAYS: usize = 4096;
 /// So many keys without a pane are kept, or twice as many as were ever in panes at once: most come again in the next
 /// pane, and are found there faster than a new key is made.
 const IDLE_KEYS: usize = 4096;
@@ -34,7 +28,7 @@ const UNUSED_BYTES_MAX: usize = 4 << 20;
 /// All groups of one operator, by pane. Operators without panes use pane 0.
 #[derive(Debug, Default)]
 pub struct Groups {
-    panes: BTreeMap<i64, Pane>,
+    panes: Panes,
     uses: Uses,
     free: Vec<u32>,
     group_bound: u32,
@@ -52,31 +46,6 @@ struct Uses {
     most_live: usize,
 }
 
-/// The groups of one pane.
-#[derive(Debug, Default)]
-pub struct Pane {
-    ids: Ids,
-    // Key and group ids in the order in which the groups appeared.
-    keys: Vec<u32>,
-    groups: Vec<u32>,
-}
-
-#[derive(Debug)]
-enum Ids {
-    Dense(Vec<u32>),
-    /// By key, all of which are below `bound`.
-    Sparse {
-        ids: HashMap<u32, u32>,
-        bound: usize,
-    },
-}
-
-impl Default for Ids {
-    fn default() -> Self {
-        Self::Dense(Vec::new())
-    }
-}
-
 impl Groups {
     /// No groups.
     pub fn new() -> Self {
@@ -86,7 +55,7 @@ impl Groups {
     /// The group of a key in a pane, made if it is new; the flag says whether it is.
     pub fn group(&mut self, pane: i64, key: u32) -> (u32, bool) {
         let Self { panes, unused, unused_bytes, .. } = self;
-        let entry = panes.entry(pane).or_insert_with(|| take_unused(unused, unused_bytes));
+        let entry = panes.get_or_make(pane, || take_unused(unused, unused_bytes));
         let known = entry.get(key);
         if known != NO_GROUP {
             return (known, false);
@@ -97,7 +66,7 @@ impl Groups {
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
     pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         let Self { panes, unused, unused_bytes, .. } = self;
-        let entry = panes.entry(pane).or_insert_with(|| take_unused(unused, unused_bytes));
+        let entry = panes.get_or_make(pane, || take_unused(unused, unused_bytes));
         let is_complete = match &entry.ids {
             Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
             Ids::Sparse { ids, .. } => {
@@ -124,7 +93,7 @@ impl Groups {
     pub fn assign_panes(&mut self, panes: &[i64], numbers: &[u32], keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         static NO_IDS: Ids = Ids::Dense(Vec::new());
         let entries: heapless::Vec<&Ids, PANES_MAX> =
-            panes.iter().map(|pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
+            panes.iter().map(|&pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
         let arrays: heapless::Vec<&[u32], PANES_MAX> = entries.iter().filter_map(|ids| ids.as_array()).collect();
         if arrays.len() < panes.len() {
             rows.for_each(|row| groups[row] = entries[numbers[row] as usize].get(keys[row]));
@@ -183,28 +152,28 @@ impl Groups {
 
     /// A pane, if it has groups.
     pub fn pane(&self, pane: i64) -> Option<&Pane> {
-        self.panes.get(&pane)
+        self.panes.get(pane)
     }
 
     /// The panes in order of time.
     pub fn panes(&self) -> impl Iterator<Item = (i64, &Pane)> {
-        self.panes.iter().map(|(&start, pane)| (start, pane))
+        self.panes.iter()
     }
 
     /// The first pane that starts at `start` or later.
     pub fn first_pane_from(&self, start: i64) -> Option<(i64, &Pane)> {
-        self.panes.range(start..).next().map(|(&start, pane)| (start, pane))
+        self.panes.first_from(start)
     }
 
     /// Starts of the panes in `start..end`, in order.
     pub fn starts_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
-        self.panes.range(start..end.max(start)).map(|(&start, _)| start)
+        self.panes.starts_between(start, end)
     }
 
     /// Drops a pane: its groups' ids and, sooner or later, the keys that no other pane uses. Appends the dropped group
     /// ids.
     pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable, groups: &mut Vec<u32>) {
-        let Some(mut dropped) = self.panes.remove(&pane) else { return };
+        let Some(mut dropped) = self.panes.remove(pane) else { return };
         dropped.keys.iter().for_each(|&key| _ = self.uses.release(key));
         self.free.extend_from_slice(&dropped.groups);
         groups.extend_from_slice(&dropped.groups);
@@ -229,7 +198,7 @@ impl Groups {
 
     /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
     pub fn drop_groups(&mut self, pane: i64, dropped: &[u32], keys: &mut KeyTable) -> Vec<u32> {
-        let Some(entry) = self.panes.get_mut(&pane) else { return Vec::new() };
+        let Some(entry) = self.panes.get_mut(pane) else { return Vec::new() };
         let groups: Vec<u32> = dropped.iter().map(|&key| entry.ids.remove(key)).collect();
         if !groups.is_empty() {
             let Pane { ids, keys, groups } = entry;
@@ -250,7 +219,7 @@ impl Groups {
         // When idle keys are forgotten, and with that which ids come next, hangs on it.
         codec::save_count(self.uses.most_live, out);
         codec::save_count(self.panes.len(), out);
-        for (start, pane) in &self.panes {
+        for (start, pane) in self.panes.iter() {
             start.save(out);
             codec::save_count(pane.keys.len(), out);
             pane.keys.iter().for_each(|key| key.save(out));
@@ -283,7 +252,7 @@ impl Groups {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let panes: usize = self.panes.values().chain(&self.unused).map(Pane::memory_bytes).sum();
+        let panes: usize = self.panes.iter().map(|(_, pane)| pane).chain(&self.unused).map(Pane::memory_bytes).sum();
         panes + (self.uses.by_key.capacity() + self.free.capacity()) * 4
     }
 }
@@ -328,103 +297,6 @@ impl Uses {
         let is_idle = *uses == 0;
         self.live -= usize::from(is_idle);
         is_idle
-    }
-}
-
-impl Pane {
-    /// The group of a key, or [`NO_GROUP`].
-    #[inline]
-    pub fn get(&self, key: u32) -> u32 {
-        self.ids.get(key)
-    }
-
-    /// The groups by key id, [`NO_GROUP`] for keys without one; `None` if they are not kept in an array.
-    pub fn by_key(&self) -> Option<&[u32]> {
-        self.ids.as_array()
-    }
-
-    /// Key ids, oldest group first.
-    pub fn keys(&self) -> &[u32] {
-        &self.keys
-    }
-
-    /// Group ids, in the order of [`Pane::keys`].
-    pub fn groups(&self) -> &[u32] {
-        &self.groups
-    }
-
-    fn clear(&mut self) {
-        match &mut self.ids {
-            Ids::Dense(ids) => self.keys.iter().for_each(|&key| ids[key as usize] = NO_GROUP),
-            Ids::Sparse { .. } => self.ids = Ids::default(),
-        }
-        self.keys.clear();
-        self.groups.clear();
-    }
-
-    fn insert(&mut self, key: u32, group: u32) {
-        self.keys.push(key);
-        self.groups.push(group);
-        self.ids.insert(key, group, self.keys.len());
-    }
-
-    fn memory_bytes(&self) -> usize {
-        let ids = match &self.ids {
-            Ids::Dense(ids) => ids.capacity() * 4,
-            Ids::Sparse { ids, .. } => ids.capacity() * 9,
-        };
-        ids + (self.keys.capacity() + self.groups.capacity()) * 4
-    }
-}
-
-impl Ids {
-    fn as_array(&self) -> Option<&[u32]> {
-        match self {
-            Self::Dense(ids) => Some(ids),
-            Self::Sparse { .. } => None,
-        }
-    }
-
-    #[inline]
-    fn get(&self, key: u32) -> u32 {
-        match self {
-            Self::Dense(ids) => ids.get(key as usize).copied().unwrap_or(NO_GROUP),
-            Self::Sparse { ids, .. } => ids.get(&key).copied().unwrap_or(NO_GROUP),
-        }
-    }
-
-    fn remove(&mut self, key: u32) -> u32 {
-        let id = match self {
-            Self::Dense(ids) => ids.get_mut(key as usize).map(|id| core::mem::replace(id, NO_GROUP)),
-            Self::Sparse { ids, .. } => ids.remove(&key),
-        };
-        id.unwrap_or_else(|| panic!("key {key} has no group in this pane"))
-    }
-
-    fn insert(&mut self, key: u32, group: u32, members: usize) {
-        let needed = key as usize + 1;
-        if let Self::Dense(ids) = self
-            && needed > ids.len()
-        {
-            if needed > DENSE_ALWAYS && needed > members * SPARSENESS_MAX {
-                let entries = ids.iter().enumerate().filter(|(_, id)| **id != NO_GROUP);
-                *self = Self::Sparse { ids: entries.map(|(key, &id)| (key as u32, id)).collect(), bound: needed };
-            } else {
-                ids.resize(needed.next_power_of_two(), NO_GROUP);
-            }
-        }
-        match self {
-            Self::Dense(ids) => ids[key as usize] = group,
-            Self::Sparse { ids, bound } => {
-                ids.insert(key, group);
-                *bound = (*bound).max(needed);
-                if *bound <= members * SPARSENESS_MAX {
-                    let mut dense = alloc::vec![NO_GROUP; bound.next_power_of_two()];
-                    ids.iter().for_each(|(&key, &group)| dense[key as usize] = group);
-                    *self = Self::Dense(dense);
-                }
-            }
-        }
     }
 }
 

@@ -14,11 +14,13 @@ mod groups;
 mod integers;
 mod keys;
 mod packed;
+mod panes;
 mod radix;
 mod runs;
 mod sparse;
 mod texts;
 
 pub use encode::{decode_row, encode_row, encode_row_exact, skip_row};
-pub use groups::{Groups, NO_GROUP, Pane};
+pub use groups::Groups;
 pub use keys::KeyTable;
+pub use panes::{NO_GROUP, Pane};

@@ -1,0 +1,273 @@
+//! Panes: their groups by key id, and the panes by start.
+//!
+//! Panes come and go in order of time, so they lie in a ring, where most are found by arithmetic; rows in no order would
+//! push too many of them aside again and again, and then a tree has them.
+
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+
+use hashbrown::HashMap;
+
+/// "No group": never a group id.
+pub const NO_GROUP: u32 = u32::MAX;
+
+/// An array of ids may be this many times longer than the groups in it before a pane becomes a hash table.
+const SPARSENESS_MAX: usize = 16;
+/// Arrays up to this length are never converted.
+const DENSE_ALWAYS: usize = 4096;
+/// Panes that make room for one between them, at most, before a tree takes all.
+const MOVED_MAX: usize = 1024;
+
+/// The panes by start.
+#[derive(Debug, Default)]
+pub(super) struct Panes {
+    /// In order. Empty while there is a tree.
+    ring: VecDeque<(i64, Pane)>,
+    tree: BTreeMap<i64, Pane>,
+}
+
+/// The groups of one pane.
+#[derive(Debug, Default)]
+pub struct Pane {
+    pub(super) ids: Ids,
+    // Key and group ids in the order in which the groups appeared.
+    pub(super) keys: Vec<u32>,
+    pub(super) groups: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(super) enum Ids {
+    Dense(Vec<u32>),
+    /// By key, all of which are below `bound`.
+    Sparse {
+        ids: HashMap<u32, u32>,
+        bound: usize,
+    },
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::Dense(Vec::new())
+    }
+}
+
+impl Panes {
+    pub fn len(&self) -> usize {
+        self.ring.len() + self.tree.len()
+    }
+
+    pub fn get(&self, start: i64) -> Option<&Pane> {
+        match self.place(start) {
+            Ok(at) => Some(&self.ring[at].1),
+            Err(_) => self.tree.get(&start),
+        }
+    }
+
+    pub fn get_mut(&mut self, start: i64) -> Option<&mut Pane> {
+        match self.place(start) {
+            Ok(at) => Some(&mut self.ring[at].1),
+            Err(_) => self.tree.get_mut(&start),
+        }
+    }
+
+    /// The pane, made if there is none.
+    pub fn get_or_make(&mut self, start: i64, make: impl FnOnce() -> Pane) -> &mut Pane {
+        let place = self.place(start);
+        if place.is_err_and(|at| at.min(self.ring.len() - at) > MOVED_MAX) {
+            self.tree = self.ring.drain(..).collect();
+        }
+        if !self.tree.is_empty() {
+            return self.tree.entry(start).or_insert_with(make);
+        }
+        let at = place.unwrap_or_else(|at| {
+            self.ring.insert(at, (start, make()));
+            at
+        });
+        &mut self.ring[at].1
+    }
+
+    pub fn remove(&mut self, start: i64) -> Option<Pane> {
+        match self.place(start) {
+            Ok(at) => self.ring.remove(at).map(|(_, pane)| pane),
+            Err(_) => self.tree.remove(&start),
+        }
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, &Pane)> {
+        let ring = self.ring.iter().map(|(start, pane)| (*start, pane));
+        ring.chain(self.tree.iter().map(|(start, pane)| (*start, pane)))
+    }
+
+    /// The first that starts at `start` or later.
+    pub fn first_from(&self, start: i64) -> Option<(i64, &Pane)> {
+        let at = self.place(start).unwrap_or_else(|at| at);
+        match self.ring.get(at) {
+            Some((start, pane)) => Some((*start, pane)),
+            None => self.tree.range(start..).next().map(|(start, pane)| (*start, pane)),
+        }
+    }
+
+    /// Starts in `start..end`, in order.
+    pub fn starts_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
+        let [from, to] = [start, end.max(start)].map(|us| self.place(us).unwrap_or_else(|at| at));
+        let ring = self.ring.range(from..to).map(|(start, _)| *start);
+        ring.chain(self.tree.range(start..end.max(start)).map(|(start, _)| *start))
+    }
+
+    /// Where in the ring a pane is, or would be.
+    fn place(&self, start: i64) -> Result<usize, usize> {
+        let len = self.ring.len();
+        let (Some((first, _)), Some((last, _))) = (self.ring.front(), self.ring.back()) else { return Err(0) };
+        if start >= *last {
+            return if start == *last { Ok(len - 1) } else { Err(len) };
+        }
+        if start <= *first {
+            return if start == *first { Ok(0) } else { Err(0) };
+        }
+        // Most often all lie equally far apart.
+        let apart = last.wrapping_sub(*first) as u64 / (len as u64 - 1);
+        let guess = (start.wrapping_sub(*first) as u64 / apart.max(1)) as usize;
+        match self.ring.get(guess) {
+            Some((found, _)) if *found == start => Ok(guess),
+            _ => self.ring.binary_search_by_key(&start, |(start, _)| *start),
+        }
+    }
+}
+
+impl Pane {
+    /// The group of a key, or [`NO_GROUP`].
+    #[inline]
+    pub fn get(&self, key: u32) -> u32 {
+        self.ids.get(key)
+    }
+
+    /// The groups by key id, [`NO_GROUP`] for keys without one; `None` if they are not kept in an array.
+    pub fn by_key(&self) -> Option<&[u32]> {
+        self.ids.as_array()
+    }
+
+    /// Key ids, oldest group first.
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
+    }
+
+    /// Group ids, in the order of [`Pane::keys`].
+    pub fn groups(&self) -> &[u32] {
+        &self.groups
+    }
+
+    pub(super) fn clear(&mut self) {
+        match &mut self.ids {
+            Ids::Dense(ids) => self.keys.iter().for_each(|&key| ids[key as usize] = NO_GROUP),
+            Ids::Sparse { .. } => self.ids = Ids::default(),
+        }
+        self.keys.clear();
+        self.groups.clear();
+    }
+
+    pub(super) fn insert(&mut self, key: u32, group: u32) {
+        self.keys.push(key);
+        self.groups.push(group);
+        self.ids.insert(key, group, self.keys.len());
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let ids = match &self.ids {
+            Ids::Dense(ids) => ids.capacity() * 4,
+            Ids::Sparse { ids, .. } => ids.capacity() * 9,
+        };
+        ids + (self.keys.capacity() + self.groups.capacity()) * 4
+    }
+}
+
+impl Ids {
+    pub fn as_array(&self) -> Option<&[u32]> {
+        match self {
+            Self::Dense(ids) => Some(ids),
+            Self::Sparse { .. } => None,
+        }
+    }
+
+    #[inline]
+    pub fn get(&self, key: u32) -> u32 {
+        match self {
+            Self::Dense(ids) => ids.get(key as usize).copied().unwrap_or(NO_GROUP),
+            Self::Sparse { ids, .. } => ids.get(&key).copied().unwrap_or(NO_GROUP),
+        }
+    }
+
+    pub fn remove(&mut self, key: u32) -> u32 {
+        let id = match self {
+            Self::Dense(ids) => ids.get_mut(key as usize).map(|id| core::mem::replace(id, NO_GROUP)),
+            Self::Sparse { ids, .. } => ids.remove(&key),
+        };
+        id.unwrap_or_else(|| panic!("key {key} has no group in this pane"))
+    }
+
+    fn insert(&mut self, key: u32, group: u32, members: usize) {
+        let needed = key as usize + 1;
+        if let Self::Dense(ids) = self
+            && needed > ids.len()
+        {
+            if needed > DENSE_ALWAYS && needed > members * SPARSENESS_MAX {
+                let entries = ids.iter().enumerate().filter(|(_, id)| **id != NO_GROUP);
+                *self = Self::Sparse { ids: entries.map(|(key, &id)| (key as u32, id)).collect(), bound: needed };
+            } else {
+                ids.resize(needed.next_power_of_two(), NO_GROUP);
+            }
+        }
+        match self {
+            Self::Dense(ids) => ids[key as usize] = group,
+            Self::Sparse { ids, bound } => {
+                ids.insert(key, group);
+                *bound = (*bound).max(needed);
+                if *bound <= members * SPARSENESS_MAX {
+                    let mut dense = alloc::vec![NO_GROUP; bound.next_power_of_two()];
+                    ids.iter().for_each(|(&key, &group)| dense[key as usize] = group);
+                    *self = Self::Dense(dense);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a map, while panes come in several orders and go.
+    #[test]
+    fn panes_are_those_of_a_map() {
+        let orders: [fn(i64) -> i64; 5] =
+            [|i| i * 10, |i| -i * 7, |i| i * 7_919 % 9_973 * 10, |i| i / 3 * 60 + i % 3, |i| i * i * i];
+        for order in orders {
+            let (mut panes, mut map) = (Panes::default(), BTreeMap::new());
+            for i in 0..6_000 {
+                let start = order(i);
+                let pane = panes.get_or_make(start, Pane::default);
+                if pane.get(0) == NO_GROUP {
+                    pane.insert(0, i as u32);
+                }
+                map.entry(start).or_insert(i as u32);
+                if i % 5 == 4 {
+                    let gone = order(i / 2);
+                    assert_eq!(panes.remove(gone).map(|pane| pane.get(0)), map.remove(&gone));
+                }
+                if i % 97 == 0 {
+                    let first = panes.first_from(start + 1).map(|(start, _)| start);
+                    assert_eq!(first, map.range(start + 1..).next().map(|(start, _)| *start));
+                    let between: Vec<i64> = panes.starts_between(start - 500, start + 500).collect();
+                    assert_eq!(between, map.range(start - 500..start + 500).map(|(at, _)| *at).collect::<Vec<_>>());
+                    assert!(
+                        [start, start + 1].iter().all(|at| panes.get(*at).map(|p| p.get(0)) == map.get(at).copied())
+                    );
+                }
+            }
+            assert_eq!(panes.len(), map.len());
+            assert!(panes.iter().map(|(start, pane)| (start, pane.get(0))).eq(map.into_iter()));
+        }
+    }
+}

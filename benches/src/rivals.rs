@@ -1,8 +1,8 @@
 //! Nexmark's queries as they are written for other engines: renoir, which is compiled Rust with windows of its own, and
 //! timely dataflow, whose operators are loops over batches. Both get rows and give the same answers as ours.
 //!
-//! Renoir's windows begin where the first row of a key lies. So that they lie as ours do there is one key, one row ahead
-//! of all others, and a table in each window. It runs a thread a stage.
+//! Renoir's windows begin where the first row of a key lies. So that they lie as ours do there is one key, one row
+//! ahead of all others, and a table in each window. It runs a thread a stage.
 
 use std::{
     cell::RefCell,

@@ -74,6 +74,11 @@ impl<'a> Batch<'a> {
         plain.then(|| &column.as_slice::<T>()[..self.groups.len()])
     }
 
+    /// Whether every row counts and has a value as argument `index`.
+    pub fn has_all(&self, index: usize) -> bool {
+        self.rows.selection().is_none() && self.args[index].validity.is_none()
+    }
+
     /// The group of all rows, if they all count and have one.
     pub fn only_group(&self) -> Option<usize> {
         let &first = self.groups.first()?;

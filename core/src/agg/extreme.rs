@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{block::Column, error::Result, schema::DataType};
 
+/// Rows of one group in a row that are worth a look before they are compared.
+const RUN_ROWS_MIN: usize = 16;
+
 pub(super) const FUNCTIONS: &[AggregateFunction] = &[
     AggregateFunction { names: &["min"], bind: bind::<false> },
     AggregateFunction { names: &["max"], bind: bind::<true> },
@@ -64,14 +67,17 @@ impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
     fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
         let input = I::open(&batch.args[0]);
         let mut grown = 0;
-        batch.each_valid(1, |row, group| {
+        let mut add = |row: usize, group: usize| {
             let cell = &mut cells[group];
             if cell.as_ref().is_none_or(|kept| I::beats::<MAX>(input, row, kept)) {
                 grown -= self.heap(cell) as isize;
                 *cell = Some(I::own(I::at(input, row)));
                 grown += self.heap(cell) as isize;
             }
-        });
+        };
+        if !batch.has_all(0) || !add_runs::<I, MAX>(input, batch.groups, &mut add) {
+            batch.each_valid(1, add);
+        }
         Ok(grown)
     }
 
@@ -103,6 +109,20 @@ impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
     fn heap(&self, cell: &Self::Cell) -> usize {
         cell.as_ref().map_or(0, I::heap)
     }
+}
+
+/// Adds only the contenders of each run of rows of one group; false if runs are short, or items do not tell them.
+fn add_runs<I: Item, const MAX: bool>(input: I::Input<'_>, groups: &[u32], add: &mut impl FnMut(usize, usize)) -> bool {
+    let changes = groups.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    if changes * RUN_ROWS_MIN >= groups.len() || !I::contenders::<MAX>(input, 0..0, |_| ()) {
+        return false;
+    }
+    let mut from = 0;
+    for run in groups.chunk_by(|a, b| a == b) {
+        I::contenders::<MAX>(input, from..from + run.len(), |row| add(row, run[0] as usize));
+        from += run.len();
+    }
+    true
 }
 
 /// Saves a value that may be absent.

@@ -3,7 +3,7 @@
 //! are compiled per physical type.
 
 use alloc::{borrow::Cow, boxed::Box, vec::Vec};
-use core::{cmp::Ordering, fmt::Debug, hash::Hasher, marker::PhantomData};
+use core::{cmp::Ordering, fmt::Debug, hash::Hasher, marker::PhantomData, ops::Range};
 
 use super::codec::{self, Scalar};
 use crate::{
@@ -43,6 +43,11 @@ pub(super) trait Item: Copy + Debug + Send + Sync + 'static {
     fn beats<const MAX: bool>(input: Self::Input<'_>, row: usize, kept: &Self::Owned) -> bool {
         let (value, kept) = (Self::at(input, row), Self::lend(kept));
         if MAX { Self::less(&kept, &value) } else { Self::less(&value, &kept) }
+    }
+    /// Gives the rows of `rows` among which the greatest (`MAX`) or least value is, in order, if that can be told at
+    /// little cost; false if it cannot. No value is NULL.
+    fn contenders<const MAX: bool>(_: Self::Input<'_>, _rows: Range<usize>, _each: impl FnMut(usize)) -> bool {
+        false
     }
     /// Hashes so that equal values (by `compare`) hash alike.
     fn hash(value: &Self::Ref<'_>, state: &mut impl Hasher);
@@ -379,6 +384,21 @@ impl Item for Any {
     fn beats<const MAX: bool>(input: ColumnRef<'_>, row: usize, kept: &Value) -> bool {
         let order = compare_row(&input, row, kept);
         if MAX { order.is_gt() } else { order.is_lt() }
+    }
+
+    /// Of structs that begin with an integer, those where it is greatest or least.
+    fn contenders<const MAX: bool>(input: ColumnRef<'_>, rows: Range<usize>, mut each: impl FnMut(usize)) -> bool {
+        let Values::Struct([first, ..]) = input.values else { return false };
+        let first = first.view();
+        let (false, None, Values::Int64(values)) =
+            (input.is_constant || first.is_constant, first.validity, first.values)
+        else {
+            return false;
+        };
+        let values = &values[rows.clone()];
+        let best = if MAX { values.iter().max() } else { values.iter().min() };
+        rows.zip(values).filter(|(_, value)| Some(*value) == best).for_each(|(row, _)| each(row));
+        true
     }
 
     fn hash(value: &Cow<'_, Value>, state: &mut impl Hasher) {

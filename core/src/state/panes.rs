@@ -1,7 +1,7 @@
 //! Panes: their groups by key id, and the panes by start.
 //!
-//! Panes come and go in order of time, so they lie in a ring, where most are found by arithmetic; rows in no order would
-//! push too many of them aside again and again, and then a tree has them.
+//! Panes come and go in order of time, so they lie in a ring, where most are found by arithmetic; rows in no order
+//! would push too many of them aside again and again, and then a tree has them.
 
 use alloc::{
     collections::{BTreeMap, VecDeque},

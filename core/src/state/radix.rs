@@ -4,7 +4,8 @@
 //!   (plug 3, household 0, house 7)  ──►  0b0011_0_0111  ──►  table[55] = id
 //! ```
 //! A digit has as many bits as the distance between the least and the greatest value seen needs. A value outside widens
-//! it, which builds the table anew; a key of one column then gets room where it grew, for numbers that count up. While there are too few keys for the table they would need, there is none.
+//! it, which builds the table anew; a key of one column then gets room where it grew, for numbers that count up. While
+//! there are too few keys for the table they would need, there is none.
 
 use alloc::vec::Vec;
 
@@ -96,6 +97,24 @@ impl Radix {
             }
         }
         Some(find(&self.places, 0, &self.table, second, ids))
+    }
+
+    /// The id of one row's key, if it is one integer and known here.
+    pub fn id_at(&self, columns: &[ColumnRef<'_>], row: usize) -> Option<u32> {
+        let ([column], [digit]) = (columns, &self.columns[..]) else { return None };
+        if !column.is_valid(row) {
+            return None;
+        }
+        let row = column.index(row);
+        let value = match column.values {
+            Values::Int8(v) => v[row].into(),
+            Values::Int16(v) => v[row].into(),
+            Values::Int32(v) => v[row].into(),
+            Values::Int64(v) => v[row],
+            _ => return None,
+        };
+        let at = usize::try_from(value.wrapping_sub(digit.low)).ok()?;
+        self.table.get(at).copied().filter(|&id| id != NONE)
     }
 
     /// Whether there is a table, which then knows all keys.
@@ -193,7 +212,7 @@ fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[
 }
 
 impl Digit {
-    /// A digit for these values, and for some beyond them: from zero if that costs nothing, else on both sides alike, or
+    /// A digit for these values, and some beyond them: from zero if that costs nothing, else on both sides alike, or
     /// on the side where the value lies that made it grow, and then there is more of it.
     fn covering(low: i64, high: i64, shift: u32, growth: Option<i64>) -> Self {
         let distance = high.wrapping_sub(low) as u64;

@@ -401,7 +401,7 @@ fn are_runs(times: &[i64], panes: Panes) -> bool {
     changes * RUN_ROWS_MIN <= pairs().len()
 }
 
-/// Whether all event times of a column, a time or a window, lie after `late_us`; false if that is not found out at once.
+/// Whether all event times of a column, a time or a window, lie after `late_us`; false if that is not easily told.
 fn are_after(column: &ColumnRef<'_>, len: usize, late_us: i64) -> bool {
     if column.validity.is_some() || len == 0 {
         return false;

@@ -1,5 +1,5 @@
-//! Blocks of key columns → ids of keys, the commonest ways first: an array for integers that lie close together, a small
-//! table for others, remembered texts; runs of rows with one key are looked up once; what is left goes row by row.
+//! Blocks of key columns → ids of keys, the commonest ways first: an array for integers that lie close together, a
+//! small table for others, remembered texts; runs of rows with one key are looked up once; the rest goes row by row.
 
 use alloc::vec::Vec;
 
@@ -61,6 +61,10 @@ impl KeyTable {
         let mut missing = 0;
         rows.try_for_each(|row| {
             if ids[row] != NONE {
+                return Ok(());
+            }
+            if let Some(id) = self.radix.id_at(columns, row) {
+                ids[row] = id;
                 return Ok(());
             }
             ids[row] = self.id_of_row(columns, row)?;

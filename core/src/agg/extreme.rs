@@ -192,6 +192,28 @@ mod tests {
         }
     }
 
+    /// Runs of one group, and rows in no order: the same answers.
+    #[test]
+    fn the_greatest_struct_is_the_same_in_runs() {
+        let pair = |i: i64| Value::Struct(alloc::vec![(i * 7_919 % 41).into(), (i * 31 % 97).into()]);
+        let rows: Vec<Value> = (0..600).map(pair).collect();
+        let fields = ["a", "b"].map(|name| crate::schema::Field::new(name, DataType::Int64)).into();
+        let table = Table::new(&[(DataType::Struct(fields), &rows)]);
+        for (of, count) in [(1, 600), (100, 6), (3, 200)] {
+            let groups: Vec<u32> = (0..600).map(|row| row / (600 / count)).collect();
+            for (name, is_max) in [("max", true), ("min", false)] {
+                let made = answers(&bind(name, table.args(), |_| ()).unwrap(), &table, &groups, count as usize).unwrap();
+                for (group, answer) in made.iter().enumerate() {
+                    let of_group = (0..600).filter(|&row| groups[row] as usize == group);
+                    let key = |row: usize| (row as i64 * 7_919 % 41, row as i64 * 31 % 97);
+                    let best = if is_max { of_group.map(key).max() } else { of_group.map(key).min() };
+                    let (a, b) = best.unwrap();
+                    assert_eq!(*answer, Value::Struct(alloc::vec![a.into(), b.into()]), "{name}, {of}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn bool_and_or_ignore_null() {
         let flags = [Some(true), Some(false), None, Some(true), None].map(|b| b.map_or(Value::Null, Value::Boolean));

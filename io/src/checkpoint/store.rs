@@ -36,7 +36,8 @@ pub struct Store {
     next: Option<u64>,
     /// Good generations, newest first, at most [`GENERATIONS`].
     good: Vec<u64>,
-    /// Files that could not be made durable: the system may call them clean now, without having written them.
+    /// Files that could not be made durable, or whose names could not: the system may call them clean now, without
+    /// having written them.
     given_up: HashSet<PathBuf>,
     /// Folders of sinks of which we know that they are durable themselves.
     folders: HashSet<PathBuf>,
@@ -188,20 +189,30 @@ impl Store {
             if self.given_up.contains(path) {
                 return Err(Error::io(format!("{} could not be made durable before", path.display())).hint(LOST_HINT));
             }
-            if let Err(error) = self.disk.sync(path) {
+            self.disk.sync(path).map_err(|error| {
                 self.given_up.insert(path.clone());
-                return Err(failed("cannot make durable", path, &error).hint(LOST_HINT));
-            }
+                failed("cannot make durable", path, &error).hint(LOST_HINT)
+            })?;
         }
         let folders: HashSet<&Path> = files.iter().map(|path| parent(path)).collect();
         for folder in folders {
-            if self.folders.contains(folder) {
-                self.disk.sync_folder(folder).map_err(|e| failed("cannot make durable", folder, &e))?;
-            } else {
-                sync_whole_folder(&*self.disk, folder)?;
-                self.folders.insert(folder.to_path_buf());
-            }
+            self.sync_folder_of_sink(folder).map_err(|error| {
+                // Names that are in the folder by now may be lost, whichever file they belong to.
+                let names = self.disk.list(folder).unwrap_or_default();
+                self.given_up.extend(names.iter().map(|name| folder.join(name)));
+                self.given_up.extend(files.iter().filter(|path| parent(path) == folder).cloned());
+                error.hint(LOST_HINT)
+            })?;
         }
+        Ok(())
+    }
+
+    fn sync_folder_of_sink(&mut self, folder: &Path) -> Result<()> {
+        if self.folders.contains(folder) {
+            return self.disk.sync_folder(folder).map_err(|e| failed("cannot make durable", folder, &e));
+        }
+        sync_whole_folder(&*self.disk, folder)?;
+        self.folders.insert(folder.to_path_buf());
         Ok(())
     }
 

@@ -4,17 +4,31 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
 
 use super::checkpoint;
-use crate::checkpoint::{Opened, Store};
+use crate::checkpoint::{Opened, Store, testing::FakeDisk};
 
 const STATE_BYTES: usize = 24;
+const FOLDER: &str = "checkpoint";
 
 fn path(folder: &Path, generation: u64) -> PathBuf {
     folder.join(format!("generation-{generation:020}.ckpt"))
+}
+
+/// A disk in memory with what [`two_generations`] makes; opening it is a thousand times as fast.
+fn two_generations_in_memory() -> (FakeDisk, [Vec<u8>; 2]) {
+    let (_, bytes) = two_generations();
+    let disk = FakeDisk::new(0);
+    disk.make_folder(Path::new(FOLDER));
+    [2, 3]
+        .into_iter()
+        .zip(&bytes)
+        .for_each(|(generation, bytes)| disk.put(&path(Path::new(FOLDER), generation), bytes));
+    (disk, bytes)
 }
 
 /// A folder with generations 2 and 3, which hold checkpoints 2 and 3; the bytes of both.
@@ -26,47 +40,49 @@ fn two_generations() -> (TempDir, [Vec<u8>; 2]) {
     (dir, bytes)
 }
 
-/// Opens a folder in which one of generations 2 and 3 is no good: the other is given. The reason that is said.
-fn reason_of(dir: &TempDir, damaged: u64) -> String {
-    let Opened { checkpoint: found, discarded, is_lost, .. } = Store::open(dir.path()).unwrap();
-    assert_eq!(found.unwrap(), checkpoint(5 - damaged, STATE_BYTES), "the other one is good");
+/// One of generations 2 and 3 is no good: the other is given. The reason that is said.
+fn reason_of(opened: &Opened, damaged: u64) -> &str {
+    let Opened { checkpoint: found, discarded, is_lost, .. } = opened;
+    assert_eq!(*found, Some(checkpoint(5 - damaged, STATE_BYTES)), "the other one is good");
     assert!(!is_lost);
     let [discarded] = discarded.as_slice() else { panic!("{discarded:?}") };
-    assert_eq!(discarded.path, path(dir.path(), damaged));
-    discarded.reason.clone()
+    assert!(discarded.path.ends_with(path(Path::new(""), damaged)), "{discarded:?}");
+    &discarded.reason
+}
+
+/// Damages each generation in each of the ways `damage` knows: `None` when there are no more.
+fn damaged_in_turn(damage: impl Fn(&[u8], usize) -> Option<Vec<u8>>, is_told: impl Fn(usize, &str) -> bool) {
+    let (disk, whole) = two_generations_in_memory();
+    for (damaged, bytes) in [2, 3].into_iter().zip(&whole) {
+        let path = path(Path::new(FOLDER), damaged);
+        for (i, bytes) in (0..).map_while(|i| Some((i, damage(bytes, i)?))) {
+            disk.overwrite(&path, bytes);
+            let opened = Store::open_on(Arc::new(disk.clone()), Path::new(FOLDER)).unwrap();
+            let reason = reason_of(&opened, damaged);
+            assert!(is_told(i, reason), "{i}: {reason}");
+        }
+        disk.overwrite(&path, bytes.clone());
+    }
 }
 
 #[test]
 fn a_file_cut_anywhere_is_told_and_the_other_is_taken() {
-    let (dir, whole) = two_generations();
-    for (damaged, bytes) in [2, 3].into_iter().zip(&whole) {
-        for len in 0..bytes.len() {
-            fs::write(path(dir.path(), damaged), &bytes[..len]).unwrap();
-            let reason = reason_of(&dir, damaged);
-            assert!(reason.contains(if len == 0 { "empty" } else { "cut" }), "{len}: {reason}");
-        }
-        fs::write(path(dir.path(), damaged), bytes).unwrap();
-    }
+    let cut = |bytes: &[u8], len: usize| (len < bytes.len()).then(|| bytes[..len].to_vec());
+    damaged_in_turn(cut, |len, reason| reason.contains(if len == 0 { "empty" } else { "cut" }));
 }
 
 #[test]
 fn any_flipped_bit_is_found() {
-    let (dir, whole) = two_generations();
-    for (damaged, bytes) in [2, 3].into_iter().zip(&whole) {
-        for bit in (0..bytes.len() * 8).step_by(9) {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            fs::write(path(dir.path(), damaged), &flipped).unwrap();
-            let reason = reason_of(&dir, damaged);
-            let expected = match bit / 8 {
-                0..8 => "not a checkpoint",
-                24..40 => "it ",
-                _ => "checksum",
-            };
-            assert!(reason.contains(expected), "bit {bit}: {reason}");
-        }
-        fs::write(path(dir.path(), damaged), bytes).unwrap();
-    }
+    let flip = |bytes: &[u8], bit: usize| {
+        let mut bytes = bytes.to_vec();
+        *bytes.get_mut(bit / 8)? ^= 1 << (bit % 8);
+        Some(bytes)
+    };
+    damaged_in_turn(flip, |bit, reason| match bit / 8 {
+        0..8 => reason.contains("not a checkpoint"),
+        24..40 => reason.contains("damaged") || reason.contains("cut"),
+        _ => reason.contains("checksum"),
+    });
 }
 
 #[test]
@@ -84,12 +100,13 @@ fn files_that_are_no_generation_of_ours_are_told_apart() {
     ];
     for (bytes, expected) in cases {
         fs::write(&newest, bytes).unwrap();
-        let reason = reason_of(&dir, 3);
+        let opened = Store::open(dir.path()).unwrap();
+        let reason = reason_of(&opened, 3);
         assert!(reason.contains(expected), "{reason}");
     }
     fs::remove_file(&newest).unwrap();
     fs::create_dir(&newest).unwrap();
-    assert!(reason_of(&dir, 3).contains("it is a folder"));
+    assert!(reason_of(&Store::open(dir.path()).unwrap(), 3).contains("it is a folder"));
 }
 
 /// What a later version would write: all that it shares with ours is the first 16 bytes.

@@ -2,6 +2,7 @@
 
 mod damage;
 mod real;
+mod simulation;
 
 use serde_json::json;
 

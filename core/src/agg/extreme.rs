@@ -202,7 +202,8 @@ mod tests {
         for (of, count) in [(1, 600), (100, 6), (3, 200)] {
             let groups: Vec<u32> = (0..600).map(|row| row / (600 / count)).collect();
             for (name, is_max) in [("max", true), ("min", false)] {
-                let made = answers(&bind(name, table.args(), |_| ()).unwrap(), &table, &groups, count as usize).unwrap();
+                let made =
+                    answers(&bind(name, table.args(), |_| ()).unwrap(), &table, &groups, count as usize).unwrap();
                 for (group, answer) in made.iter().enumerate() {
                     let of_group = (0..600).filter(|&row| groups[row] as usize == group);
                     let key = |row: usize| (row as i64 * 7_919 % 41, row as i64 * 31 % 97);

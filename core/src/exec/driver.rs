@@ -200,6 +200,11 @@ impl Driver {
         self.pipeline.nodes.iter().all(|n| n.operator.wants_more())
     }
 
+    /// What triggers hand out; `None` for a batch query.
+    pub fn mode(&self) -> Option<OutputMode> {
+        self.options.mode
+    }
+
     /// The number of the next epoch.
     pub fn next_epoch_id(&self) -> u64 {
         self.next_id
@@ -215,17 +220,24 @@ impl Driver {
         self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).map(|m| m.memory_bytes).sum()
     }
 
-    /// Appends, between epochs, what later epochs need to know of earlier ones. Whoever loads it has a driver of the
-    /// same plan and options.
+    /// What each operator with a state is, in words, topmost first: [`Driver::load`] takes what a driver of the same
+    /// words has saved.
+    pub fn remembered(&self) -> impl Iterator<Item = &str> {
+        self.pipeline.nodes.iter().filter_map(|node| node.remembers.as_deref())
+    }
+
+    /// Appends, between epochs, what later epochs need to know of earlier ones. Whoever loads it has a driver that
+    /// remembers the same ([`Driver::remembered`]).
     pub fn save(&self, out: &mut Vec<u8>) {
         VERSION.save(out);
         self.next_id.save(out);
         self.next_late_us.save(out);
         self.epoch.lateness.evict_us.save(out);
         self.tracker.save(out);
-        codec::save_count(self.pipeline.nodes.len(), out);
+        let nodes = || self.pipeline.nodes.iter().filter(|node| node.remembers.is_some());
+        codec::save_count(nodes().count(), out);
         let mut state = Vec::new();
-        for node in &self.pipeline.nodes {
+        for node in nodes() {
             state.clear();
             node.operator.save(&mut state);
             codec::save_bytes(&state, out);
@@ -241,12 +253,11 @@ impl Driver {
         self.next_late_us = i64::load(bytes)?;
         self.epoch.lateness.evict_us = i64::load(bytes)?;
         self.tracker.load(bytes)?;
-        let count = codec::load_count(bytes, 8)?;
-        if count != self.pipeline.nodes.len() {
-            let text = alloc::format!("saved are {count} operators, not {}", self.pipeline.nodes.len());
-            return Err(Error::corrupt(text));
+        let (count, known) = (codec::load_count(bytes, 8)?, self.remembered().count());
+        if count != known {
+            return Err(Error::corrupt(alloc::format!("saved are {count} operators, not {known}")));
         }
-        for node in &mut self.pipeline.nodes {
+        for node in self.pipeline.nodes.iter_mut().filter(|node| node.remembers.is_some()) {
             let mut state = codec::load_bytes(bytes)?;
             node.operator.load(&mut state)?;
             if !state.is_empty() {

@@ -24,7 +24,7 @@ use crate::{
     block::{Block, BlockRef, Column, ColumnRef, Columns},
     error::Result,
     expr::Evaluator,
-    plan::{Aggregate, EventKey, Join, JoinExpiry, JoinKind, LogicalPlan, Scan},
+    plan::{Aggregate, EventKey, Join, JoinExpiry, JoinKind, LogicalPlan, Scan, describe_state},
     schema::DataType,
 };
 
@@ -54,6 +54,9 @@ pub(super) struct Node {
     pub(super) closes_groups: bool,
     /// How far the event times of its rows can be behind the query's watermark.
     pub(super) lag_us: i64,
+    /// What its state is of, in words, if a stream must remember it from epoch to epoch: a state of other words is not
+    /// for this operator.
+    pub(super) remembers: Option<String>,
 }
 
 #[derive(Debug)]
@@ -215,7 +218,8 @@ impl Pipeline {
             LogicalPlan::Deduplicate(node) => {
                 let (closes_groups, lag_us) = (node.input.is_streaming(), node.input.watermark_lag_us());
                 let operator = Box::new(DeduplicateOperator::new(node));
-                let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+                let remembers = closes_groups.then(|| describe_state(plan));
+                let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us, remembers });
                 self.add(&node.input, Some((index, 0)), stage)
             }
             LogicalPlan::Join(join) => self.add_join(join, target, stage),
@@ -238,7 +242,8 @@ impl Pipeline {
         };
         let input = input_of(aggregate);
         let (closes_groups, lag_us) = (input.is_streaming(), input.watermark_lag_us());
-        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+        let remembers = closes_groups.then(|| describe_state(&LogicalPlan::Aggregate(aggregate.clone())));
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us, remembers });
         self.add(input, Some((index, 0)), stage)
     }
 
@@ -252,7 +257,8 @@ impl Pipeline {
         let (probe, build) = if build_is_left { (&join.right, &join.left) } else { (&join.left, &join.right) };
         let operator = Box::new(JoinOperator::new(join, build_is_left, self.block_rows));
         let lag_us = probe.watermark_lag_us();
-        let index = self.push_node(Node { operator, next: target, stage, closes_groups: false, lag_us });
+        let node = Node { operator, next: target, stage, closes_groups: false, lag_us, remembers: None };
+        let index = self.push_node(node);
         let build_stage = self.stages.len();
         self.stages.push(StageInfo { is_static: true, builds: Some(index) });
         self.add(build, Some((index, BUILD_PORT)), build_stage)?;
@@ -270,14 +276,16 @@ impl Pipeline {
         let operator = Box::new(StreamJoinOperator::new(join, self.block_rows));
         let closes_groups = join.expiry() != [JoinExpiry::Never; 2];
         let lag_us = join.left.watermark_lag_us().max(join.right.watermark_lag_us());
-        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us });
+        let remembers = Some(describe_state(&LogicalPlan::Join(join.clone())));
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups, lag_us, remembers });
         self.add(&join.left, Some((index, 0)), stage)?;
         self.add(&join.right, Some((index, 1)), stage)
     }
 
     fn add_node(&mut self, operator: BoxedOperator, input: &LogicalPlan, target: Target, stage: usize) -> Result<()> {
         let lag_us = input.watermark_lag_us();
-        let index = self.push_node(Node { operator, next: target, stage, closes_groups: false, lag_us });
+        let remembers = operator.state_metrics().map(|metrics| metrics.operator_name.into());
+        let index = self.push_node(Node { operator, next: target, stage, closes_groups: false, lag_us, remembers });
         self.add(input, Some((index, 0)), stage)
     }
 

@@ -31,6 +31,21 @@ fn write_node(plan: &LogicalPlan, depth: usize, out: &mut String) {
     plan.inputs().into_iter().for_each(|input| write_node(input, depth + 1, out));
 }
 
+/// What an operator that makes this node's rows remembers: the node, its window, the types of its columns.
+pub(crate) fn describe_state(plan: &LogicalPlan) -> String {
+    let below = plan.inputs();
+    let window = below.iter().find(|i| matches!(i, LogicalPlan::Window { .. } | LogicalPlan::Session { .. }));
+    let window = window.map_or_else(String::new, |window| format!("{}, ", describe(window)));
+    let types =
+        |schema: &Schema| schema.fields().iter().map(|f| f.data_type.to_string()).collect::<Vec<_>>().join(", ");
+    // A join and a deduplication keep whole rows of what is below.
+    let kept = match plan {
+        LogicalPlan::Aggregate(_) => types(plan.schema()),
+        _ => below.iter().map(|input| types(input.schema())).collect::<Vec<_>>().join("; "),
+    };
+    format!("{window}{} ({kept})", describe(plan))
+}
+
 fn describe(plan: &LogicalPlan) -> String {
     match plan {
         LogicalPlan::Scan(scan) => describe_scan(scan),

@@ -27,6 +27,7 @@ pub use catalog::{Catalog, Table};
 pub use check::{OutputMode, check};
 pub use deduplicate::Deduplicate;
 pub(crate) use deduplicate::event_time_of;
+pub(crate) use explain::describe_state;
 pub use explain::explain;
 pub(crate) use join_time::JoinConditions;
 pub use join_time::JoinExpiry;

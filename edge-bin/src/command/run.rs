@@ -1,9 +1,9 @@
 //! `firesteel run`: a job, until it ends or is stopped.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use firesteel_core::{Error, Result, time::zone};
+use firesteel_core::{Result, time::zone};
 use firesteel_io::session::JobOptions;
 
 use super::job::{JobArgs, OpenJob};
@@ -26,20 +26,24 @@ pub struct RunArgs {
     /// Append the progress of streams to a file: Spark's StreamingQueryProgress, one JSON object a line
     #[arg(long, value_name = "FILE")]
     progress_file: Option<PathBuf>,
-    /// Where to keep checkpoints (not available in this version)
+    /// Where streams keep checkpoints, so that they go on after a crash where they were
     #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
+    /// If no checkpoint can be used, or the query has changed too much for it, start as if it were new
+    #[arg(long, requires = "checkpoint")]
+    allow_restart_from_scratch: bool,
 }
 
 pub fn run(args: RunArgs) -> Result<(), Failure> {
-    if args.checkpoint.is_some() {
-        return Err(Error::invalid("--checkpoint is not available in this version")
-            .hint("leave it out: a restarted stream reads its tables from the start")
-            .into());
-    }
     let open = args.job.open()?;
-    let options =
-        JobOptions { progress_file: args.progress_file.clone(), on_failure: Some(open.teller()), ..args.job.options() };
+    let options = JobOptions {
+        progress_file: args.progress_file.clone(),
+        checkpoint: args.checkpoint.clone(),
+        may_restart_from_scratch: args.allow_restart_from_scratch,
+        on_warning: Some(Arc::new(|text| eprintln!("warning: {text}"))),
+        on_failure: Some(open.teller()),
+        ..args.job.options()
+    };
     // Once more when it runs; but who waits for rows must have read the warnings before.
     open.locate(open.job.check(&open.session, &options))?;
     signals::stop_on_request(&options.stop)?;

@@ -62,8 +62,6 @@ pub struct Header {
 pub struct SourceHeader {
     /// What the source is, as progress reports say it.
     pub description: String,
-    /// Its columns, as DDL.
-    pub columns: String,
     /// How far it has been read, in its own words.
     pub position: serde_json::Value,
 }

@@ -1,5 +1,7 @@
 //! A query being run: the loop that plans epochs, reads them through the driver into the sink and reports.
 
+mod remember;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
@@ -12,6 +14,7 @@ use firesteel_core::{
 };
 
 use super::{
+    checkpointing::{CheckpointOptions, Checkpointing, OnWarning},
     handle::{Doing, StreamingQuery},
     progress::{QueryEvent, QueryListener},
     report::{Reporter, Watch, micros},
@@ -59,6 +62,10 @@ pub struct QueryOptions {
     pub listeners: Vec<Arc<dyn QueryListener>>,
     /// Counts what is read, for progress bars.
     pub meter: Meter,
+    /// Where a stream remembers, so that it can go on after a crash.
+    pub checkpoint: Option<CheckpointOptions>,
+    /// Takes what a user should know and nobody waits for.
+    pub on_warning: Option<OnWarning>,
 }
 
 impl std::fmt::Debug for QueryOptions {
@@ -107,6 +114,7 @@ pub struct Execution<'s> {
     inputs: Vec<OpenInput>,
     sink: Box<dyn Sink + 's>,
     workers: Workers,
+    checkpointing: Option<Checkpointing>,
     // State.
     /// What a stage reads: input and part; kept from epoch to epoch.
     parts: Vec<(usize, Part)>,
@@ -134,8 +142,15 @@ impl Execution<'static> {
 }
 
 impl<'s> Execution<'s> {
-    /// Opens a reader for each input; `inputs` are all the tables of the driver's stages.
-    pub fn new(driver: Driver, inputs: Vec<Input>, sink: Box<dyn Sink + 's>, options: QueryOptions) -> Result<Self> {
+    /// Opens a reader for each input; `inputs` are all the tables of the driver's stages. With checkpoints the query
+    /// goes on from the newest.
+    pub fn new(
+        mut driver: Driver,
+        mut inputs: Vec<Input>,
+        mut sink: Box<dyn Sink + 's>,
+        options: QueryOptions,
+    ) -> Result<Self> {
+        let (handle, checkpointing) = remember::resume(&mut driver, &mut inputs, &mut *sink, &options)?;
         let mut open = Vec::new();
         for Input { port, is_stream, mut source } in inputs {
             if options.trigger == Trigger::AvailableNow || !is_stream {
@@ -153,7 +168,6 @@ impl<'s> Execution<'s> {
                 is_live: false,
             });
         }
-        let handle = StreamingQuery::new(options.name.clone());
         let options = Arc::new(options);
         let workers = Workers::start(&driver, &options, &handle, || {
             open.iter_mut().map(|input| Ok((input.port, input.source.reader()?))).collect()
@@ -169,6 +183,7 @@ impl<'s> Execution<'s> {
             inputs: open,
             sink,
             workers,
+            checkpointing,
             parts: Vec::new(),
             static_prints: None,
             reporter,
@@ -202,8 +217,9 @@ impl<'s> Execution<'s> {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_epochs()))
             .unwrap_or_else(|panic| Err(panicked(&panic)));
         let reported = self.report_pending(None);
+        let remembered = self.remember_end(result.is_ok());
         let finished = self.sink.finish();
-        let result = quiet(result.and(reported).and(finished));
+        let result = quiet(result.and(reported).and(remembered).and(finished));
         let error = result.as_ref().err();
         self.emit(&QueryEvent::Terminated { id: self.handle.id(), run_id: self.handle.run_id(), error });
         self.handle.end(error.cloned());
@@ -221,6 +237,7 @@ impl<'s> Execution<'s> {
     }
 
     fn run_epochs(&mut self) -> Result<()> {
+        self.remember_start()?;
         while !self.handle.is_stop_requested() {
             let started = SystemTime::now();
             let mut watch = self.reporter.watch(started);
@@ -231,6 +248,7 @@ impl<'s> Execution<'s> {
             }
             if has_data || self.driver.wants_empty_epoch() {
                 self.run_epoch(started, watch, false)?;
+                self.remember()?;
                 self.wait_for_trigger(started);
                 continue;
             }
@@ -303,6 +321,9 @@ impl<'s> Execution<'s> {
         self.sink.commit(id)?;
         for input in self.inputs.iter_mut().filter(|i| i.is_stream) {
             input.source.commit()?;
+        }
+        if let Some(checkpointing) = &mut self.checkpointing {
+            checkpointing.note_epoch();
         }
         self.reporter.add(report, started, self.driver.state_metrics(), self.sink.rows_written());
         if watch.is_some() || is_final {
@@ -397,6 +418,7 @@ impl<'s> Execution<'s> {
             return self.wait_for_inputs(MOMENT, Wait::Spin);
         }
         self.report_pending(None)?;
+        self.remember()?;
         self.handle.set_doing(Doing::WaitingForRows);
         self.handle.note_idle();
         let (timeout, how) = match (how, self.idle_waits) {

@@ -66,9 +66,10 @@ struct State {
 }
 
 impl StreamingQuery {
-    pub(super) fn new(name: Option<String>) -> Self {
+    /// A query that goes on has the identity that it had.
+    pub(super) fn new(name: Option<String>, id: Option<String>) -> Self {
         let shared = Shared {
-            id: uuid::Uuid::new_v4().to_string(),
+            id: id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()),
             run_id: uuid::Uuid::new_v4().to_string(),
             name,
             stop: AtomicBool::new(false),

@@ -5,6 +5,7 @@
 //!   StreamingQuery   the handle that others hold: await, stop, progress, exception
 //! ```
 
+mod checkpointing;
 mod execution;
 mod handle;
 mod progress;
@@ -13,6 +14,7 @@ mod shares;
 mod trigger;
 mod workers;
 
+pub use checkpointing::{CheckpointOptions, OnWarning};
 pub use execution::{Execution, Input, QueryOptions};
 pub use handle::{QueryStatus, StreamingQuery};
 pub use progress::{

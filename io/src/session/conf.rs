@@ -1,7 +1,7 @@
 //! Settings of a session: Spark's keys that mean something here, Spark's that do not, and our own. A value that will
 //! not do is refused when it is set, not when a query meets it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use firesteel_core::{
     Error, Result,
@@ -11,7 +11,7 @@ use firesteel_core::{
     watermark::WatermarkPolicy,
 };
 
-use crate::ring::Wait;
+use crate::{ring::Wait, source::options};
 
 /// What queries of a session are made and run with.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Conf {
     pub(crate) workers: usize,
     /// How a query waits for rows of live tables.
     pub(crate) wait: Wait,
+    /// Time between two checkpoints of a stream that has them.
+    pub(crate) checkpoint_interval: Duration,
 }
 
 /// What a value does, or why it will not do.
@@ -38,6 +40,7 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("spark.sql.streaming.noDataMicroBatches.enabled", "true", set_no_data_epochs),
     ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
     ("firesteel.blockRows", "4096", set_block_rows),
+    ("firesteel.checkpoint.interval", "1 second", set_checkpoint_interval),
     ("firesteel.sum", "plain", set_sum),
     ("firesteel.wait", "adaptive", set_wait),
     ("firesteel.workers", "1", set_workers),
@@ -82,6 +85,7 @@ impl Default for Conf {
             block_rows: BLOCK_ROWS,
             workers: 1,
             wait: Wait::default(),
+            checkpoint_interval: Duration::from_secs(1),
         }
     }
 }
@@ -186,6 +190,12 @@ fn set_wait(conf: &mut Conf, value: &str) -> Result<(), String> {
         "sleep" => Wait::Sleep,
         _ => return Err("spin, adaptive or sleep".into()),
     };
+    Ok(())
+}
+
+fn set_checkpoint_interval(conf: &mut Conf, value: &str) -> Result<(), String> {
+    let interval = options::parse_duration(value.trim().trim_matches(['\'', '"']), Duration::from_secs(1));
+    conf.checkpoint_interval = interval.ok_or("a duration like '100ms', '5 seconds' or '2 minutes'")?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! From a plan to something that runs: checked for its output mode, rewritten, its tables opened.
 
+use std::sync::Arc;
+
 use firesteel_core::{
     Result,
     exec::{Driver, DriverOptions, ScanPort},
@@ -8,7 +10,7 @@ use firesteel_core::{
 
 use super::Session;
 use crate::{
-    engine::{Execution, Input, QueryOptions, StreamingQuery, Trigger},
+    engine::{CheckpointOptions, Execution, Input, OnWarning, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
     source::{self, Meter, SourceContext},
 };
@@ -38,7 +40,12 @@ impl Session {
         let driver = self.driver(plan, mode)?;
         let inputs = self.inputs(&driver, &options.meter)?;
         let cores = if options.cores.is_empty() { self.default_cores() } else { options.cores };
-        Execution::new(driver, inputs, sink, QueryOptions { cores, wait: self.conf().wait, ..options })
+        let conf = self.conf();
+        let checkpoint = options.checkpoint.map(|c| CheckpointOptions { interval: conf.checkpoint_interval, ..c });
+        let session = self.clone();
+        let noted: OnWarning = Arc::new(move |text| session.warn([text.to_string()]));
+        let on_warning = options.on_warning.or(Some(noted));
+        Execution::new(driver, inputs, sink, QueryOptions { cores, wait: conf.wait, checkpoint, on_warning, ..options })
     }
 
     /// Runs a batch plan into a sink, on this thread.

@@ -31,7 +31,7 @@ use super::{
     statement::Action,
 };
 use crate::{
-    engine::{QueryListener, QueryOptions, StreamingQuery, Trigger},
+    engine::{CheckpointOptions, OnWarning, QueryListener, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
     source::Meter,
 };
@@ -64,6 +64,12 @@ pub struct JobOptions {
     pub listeners: Vec<Arc<dyn QueryListener>>,
     /// Counts what is read.
     pub meter: Meter,
+    /// Where streams keep their checkpoints: a folder in it for each, named as the table that it writes.
+    pub checkpoint: Option<PathBuf>,
+    /// Streams whose checkpoints cannot be used start as if they were new.
+    pub may_restart_from_scratch: bool,
+    /// Takes what a user should know of streams that run.
+    pub on_warning: Option<OnWarning>,
     /// Is told at once when a stream has failed and others go on.
     pub on_failure: Option<OnFailure>,
     /// Ends the job from outside.
@@ -269,8 +275,20 @@ impl Run<'_> {
             listeners: self.listeners.clone(),
             memory_bytes_max: self.options.memory_bytes_max,
             meter: self.options.meter.clone(),
+            checkpoint: self.checkpoint(number),
+            on_warning: self.options.on_warning.clone(),
             ..QueryOptions::default()
         }
+    }
+
+    /// Where the stream of a statement remembers.
+    fn checkpoint(&self, number: usize) -> Option<CheckpointOptions> {
+        let folder = self.options.checkpoint.as_ref()?;
+        Some(CheckpointOptions {
+            folder: folder.join(job_plan::stream_name(&self.planned, number)?),
+            interval: Duration::ZERO,
+            may_restart_from_scratch: self.options.may_restart_from_scratch,
+        })
     }
 
     /// Waits for the streams that go on; if the script has failed they are stopped. The first error is the job's.

@@ -119,6 +119,20 @@ pub(super) fn warnings(planned: &[Planned], options: &JobOptions) -> Vec<String>
     scans.filter_map(source::nothing_there).chain(cores).collect()
 }
 
+/// What the stream of a statement is called: as the table that its rows go into, or `query`; if another one before it
+/// is called so, with a number. `None` for batches.
+pub(super) fn stream_name(planned: &[Planned], statement: usize) -> Option<String> {
+    let plain = |c: char| if c.is_alphanumeric() || "_-.".contains(c) { c } else { '_' };
+    let name = |query: &Planned| match &query.into {
+        Some(table) => table.name.chars().map(plain).collect(),
+        None => String::from("query"),
+    };
+    let streams = || planned.iter().filter(|query| query.plan.is_streaming());
+    let own = name(streams().find(|query| query.statement == statement)?);
+    let before = streams().take_while(|query| query.statement < statement).filter(|query| name(query) == own).count();
+    Some(if before == 0 { own } else { format!("{own}-{}", before + 1) })
+}
+
 /// All of it as text.
 pub(super) fn explain(session: &Session, planned: &[Planned]) -> String {
     if planned.is_empty() {

@@ -1,6 +1,6 @@
 //! Writers: from a frame to where its rows go.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
 use firesteel_core::{
     Error, Result,
@@ -9,7 +9,7 @@ use firesteel_core::{
 
 use super::{DataFrame, reader::text_of, state::needs_stream, statement::plain};
 use crate::{
-    engine::{QueryOptions, StreamingQuery, Trigger},
+    engine::{CheckpointOptions, QueryOptions, StreamingQuery, Trigger},
     sink::{ForeachBatchSink, MemorySink, Sink},
 };
 
@@ -129,7 +129,8 @@ impl DataStreamWriter {
         self
     }
 
-    /// An option, as in `OPTIONS (...)`.
+    /// An option, as in `OPTIONS (...)`. With `checkpointLocation`, a folder of its own, the query goes on after a
+    /// crash where it was.
     pub fn option(mut self, key: &str, value: impl fmt::Display) -> Self {
         self.options.push((key.into(), value.to_string()));
         self
@@ -176,16 +177,21 @@ impl DataStreamWriter {
         if !self.frame.is_streaming() {
             return Err(needs_stream("write_stream()"));
         }
-        if self.options.iter().any(|(key, _)| key.eq_ignore_ascii_case("checkpointLocation")) {
-            return Err(Error::invalid("checkpoints are not available in this version")
-                .hint("leave out checkpointLocation: a restarted stream reads its tables from the start"));
-        }
+        let checkpoint = self.take_checkpoint();
         // A mistake in the query is told before the sink makes anything.
         self.frame.session().driver(self.frame.plan(), self.mode)?;
         let sink = sink(&mut self)?;
         let cores = self.cores.iter().copied().map(Some).collect();
-        let options = QueryOptions { name: self.name, trigger: self.trigger, cores, ..QueryOptions::default() };
+        let (name, trigger) = (self.name, self.trigger);
+        let options = QueryOptions { name, trigger, cores, checkpoint, ..QueryOptions::default() };
         self.frame.session().start_stream(self.frame.plan(), self.mode, sink, options)
+    }
+
+    /// What the option `checkpointLocation` asks for.
+    fn take_checkpoint(&mut self) -> Option<CheckpointOptions> {
+        let at = self.options.iter().position(|(key, _)| key.eq_ignore_ascii_case("checkpointLocation"))?;
+        let (_, folder) = self.options.remove(at);
+        Some(CheckpointOptions { folder: folder.into(), interval: Duration::ZERO, may_restart_from_scratch: false })
     }
 
     fn open_sink(&mut self) -> Result<Box<dyn Sink>> {

@@ -5,6 +5,9 @@
 //!    part-00007-0001.json       epoch 7 of the folder's run 1, complete: renamed at commit, never touched again
 //! ```
 //! A run is one query that writes the folder; its number is the next one free, so that runs never write the same file.
+//! With checkpoints an epoch's file stays hidden until a checkpoint remembers it: what readers have seen is never taken
+//! back, and after a crash the folder holds what an undisturbed run would have written.
+//!
 //! An epoch without rows leaves no file, and live rows are asked to wait a second after a file, so that no folder fills
 //! with files of a few rows.
 
@@ -16,8 +19,9 @@ use std::{
 };
 
 use firesteel_core::{Error, Result, block::BlockRef, expr::Settings, plan::Table, schema::Schema};
+use serde_json::{Value as Json, json};
 
-use super::Sink;
+use super::{Prepared, Sink};
 use crate::{
     format::{Format, Options, files, write::Writer},
     source::options,
@@ -46,6 +50,10 @@ pub struct FileSink {
     rows: u64,
     /// When the last file was finished.
     shown_at: Option<Instant>,
+    /// With checkpoints: the names of finished files that are still hidden.
+    held: Option<Vec<String>>,
+    /// The names that were published last. Their renaming is durable only when the next checkpoint is.
+    published: Vec<String>,
     // Metrics.
     rows_committed: u64,
 }
@@ -88,6 +96,8 @@ impl FileSink {
             buffer: Vec::with_capacity(BUFFER_BYTES),
             rows: 0,
             shown_at: None,
+            held: None,
+            published: Vec::new(),
             rows_committed: 0,
         })
     }
@@ -96,7 +106,7 @@ impl FileSink {
     fn spill(&mut self) -> Result<()> {
         let mut part = match self.part.take() {
             Some(part) => part,
-            None => OpenPart::create(self.folder.join(format!(".{}.tmp", self.name())))?,
+            None => OpenPart::create(self.folder.join(hidden(&self.name())))?,
         };
         part.file.write_all(&self.buffer).map_err(|e| failed("cannot write", &part.temporary.path, &e))?;
         self.part = Some(part);
@@ -117,6 +127,13 @@ impl FileSink {
                 Err(error) => return Err(failed("cannot rename a finished file to", &path, &error)),
             }
         }
+    }
+
+    /// Leaves a finished file under its hidden name.
+    fn keep_hidden(&mut self, part: OpenPart) {
+        part.temporary.keep();
+        let name = self.name();
+        self.held.get_or_insert_default().push(name);
     }
 
     fn name(&self) -> String {
@@ -161,7 +178,10 @@ impl Sink for FileSink {
             self.spill()?;
         }
         if let Some(part) = self.part.take() {
-            self.show(part)?;
+            match self.held {
+                None => self.show(part)?,
+                Some(_) => self.keep_hidden(part),
+            }
             self.shown_at = Some(Instant::now());
         }
         for path in replaced {
@@ -179,16 +199,134 @@ impl Sink for FileSink {
         self.shown_at.map_or(Duration::ZERO, |at| FILE_INTERVAL.saturating_sub(at.elapsed()))
     }
 
+    fn hold(&mut self) {
+        self.held.get_or_insert_default();
+    }
+
+    fn prepare(&mut self) -> Result<Prepared> {
+        let held = self.held.clone().unwrap_or_default();
+        let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
+        let files = held.iter().map(|name| folder.join(hidden(name))).collect();
+        let text = folder.to_str().ok_or_else(|| {
+            Error::io(format!("{} is no text: no checkpoint can remember it", folder.display()))
+                .hint("give the folder of the results a name in UTF-8")
+        })?;
+        let parts: Vec<&String> = self.published.iter().chain(&held).collect();
+        Ok(Prepared { position: json!({ "folder": text, "run": self.run, "parts": parts }), files })
+    }
+
+    fn publish(&mut self, prepared: &Json) -> Result<()> {
+        let position = Position::of(prepared)?;
+        position.show()?;
+        let held = self.held.take().unwrap_or_default();
+        let (shown, held): (Vec<String>, _) = held.into_iter().partition(|name| position.parts.contains(name));
+        self.held = Some(held);
+        // With new files the folder was made durable, and so were the names that had been given before.
+        if !shown.is_empty() {
+            self.published = shown;
+        }
+        Ok(())
+    }
+
+    fn recover(&mut self, prepared: &Json, next_epoch: u64) -> Result<()> {
+        if prepared.is_null() {
+            return Ok(());
+        }
+        let position = Position::of(prepared)?;
+        position.show()?;
+        position.take_back(next_epoch)?;
+        self.run = position.run;
+        self.published = position.parts;
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.part = None;
         Ok(())
     }
 }
 
+/// What a checkpoint remembers of the folder.
+#[derive(Debug)]
+struct Position {
+    folder: PathBuf,
+    run: u32,
+    parts: Vec<String>,
+}
+
+impl Position {
+    fn of(json: &Json) -> Result<Self> {
+        let wrong = || Error::corrupt(format!("the checkpoint has no position of a folder of files, but {json}"));
+        let name = |json: &Json| json.as_str().filter(|name| is_part(name)).map(String::from);
+        Ok(Self {
+            folder: json["folder"].as_str().map(PathBuf::from).ok_or_else(wrong)?,
+            run: json["run"].as_u64().and_then(|run| u32::try_from(run).ok()).ok_or_else(wrong)?,
+            parts: json["parts"].as_array().and_then(|all| all.iter().map(name).collect()).ok_or_else(wrong)?,
+        })
+    }
+
+    /// Gives every part its name, if it has not got it yet.
+    fn show(&self) -> Result<()> {
+        for name in &self.parts {
+            let (from, to) = (self.folder.join(hidden(name)), self.folder.join(name));
+            match sys::file::rename_new(&from, &to) {
+                Ok(()) => {}
+                // It has its name already, and may have been taken away since.
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                Err(error) => return Err(failed("cannot rename a finished file to", &to, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what the run has written behind the checkpoint: hidden files, and those of epochs that will run again.
+    fn take_back(&self, next_epoch: u64) -> Result<()> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed("cannot list", &self.folder, &error)),
+        };
+        for entry in entries.flatten() {
+            let file = entry.file_name();
+            let Some(name) = file.to_str() else { continue };
+            let is_hidden = name.starts_with('.') && name.ends_with(".tmp");
+            let is_later =
+                number_of(name).is_some_and(|(epoch, run)| run == self.run && (is_hidden || epoch >= next_epoch));
+            if is_later {
+                fs::remove_file(entry.path()).map_err(|e| failed("cannot take back", &entry.path(), &e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name under which readers do not see a part.
+fn hidden(name: &str) -> String {
+    format!(".{name}.tmp")
+}
+
+/// Whether a name is one that parts have: nothing that leads out of the folder.
+fn is_part(name: &str) -> bool {
+    number_of(name).is_some() && !name.starts_with('.') && !name.contains(['/', '\\'])
+}
+
+/// Epoch and run of a part, hidden or not.
+fn number_of(name: &str) -> Option<(u64, u32)> {
+    let (epoch, rest) = name.strip_prefix('.').unwrap_or(name).strip_prefix("part-")?.split_once('-')?;
+    Some((epoch.parse().ok()?, rest.split_once('.')?.0.parse().ok()?))
+}
+
 impl OpenPart {
     fn create(path: PathBuf) -> Result<Self> {
         let file = File::create(&path).map_err(|e| failed("cannot create", &path, &e))?;
         Ok(Self { file, temporary: Temporary { path } })
+    }
+}
+
+impl Temporary {
+    /// Lets the file be.
+    fn keep(mut self) {
+        self.path = PathBuf::new();
     }
 }
 
@@ -202,11 +340,7 @@ impl Drop for Temporary {
 /// One more than the highest number of a run that wrote here, or is writing.
 fn next_run(folder: &Path) -> Result<u32> {
     let entries = fs::read_dir(folder).map_err(|e| failed("cannot list", folder, &e))?;
-    let run = |name: &str| {
-        let (_, rest) = name.strip_prefix('.').unwrap_or(name).strip_prefix("part-")?.split_once('-')?;
-        rest.split_once('.')?.0.parse::<u32>().ok()
-    };
-    let runs = entries.flatten().filter_map(|entry| run(entry.file_name().to_str()?));
+    let runs = entries.flatten().filter_map(|entry| Some(number_of(entry.file_name().to_str()?)?.1));
     Ok(runs.max().map_or(0, |last| last.saturating_add(1)))
 }
 

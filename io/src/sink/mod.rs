@@ -11,9 +11,10 @@ pub(crate) use registry::buffer_bytes;
 pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use firesteel_core::{Result, block::BlockRef};
+use serde_json::Value as Json;
 
 /// Takes results. Blocks are only borrowed.
 pub trait Sink: Send + fmt::Debug {
@@ -37,10 +38,38 @@ pub trait Sink: Send + fmt::Debug {
         Duration::ZERO
     }
 
+    /// From now on what is committed stays hidden until it is published, because a crash before that takes it back.
+    fn hold(&mut self) {}
+
+    /// What a checkpoint must remember of all that has been committed, so that it can be published.
+    fn prepare(&mut self) -> Result<Prepared> {
+        Ok(Prepared::default())
+    }
+
+    /// Shows what was prepared, now that a checkpoint remembers it.
+    fn publish(&mut self, _prepared: &Json) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes on from a checkpoint: shows what it remembers as prepared, takes back what epochs from `next_epoch` on
+    /// left.
+    fn recover(&mut self, _prepared: &Json, _next_epoch: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// The query is over: release everything.
     fn finish(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Committed results that are not published yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prepared {
+    /// For [`Sink::publish`] and [`Sink::recover`].
+    pub position: Json,
+    /// Files that must be durable, their folders too, before a checkpoint may remember them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Takes rows and forgets them.

@@ -46,6 +46,14 @@ pub fn bytes(table: &Table, name: &str) -> Result<Option<u64>> {
 /// to option).
 pub fn duration(table: &Table, name: &str, bare: Duration) -> Result<Option<Duration>> {
     let Some(text) = table.option(name) else { return Ok(None) };
+    match parse_duration(text, bare) {
+        Some(duration) => Ok(Some(duration)),
+        None => Err(wrong(name, text, "must be a duration like '100ms', '5 seconds' or '2 minutes'")),
+    }
+}
+
+/// A number and a unit of time; without a unit, of `bare`.
+pub fn parse_duration(text: &str, bare: Duration) -> Option<Duration> {
     let (number, unit) = split_unit(text);
     let seconds = match unit.as_str() {
         "" => Some(bare.as_secs_f64()),
@@ -58,11 +66,7 @@ pub fn duration(table: &Table, name: &str, bare: Duration) -> Result<Option<Dura
         "w" | "week" | "weeks" => Some(604_800.0),
         _ => None,
     };
-    let duration = number.zip(seconds).and_then(|(number, unit)| Duration::try_from_secs_f64(number * unit).ok());
-    match duration {
-        Some(duration) => Ok(Some(duration)),
-        None => Err(wrong(name, text, "must be a duration like '100ms', '5 seconds' or '2 minutes'")),
-    }
+    number.zip(seconds).and_then(|(number, unit)| Duration::try_from_secs_f64(number * unit).ok())
 }
 
 /// The option `path`, which the provider cannot do without.

@@ -10,11 +10,7 @@ use super::{Checkpoint, Header, SourceHeader};
 
 /// A checkpoint that no other number gives; `state_bytes` long.
 fn checkpoint(number: u64, state_bytes: usize) -> Checkpoint {
-    let source = SourceHeader {
-        description: "MemoryStream[readings]".into(),
-        columns: "sensor STRING, value DOUBLE".into(),
-        position: json!({ "offset": number }),
-    };
+    let source = SourceHeader { description: "MemoryStream[readings]".into(), position: json!({ "offset": number }) };
     let header = Header {
         query_id: "a7c0".into(),
         next_epoch: number,

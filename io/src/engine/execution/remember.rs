@@ -1,0 +1,140 @@
+//! How a running stream remembers, between epochs, and goes on from what an earlier run remembered.
+
+use firesteel_core::{Result, exec::Driver};
+
+use super::{Execution, Input, QueryOptions};
+use crate::{
+    checkpoint::Checkpoint,
+    engine::{
+        checkpointing::{self, Checkpointing, Outcome},
+        handle::StreamingQuery,
+    },
+    sink::Sink,
+};
+
+impl Execution<'_> {
+    /// A new query is remembered before its first epoch: the next run must know what is this one's.
+    pub(super) fn remember_start(&mut self) -> Result<()> {
+        if self.checkpointing.as_ref().is_some_and(Checkpointing::is_behind) {
+            self.begin_checkpoint()?;
+            self.settle_checkpoint(true)?;
+            if let Some(error) = self.checkpointing.as_mut().and_then(Checkpointing::take_failure) {
+                return Err(error.context("the first checkpoint"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to checkpoints, between epochs.
+    pub(super) fn remember(&mut self) -> Result<()> {
+        if self.checkpointing.is_none() {
+            return Ok(());
+        }
+        self.settle_checkpoint(false)?;
+        let streams = self.inputs.iter().filter(|i| i.is_stream);
+        let pressure = || streams.map(|i| i.source.pressure()).fold(0.0, f64::max);
+        match self.checkpointing.as_ref().is_some_and(|c| c.is_due(pressure)) {
+            true => self.begin_checkpoint(),
+            false => Ok(()),
+        }
+    }
+
+    /// The last checkpoint, unless the query has failed in the middle of an epoch.
+    pub(super) fn remember_end(&mut self, is_whole: bool) -> Result<()> {
+        self.settle_checkpoint(true)?;
+        if !is_whole || !self.checkpointing.as_ref().is_some_and(Checkpointing::is_behind) {
+            return Ok(());
+        }
+        self.begin_checkpoint()?;
+        self.settle_checkpoint(true)?;
+        match self.checkpointing.as_mut().and_then(Checkpointing::take_failure) {
+            Some(error) => Err(error.context("the last checkpoint")),
+            None => Ok(()),
+        }
+    }
+
+    fn begin_checkpoint(&mut self) -> Result<()> {
+        self.workers.gather(&mut self.driver)?;
+        let prepared = self.sink.prepare()?;
+        let mut state = Vec::new();
+        self.driver.save(&mut state);
+        let streams = self.inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
+        let header = checkpointing::header(self.handle.id(), &self.driver, streams, prepared.position);
+        match &mut self.checkpointing {
+            Some(checkpointing) => checkpointing.begin(Checkpoint { header, state }, prepared.files),
+            None => Ok(()),
+        }
+    }
+
+    /// What a checkpoint remembers is shown, and given back, when it is durable.
+    fn settle_checkpoint(&mut self, waits: bool) -> Result<()> {
+        let Some(checkpointing) = &mut self.checkpointing else { return Ok(()) };
+        let was_failing = checkpointing.is_failing();
+        let outcome = if waits { checkpointing.wait()? } else { checkpointing.poll()? };
+        match outcome {
+            None => {}
+            Some(Outcome::Durable { sink, release }) => {
+                self.sink.publish(&sink)?;
+                let streams = self.inputs.iter_mut().filter(|i| i.is_stream);
+                let mut pairs = streams.zip(release.unwrap_or_default());
+                pairs.try_for_each(|(input, position)| input.source.release(&position))?;
+                if was_failing {
+                    self.warn("checkpoints are written again");
+                }
+            }
+            Some(Outcome::Failed(error)) if !was_failing => {
+                self.warn(&format!("a checkpoint could not be written, the one before it stays: {error}"));
+            }
+            Some(Outcome::Failed(_)) => {}
+        }
+        Ok(())
+    }
+
+    fn warn(&self, text: &str) {
+        if let Some(warn) = &self.options.on_warning {
+            warn(text);
+        }
+    }
+}
+
+/// Goes on from the newest checkpoint, if there is one: nothing is touched before it is known to fit.
+pub(super) fn resume(
+    driver: &mut Driver,
+    inputs: &mut [Input],
+    sink: &mut dyn Sink,
+    options: &QueryOptions,
+) -> Result<(StreamingQuery, Option<Checkpointing>)> {
+    let Some(checkpoint) = &options.checkpoint else {
+        return Ok((StreamingQuery::new(options.name.clone(), None), None));
+    };
+    let mut warnings = Vec::new();
+    let streams = inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
+    let this = checkpointing::header("", driver, streams, serde_json::Value::Null);
+    let (store, found) = checkpointing::open(checkpoint, &this, &mut warnings)?;
+    if let Some(found) = &found {
+        driver.load(&found.state).map_err(|e| e.context("the checkpoint"))?;
+    }
+    for (i, input) in inputs.iter_mut().filter(|i| i.is_stream).enumerate() {
+        input.source.hold(&checkpointing::reader_name(&checkpoint.folder, i))?;
+        if let Some(found) = &found {
+            input.source.seek(&found.header.sources[i].position)?;
+        }
+        if !input.source.is_replayable() {
+            warnings.push(format!(
+                "{} cannot be read again: after a crash, rows that came behind the last checkpoint are lost",
+                input.source.description()
+            ));
+        }
+    }
+    sink.hold();
+    if let Some(found) = &found {
+        sink.recover(&found.header.sink, found.header.next_epoch)?;
+    }
+    if let Some(warn) = &options.on_warning {
+        warnings.iter().for_each(|text| warn(text));
+    }
+    let id = found.as_ref().map(|found| found.header.query_id.clone());
+    let durable = found.map(|found| found.header.into());
+    let checkpointing = Checkpointing::start(store, checkpoint.interval, durable)?;
+    Ok((StreamingQuery::new(options.name.clone(), id), Some(checkpointing)))
+}

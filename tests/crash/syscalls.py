@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Kills the binary at every system call of a run with checkpoints, or lets one fail, and starts it again: its results
+must be those of a run that was left alone, to the byte, and no file that was seen may change.
+
+    tests/crash/syscalls.py --bin target/release/firesteel              every call, some minutes
+    tests/crash/syscalls.py --bin target/release/firesteel --every 20   each twentieth, for CI
+
+Needs strace. A call is named by what it does and how often its thread has done that before: `fsync 7`."""
+
+import argparse
+import collections
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+FILES, ROWS = 12, 40
+QUERY = """SET firesteel.checkpoint.interval = '1ms';
+CREATE TABLE readings (ts TIMESTAMP, key INT, value DOUBLE) USING json OPTIONS (path '{input}', maxFilesPerTrigger '1');
+CREATE TABLE results USING json OPTIONS (path '{output}');
+INSERT INTO results SELECT window.start AS at, key, count(*) AS n, sum(value) AS total
+FROM readings WATERMARK ts DELAY OF INTERVAL 3 SECONDS GROUP BY window(ts, '5 seconds'), key;
+"""
+# What a failing call may answer: errors that a device gives, and a disk that is full.
+ERRORS = {"write": "ENOSPC", "fsync": "EIO", "openat": "ENOSPC", "renameat2": "EIO", "rename": "EIO", "mkdir": "EACCES"}
+STARTS_MAX = 5
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--every", type=int, default=1)
+    args = parser.parse_args()
+    if not shutil.which("strace"):
+        return print("SKIPPED, no call is injected: there is no strace")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write_input(folder / "in")
+        alone = Run(args.bin, folder, "alone")
+        if alone.start(checkpoint=False).returncode:
+            sys.exit("the run that is left alone fails")
+        expected = alone.results()
+        calls = count_calls(Run(args.bin, folder, "counted"))
+        cases = [("signal=KILL", name, n) for name, most in sorted(calls.items()) for n in range(1, most + 1)]
+        cases += [(f"error={ERRORS[name]}", name, n) for name, most in sorted(calls.items()) if name in ERRORS
+                  for n in range(1, most + 1)]
+        cases = cases[::args.every]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            problems = [p for p in pool.map(lambda case: try_case(args.bin, folder, case, expected), cases) if p]
+    for problem in problems[:20]:
+        print(problem)
+    print(f"{len(cases) - len(problems)} passed, {len(problems)} failed")
+    sys.exit(bool(problems))
+
+
+def write_input(folder):
+    folder.mkdir()
+    number = 7
+    for file in range(FILES):
+        lines = []
+        for row in range(ROWS):
+            number = (number * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) % 2**64
+            second = (file * ROWS + row) // 10
+            ts = f"2025-01-01 00:{second // 60:02}:{second % 60:02}"
+            lines.append(f'{{"ts":"{ts}","key":{number >> 60},"value":{(number >> 33) % 1_000_000 / 7}}}\n')
+        path = folder / f"{file:03}.json"
+        path.write_text("".join(lines))
+        os.utime(path, (1_735_689_600 + file,) * 2)
+
+
+class Run:
+    def __init__(self, binary, folder, name):
+        self.binary, self.output, self.checkpoint = binary, folder / f"{name}-out", folder / f"{name}-checkpoint"
+        self.job = folder / f"{name}.sql"
+        self.job.write_text(QUERY.format(input=folder / "in", output=self.output))
+
+    def start(self, before=(), checkpoint=True):
+        words = [*before, self.binary, "run", str(self.job), "--stream"]
+        words += ["--checkpoint", str(self.checkpoint)] if checkpoint else []
+        return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+
+    def results(self):
+        if not self.output.is_dir():
+            return {}
+        return {path.name: path.read_bytes() for path in self.output.iterdir() if not path.name.startswith(".")}
+
+    def remove(self):
+        shutil.rmtree(self.output, ignore_errors=True)
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        self.job.unlink()
+
+
+def count_calls(run):
+    """How often each call is made at most by one thread."""
+    log = run.job.with_suffix(".trace")
+    done = run.start(["strace", "-f", "-o", str(log)])
+    if done.returncode:
+        sys.exit(f"the run with checkpoints fails: {done.stderr}")
+    counts = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.MULTILINE))
+    most = collections.Counter()
+    for (_, name), count in counts.items():
+        most[name] = max(most[name], count)
+    del most["execve"]
+    return most
+
+
+def try_case(binary, folder, case, expected):
+    """What is wrong in this case; nothing if all is well."""
+    what, name, n = case
+    run = Run(binary, folder, f"{what}-{name}-{n}")
+    first = run.start(["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject={name}:{what}:when={n}"])
+    seen, problem = run.results(), None
+    if "panicked" in first.stderr:
+        problem = f"a panic: {first.stderr}"
+    for _ in range(STARTS_MAX):
+        again = run.start()
+        if again.returncode == 0:
+            break
+    now = run.results()
+    if again.returncode:
+        problem = f"does not start again: {again.stderr}"
+    elif any(now.get(file) != text for file, text in seen.items()):
+        problem = "a file that was seen has changed"
+    elif now != expected:
+        problem = f"{len(now)} files, {len(expected)} expected, or other contents"
+    run.remove()
+    return problem and f"{what} at {name} {n}: {problem}"
+
+
+main()

@@ -116,12 +116,12 @@ impl Store {
 
     /// Forgets all generations (the user asked to start from scratch).
     pub fn clear(&mut self) -> Result<()> {
-        let mut entries = self.entries()?;
+        // The newest good one goes last, on its own: a power cut in between must not bring an older one back.
+        let newest = self.good.first().copied();
         self.good.clear();
-        // The newest goes last, on its own: a power cut in between must not bring an older one back.
-        entries.sort_unstable_by_key(|entry| (!entry.is_temporary, entry.generation));
-        let newest = entries.pop();
-        for batch in [entries, newest.into_iter().collect()] {
+        let is_newest = |entry: &Entry| !entry.is_temporary && Some(entry.generation) == newest;
+        let (newest, others): (Vec<_>, Vec<_>) = self.entries()?.into_iter().partition(is_newest);
+        for batch in [others, newest] {
             for entry in batch {
                 let path = entry.path(&self.folder);
                 self.disk.remove(&path).map_err(|e| failed("cannot remove", &path, &e))?;

@@ -10,7 +10,7 @@
 //! Such a join holds rows back, so what stands on it must lag behind the query's watermark: each node knows by how
 //! much and sees the epoch accordingly.
 
-use alloc::{boxed::Box, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
 
 use super::{
     aggregate::{AggregateOperator, SessionOperator, input_of},

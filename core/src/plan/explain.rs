@@ -1,6 +1,10 @@
 //! Plans as text, one node a line, inputs indented below.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use jiff::tz::TimeZone;
 

@@ -37,7 +37,7 @@ pub struct Store {
     /// Good generations, newest first, at most [`GENERATIONS`].
     good: Vec<u64>,
     /// Files that could not be made durable, or whose names could not: the system may call them clean now, without
-    /// having written them.
+    /// having written them. A folder stands for all that is in it.
     given_up: HashSet<PathBuf>,
     /// Folders of sinks of which we know that they are durable themselves.
     folders: HashSet<PathBuf>,
@@ -186,7 +186,7 @@ impl Store {
     /// Makes files of a sink durable, and that they are in their folders.
     fn sync_files(&mut self, files: &[PathBuf]) -> Result<()> {
         for path in files {
-            if self.given_up.contains(path) {
+            if self.given_up.contains(path) || self.given_up.contains(parent(path)) {
                 return Err(Error::io(format!("{} could not be made durable before", path.display())).hint(LOST_HINT));
             }
             self.disk.sync(path).map_err(|error| {
@@ -196,15 +196,21 @@ impl Store {
         }
         let folders: HashSet<&Path> = files.iter().map(|path| parent(path)).collect();
         for folder in folders {
-            self.sync_folder_of_sink(folder).map_err(|error| {
-                // Names that are in the folder by now may be lost, whichever file they belong to.
-                let names = self.disk.list(folder).unwrap_or_default();
-                self.given_up.extend(names.iter().map(|name| folder.join(name)));
-                self.given_up.extend(files.iter().filter(|path| parent(path) == folder).cloned());
-                error.hint(LOST_HINT)
-            })?;
+            if let Err(error) = self.sync_folder_of_sink(folder) {
+                self.give_up_names(folder);
+                return Err(error.hint(LOST_HINT));
+            }
         }
         Ok(())
+    }
+
+    /// Names that are in a folder by now may be lost, whichever file they belong to; later ones are not concerned.
+    fn give_up_names(&mut self, folder: &Path) {
+        match self.disk.list(folder) {
+            Ok(names) => self.given_up.extend(names.iter().map(|name| folder.join(name))),
+            // Which names those are is not to be known: none is good any more.
+            Err(_) => _ = self.given_up.insert(folder.to_path_buf()),
+        }
     }
 
     fn sync_folder_of_sink(&mut self, folder: &Path) -> Result<()> {

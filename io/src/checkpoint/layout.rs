@@ -17,8 +17,8 @@
 //!
 //! Two checks, since they are good at different things. The CRC finds every change that lies within 32 bits, so every
 //! flipped bit, for certain. What tears, shifts or mixes sectors of two files looks random to it, and one such file in
-//! four billion would pass; XXH64 makes that one in 2⁶⁴ even without the CRC. Both take one pass over bytes that are about
-//! to be written and synced, which takes longer.
+//! four billion would pass; XXH64 makes that one in 2⁶⁴ even without the CRC. Both take one pass over bytes that
+//! are about to be written and synced, which takes longer.
 
 use std::fmt;
 

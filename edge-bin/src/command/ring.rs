@@ -22,7 +22,7 @@ use firesteel_io::{
 
 use crate::{
     exit::Failure,
-    output::{OutputFormat, stdout_sink},
+    output::{OutputFormat, say, stdout_sink},
 };
 
 /// Bytes asked of stdin at once. What one read gives is published at once, so that a slow pipe has no delay.
@@ -137,41 +137,45 @@ fn create(args: &CreateArgs) -> Result<()> {
 
 fn info(path: &Path) -> Result<()> {
     let info = ring::info(path)?;
-    println!("ring      {}", info.path.display());
-    println!("columns   {}", info.schema.to_ddl());
-    println!("capacity  {} bytes a lane, on full: {}", info.capacity, info.on_full.name());
+    say!("ring      {}", info.path.display())?;
+    say!("columns   {}", info.schema.to_ddl())?;
+    say!("capacity  {} bytes a lane, on full: {}", info.capacity, info.on_full.name())?;
     for lane in &info.lanes {
         match lane {
-            Ok(lane) => print_lane(lane),
-            Err((name, error)) => println!("lane      {name}: {error}"),
+            Ok(lane) => print_lane(lane)?,
+            Err((name, error)) => say!("lane      {name}: {error}")?,
         }
     }
     for reader in &info.readers {
         match reader {
-            Ok(reader) => print_reader(reader),
-            Err((name, error)) => println!("reader    {name}: {error}"),
+            Ok(reader) => print_reader(reader)?,
+            Err((name, error)) => say!("reader    {name}: {error}")?,
         }
     }
     Ok(())
 }
 
-fn print_lane(lane: &LaneInfo) {
+fn print_lane(lane: &LaneInfo) -> Result<()> {
     let state = match (lane.state, lane.pid) {
         (LaneState::Live, Some(pid)) => format!("live (process {pid})"),
         (LaneState::Live, None) => "live".into(),
         (LaneState::Idle, _) => "no producer".into(),
         (LaneState::Finished, _) => "finished".into(),
     };
-    println!(
+    say!(
         "lane      {}: {state}, rows {} to {}, dropped {}, waits {}",
-        lane.name, lane.oldest_row, lane.rows_published, lane.rows_dropped, lane.waits
-    );
+        lane.name,
+        lane.oldest_row,
+        lane.rows_published,
+        lane.rows_dropped,
+        lane.waits
+    )
 }
 
-fn print_reader(reader: &ReaderInfo) {
+fn print_reader(reader: &ReaderInfo) -> Result<()> {
     let alive = if reader.is_alive { "live" } else { "gone" };
     let committed: Vec<String> = reader.committed.iter().map(|(lane, row)| format!("{lane} {row}")).collect();
-    println!("reader    {}: {alive}, has given back {}", reader.name, committed.join(", "));
+    say!("reader    {}: {alive}, has given back {}", reader.name, committed.join(", "))
 }
 
 fn append(args: &AppendArgs) -> Result<()> {
@@ -263,11 +267,11 @@ fn print_some(block: &BlockRef<'_>, left: &mut u64, sink: &mut dyn Sink) -> Resu
 
 fn check(path: &Path) -> Result<()> {
     let checked = ring::check(path)?;
-    println!("{} lane(s), {} rows whole", checked.lanes, checked.rows);
+    say!("{} lane(s), {} rows whole", checked.lanes, checked.rows)?;
     for problem in &checked.problems {
-        println!("{}: {}", problem.path.display(), problem.error);
+        say!("{}: {}", problem.path.display(), problem.error)?;
         if let Some(hint) = problem.error.hint_text() {
-            println!("  hint: {hint}");
+            say!("  hint: {hint}")?;
         }
     }
     if checked.is_ok() {

@@ -41,6 +41,14 @@ pub fn stdout_sink(
     })
 }
 
+/// As `println!`, but nobody listening any more is an error that ends the verb quietly, and no panic.
+macro_rules! say {
+    ($($text:tt)*) => {
+        $crate::output::print(format!("{}\n", format_args!($($text)*)).as_bytes())
+    };
+}
+pub(crate) use say;
+
 /// Writes bytes to standard output at once.
 pub fn print(bytes: &[u8]) -> Result<()> {
     let mut out = std::io::stdout().lock();

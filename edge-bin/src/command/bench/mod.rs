@@ -18,7 +18,7 @@ use firesteel_core::{Error, Result, simd, simd::Level};
 use firesteel_io::session::Session;
 
 use super::job::{Cores, parse_cores};
-use crate::exit::Failure;
+use crate::{exit::Failure, output::say};
 use latency::{Histogram, Query, ROWS_PER_SECOND, Rig};
 use machine::{Machine, Memory};
 use rows::Rows;
@@ -110,7 +110,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let settings = args.settings.iter();
     let session = settings.fold(Session::builder(), |builder, (key, value)| builder.config(key, value)).build()?;
     let bandwidth = read_bandwidth();
-    print_machine(&Machine::this(), bandwidth, args.json);
+    print_machine(&Machine::this(), bandwidth, args.json)?;
     // On a thread of its own, because it may be pinned to a core.
     let measure = || measure_rates(&session, &workloads, &folder, args, bandwidth);
     std::thread::scope(|scope| scope.spawn(measure).join()).map_err(|_| Error::internal("a measurement failed"))??;
@@ -133,14 +133,14 @@ fn measure_rates(
     bandwidth: f64,
 ) -> Result<()> {
     if !args.json && !workloads.is_empty() {
-        println!(
+        say!(
             "{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
             title(args.cores()),
             "M rows/s",
             "GB/s",
             "share of memory",
             "rows out"
-        );
+        )?;
     }
     let mut rows: Option<(workload::Data, Rows)> = None;
     for workload in workloads {
@@ -151,7 +151,7 @@ fn measure_rates(
         }
         if let Some((_, rows)) = &rows {
             let measured = measure(session, workload, rows, args, bandwidth)?;
-            print(&measured, workload, args.json);
+            print(&measured, workload, args.json)?;
         }
     }
     Ok(())
@@ -162,21 +162,25 @@ fn measure_latencies(latencies: &[Latency], folder: &Path, args: &BenchArgs) -> 
         return Ok(());
     }
     if !args.json {
-        println!(
+        say!(
             "\n{:<36} {:>12}  {:>6}  {:>8}  {:>8}  {:>8}",
-            "1 M rows/s: from ring to ring, us", "p50", "p99", "p99.9", "max", "results"
-        );
+            "1 M rows/s: from ring to ring, us",
+            "p50",
+            "p99",
+            "p99.9",
+            "max",
+            "results"
+        )?;
     }
     let mut memory = Memory::default();
     for latency in latencies {
         // On a thread of its own, because it is pinned to a core.
         let outcome = std::thread::scope(|scope| scope.spawn(|| measure_latency(latency, folder, args.seconds)).join());
         let (nanos, used) = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        print_latency(latency, &nanos, args.json);
+        print_latency(latency, &nanos, args.json)?;
         memory = used;
     }
-    print_memory(&memory, args.json);
-    Ok(())
+    print_memory(&memory, args.json)
 }
 
 /// Latencies, and the memory of the process while the query was there.
@@ -229,61 +233,67 @@ fn check(workload: &Workload, rows: &Rows, counted: i64, total: f64) -> Result<(
     }
 }
 
-fn print(measured: &Measured, workload: &Workload, as_json: bool) {
+fn print(measured: &Measured, workload: &Workload, as_json: bool) -> Result<()> {
     let Measured { name, rate, share, groups } = measured;
     let bytes = rate * f64::from(workload.bytes);
     match as_json {
-        true => println!(
+        true => say!(
             "{{\"workload\":\"{name}\",\"rows_per_second\":{rate:.0},\"bytes_per_second\":{bytes:.0},\
              \"share_of_memory\":{share:.3},\"rows_out\":{groups}}}"
         ),
         false => {
-            println!("{name:<36} {:>12.0}  {:>6.1}  {:>14.0} %  {groups:>10}", rate / 1e6, bytes / 1e9, share * 100.0)
+            say!("{name:<36} {:>12.0}  {:>6.1}  {:>14.0} %  {groups:>10}", rate / 1e6, bytes / 1e9, share * 100.0)
         }
     }
 }
 
-fn print_machine(machine: &Machine, bandwidth: f64, as_json: bool) {
+fn print_machine(machine: &Machine, bandwidth: f64, as_json: bool) -> Result<()> {
     let (Machine { model, cores }, level) = (machine, Level::current());
     match as_json {
-        true => println!(
+        true => say!(
             "{{\"machine\":\"{}\",\"cores\":{cores},\"kernels\":\"{level}\",\"memory_bytes_per_second\":{bandwidth:.0}}}",
             model.replace(['"', '\\'], "'")
         ),
-        false => eprintln!(
-            "{model}, cores {cores}; kernels use {level}; one core reads memory at {:.1} GB/s",
-            bandwidth / 1e9
-        ),
+        false => {
+            eprintln!(
+                "{model}, cores {cores}; kernels use {level}; one core reads memory at {:.1} GB/s",
+                bandwidth / 1e9
+            );
+            Ok(())
+        }
     }
 }
 
-fn print_latency(latency: &Latency, nanos: &Histogram, as_json: bool) {
+fn print_latency(latency: &Latency, nanos: &Histogram, as_json: bool) -> Result<()> {
     let (Latency { name, wait, .. }, results) = (latency, nanos.len());
     let quantiles = [0.5, 0.99, 0.999].map(|share| nanos.quantile(share) as f64 / 1e3);
     let ([p50, p99, p999], max) = (quantiles, nanos.max() as f64 / 1e3);
     match as_json {
-        true => println!(
+        true => say!(
             "{{\"latency\":\"{name}\",\"wait\":\"{wait}\",\"rows_per_second\":{ROWS_PER_SECOND},\"p50_us\":{p50:.2},\
              \"p99_us\":{p99:.2},\"p999_us\":{p999:.2},\"max_us\":{max:.2},\"results\":{results}}}"
         ),
-        false => println!("{name:<36} {p50:>12.1}  {p99:>6.1}  {p999:>8.1}  {max:>8.1}  {results:>8}"),
+        false => say!("{name:<36} {p50:>12.1}  {p99:>6.1}  {p999:>8.1}  {max:>8.1}  {results:>8}"),
     }
 }
 
-fn print_memory(memory: &Memory, as_json: bool) {
+fn print_memory(memory: &Memory, as_json: bool) -> Result<()> {
     let Memory { own, files, shared } = *memory;
     let all = own + files + shared;
     match as_json {
-        true => println!(
-            "{{\"resident_bytes\":{all},\"own_bytes\":{own},\"program_bytes\":{files},\"ring_bytes\":{shared}}}"
-        ),
-        false => eprintln!(
-            "resident with the last query: {:.1} MB, of which {:.1} MB its own, {:.1} MB the program, {:.1} MB rings",
-            all as f64 / 1e6,
-            own as f64 / 1e6,
-            files as f64 / 1e6,
-            shared as f64 / 1e6
-        ),
+        true => {
+            say!("{{\"resident_bytes\":{all},\"own_bytes\":{own},\"program_bytes\":{files},\"ring_bytes\":{shared}}}")
+        }
+        false => {
+            eprintln!(
+                "resident with the last query: {:.1} MB, of which {:.1} MB its own, {:.1} MB the program, {:.1} MB rings",
+                all as f64 / 1e6,
+                own as f64 / 1e6,
+                files as f64 / 1e6,
+                shared as f64 / 1e6
+            );
+            Ok(())
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What `run`, `check` and `explain` share: reading a job, its variables, and which tables are streams.
 
-use std::{cell::RefCell, fs, io::Read, path::PathBuf, sync::Arc};
+use std::{
+    cell::RefCell,
+    fs,
+    io::{Read, Write},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use clap::Args;
 use firesteel_core::{Error, Result, plan::OutputMode};
@@ -117,8 +123,9 @@ impl OpenJob {
     pub fn teller(&self) -> OnFailure {
         let (name, text) = (self.name.clone(), self.text.clone());
         Arc::new(move |error| {
-            eprint!("{}", firesteel_core::sql::render(error, &name, &text));
-            eprintln!("note: the other streams of the job go on");
+            let words = firesteel_core::sql::render(error, &name, &text);
+            // Words that nobody can read must not take the query with them.
+            _ = writeln!(std::io::stderr(), "{words}note: the other streams of the job go on");
         })
     }
 }

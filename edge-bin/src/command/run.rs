@@ -1,6 +1,6 @@
 //! `firesteel run`: a job, until it ends or is stopped.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use firesteel_core::{Result, time::zone};
@@ -40,7 +40,8 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         progress_file: args.progress_file.clone(),
         checkpoint: args.checkpoint.clone(),
         may_restart_from_scratch: args.allow_restart_from_scratch,
-        on_warning: Some(Arc::new(|text| eprintln!("warning: {text}"))),
+        // A full disk may be what the warning is about, and what stderr goes to: no reason to panic.
+        on_warning: Some(Arc::new(|text| _ = writeln!(std::io::stderr(), "warning: {text}"))),
         on_failure: Some(open.teller()),
         ..args.job.options()
     };

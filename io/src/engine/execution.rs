@@ -217,7 +217,9 @@ impl<'s> Execution<'s> {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_epochs()))
             .unwrap_or_else(|panic| Err(panicked(&panic)));
         let reported = self.report_pending(None);
-        let remembered = self.remember_end(result.is_ok());
+        // Whatever happens, the handle must hear that the query has ended.
+        let end = std::panic::AssertUnwindSafe(|| self.remember_end(result.is_ok()));
+        let remembered = std::panic::catch_unwind(end).unwrap_or_else(|panic| Err(panicked(&panic)));
         let finished = self.sink.finish();
         let result = quiet(result.and(reported).and(remembered).and(finished));
         let error = result.as_ref().err();

@@ -1,6 +1,6 @@
 //! Exit statuses: 0 success (a closed pipe included), 1 the job failed, 2 the command line or the job text is wrong.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use firesteel_core::Error;
 
@@ -30,14 +30,14 @@ pub fn code(result: Result<(), Failure>) -> ExitCode {
     if failure.error.is_stopped() {
         return ExitCode::SUCCESS;
     }
-    match &failure.source {
-        Some((file, text)) => eprint!("{}", firesteel_core::sql::render(&failure.error, file, text)),
+    let words = match &failure.source {
+        Some((file, text)) => firesteel_core::sql::render(&failure.error, file, text),
         None => {
-            eprintln!("error: {}", failure.error);
-            if let Some(hint) = failure.error.hint_text() {
-                eprintln!("hint: {hint}");
-            }
+            let hint = failure.error.hint_text().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+            format!("error: {}\n{hint}", failure.error)
         }
-    }
+    };
+    // The exit status says it, too, if stderr cannot take the words.
+    _ = std::io::stderr().write_all(words.as_bytes());
     ExitCode::from(if failure.error.is_invalid_job() { 2 } else { 1 })
 }

@@ -258,7 +258,8 @@ impl Consumer {
     /// How many rows lie ready in the block we stand in, having moved to the next block if this one is read.
     fn available(&mut self) -> Result<usize> {
         let mut published = self.published()?;
-        loop {
+        // Each step either finds rows or was undone by the producer meanwhile.
+        for _ in 0..ATTEMPTS {
             let ahead = published.block.since(self.at.block).ok_or_else(|| self.broken("it went backwards"))?;
             if ahead == 0 {
                 return self.rows_of_last(published);
@@ -274,6 +275,9 @@ impl Consumer {
             if !self.holds(self.at.block) {
                 continue;
             }
+            if rows == 0 {
+                return Err(self.broken("a block has no rows"));
+            }
             let rows = self.rows_up_to(rows as usize)?;
             if rows > 0 || self.is_at_limit() {
                 return Ok(rows);
@@ -281,6 +285,7 @@ impl Consumer {
             self.at = Cursor::new(self.at.block.next(), 0);
             self.check_first_row()?;
         }
+        Ok(0)
     }
 
     /// Rows of the block being published. Its slot cannot be reused before another block is published.

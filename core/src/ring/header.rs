@@ -164,11 +164,11 @@ impl LaneHeader {
             return Err(corrupt(format!("it starts with {:02x?}, a lane with {MAGIC:02x?}", fixed.magic)));
         }
         if fixed.byte_order != BYTE_ORDER {
-            return Err(corrupt("it was written on a machine of the other byte order")
+            return Err(unusable("it was written on a machine of the other byte order")
                 .hint("read it on a machine like the one that wrote it"));
         }
         if fixed.version != VERSION {
-            return Err(corrupt(format!("it is of version {}, this build knows version {VERSION}", fixed.version))
+            return Err(unusable(format!("it is of version {}, this build knows version {VERSION}", fixed.version))
                 .hint("read it with the release that wrote it, or remove it and let its producer create it anew"));
         }
         Ok(fixed)
@@ -232,8 +232,11 @@ fn expect(what: &str, found: u64, expected: u64) -> Result<()> {
 }
 
 fn corrupt(what: impl Into<String>) -> Error {
+    unusable(what).hint("if nothing in it is needed, remove the file and let its producer create it anew")
+}
+
+fn unusable(what: impl Into<String>) -> Error {
     Error::corrupt(format!("not a usable lane: {}", what.into()))
-        .hint("if nothing in it is needed, remove the file and let its producer create it anew")
 }
 
 /// FNV-1a, 64 bits: tells damage, not malice; malice is met by checking everything else.

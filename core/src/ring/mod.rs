@@ -31,7 +31,13 @@ mod cell;
 mod consumer;
 mod cursor;
 mod fill;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod golden_tests;
 mod header;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod hostile_tests;
 mod layout;
 #[cfg(test)]
 #[cfg(loom)]

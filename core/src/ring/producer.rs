@@ -137,13 +137,14 @@ impl Producer {
 
     /// Counts rows that were dropped because the lane was full.
     pub fn count_dropped(&mut self, rows: u64) {
-        self.dropped += rows;
+        // Where it began is what the lane said.
+        self.dropped = self.dropped.wrapping_add(rows);
         self.region.store_u64(control::DROPPED, self.dropped, Ordering::Relaxed);
     }
 
     /// Counts that the producer had to wait for readers.
     pub fn count_wait(&mut self) {
-        self.waits += 1;
+        self.waits = self.waits.wrapping_add(1);
         self.region.store_u64(control::WAITS, self.waits, Ordering::Relaxed);
     }
 

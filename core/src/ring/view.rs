@@ -1,6 +1,6 @@
-//! Rows of a lane as the columns of a block. Fixed-width values and string bytes are borrowed where they lie, or copied
+//! Rows of a lane as the columns of a block. Fixed-width values and BINARY bytes are borrowed where they lie, or copied
 //! out first ([`super::ReadMode`]); validity and boolean bytes are packed to bits, string ends become offsets. Whatever
-//! is used as an offset has been copied and checked before.
+//! is used as an offset has been copied and checked before. So has text: what is known to be UTF-8 must stay UTF-8.
 
 use alloc::{format, string::String};
 use core::ops::Range;
@@ -131,10 +131,12 @@ impl ColumnView {
         // They ascend and end within the heap: now they are offsets.
         self.offsets.iter_mut().for_each(|end| *end -= first as i32);
         self.heap_at = slot + self.layout.heap_at + first as usize;
+        let is_string = self.layout.data_type == DataType::String;
+        self.copied |= is_string;
         if self.copied {
             self.copy_bytes(region, self.heap_at, (last - first) as usize);
         }
-        if self.layout.data_type == DataType::String && !is_text(self.heap(region), &self.offsets) {
+        if is_string && !is_text(&self.bytes, &self.offsets) {
             return Err(format!("column `{}` has text that is not UTF-8", self.layout.name));
         }
         Ok(())

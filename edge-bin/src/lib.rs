@@ -89,7 +89,10 @@ pub use firesteel_core::{
     time::interval::parse_interval,
 };
 pub use firesteel_io::{
-    engine::{QueryEvent, QueryListener, QueryStatus, StreamingQuery, StreamingQueryProgress, Trigger},
+    engine::{
+        CheckpointProgress, InputRows, OutputRows, QueryEvent, QueryListener, QueryStatus, StreamingQuery,
+        StreamingQueryProgress, Trigger,
+    },
     ring,
     session::{
         DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, FromValue, GroupedData, IntoColumn,

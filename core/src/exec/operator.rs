@@ -112,6 +112,10 @@ pub struct StateMetrics {
     /// Dropped as late in the epoch; for aggregations distinct late groups, as Spark counts after its partial
     /// aggregation.
     pub rows_dropped_by_watermark: u64,
+    /// Rows that the epoch dropped as late, each one.
+    pub rows_late: u64,
+    /// Rows that belong to no window because their event time is NULL, or to no session because its gap is.
+    pub rows_untimed: u64,
     /// Bytes held.
     pub memory_bytes: u64,
 }

@@ -22,6 +22,7 @@ use std::{
 use firesteel_core::{Error, Result, exec::Driver, plan::OutputMode};
 use serde_json::Value as Json;
 
+use super::progress::CheckpointProgress;
 use crate::{
     checkpoint::{Checkpoint, Discarded, Header, Opened, SourceHeader, Store},
     source::Source,
@@ -29,6 +30,8 @@ use crate::{
 
 /// Rings are given room from here on, without waiting for the interval.
 const PRESSURE_MAX: f64 = 0.25;
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
 
 /// Takes what a user should know and nobody waits for.
 pub type OnWarning = Arc<dyn Fn(&str) + Send + Sync>;
@@ -50,7 +53,7 @@ pub(super) struct Checkpointing {
     // Properties.
     interval: Duration,
     to_writer: Option<SyncSender<Job>>,
-    from_writer: Receiver<Result<u64>>,
+    from_writer: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
     // State.
     /// Epochs have run since the last checkpoint was begun.
@@ -60,6 +63,7 @@ pub(super) struct Checkpointing {
     /// What the newest durable checkpoint remembers.
     durable: Option<Remembered>,
     // Metrics.
+    started_at: Instant,
     counts: Counts,
     /// Why the last one failed.
     failure: Option<Error>,
@@ -82,13 +86,18 @@ impl From<Header> for Remembered {
 
 /// Checkpoints of this run.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) written: u64,
-    pub(super) failed: u64,
-    pub(super) bytes: u64,
+struct Counts {
+    written: u64,
+    failed: u64,
+    bytes: u64,
     /// Failures since the last success.
-    pub(super) failing: u64,
+    failing: u64,
+    time: Duration,
+    time_max: Duration,
 }
+
+/// What the writer says when it is done: the bytes it wrote, and how long it took.
+type Done = (Result<u64>, Duration);
 
 #[derive(Debug)]
 struct Job {
@@ -114,7 +123,9 @@ impl Checkpointing {
         let mut store = store;
         let write = move || {
             while let Ok(Job { checkpoint, files }) = jobs.recv() {
-                if done.send(store.save(&checkpoint, &files)).is_err() {
+                let start = Instant::now();
+                let result = store.save(&checkpoint, &files);
+                if done.send((result, start.elapsed())).is_err() {
                     return;
                 }
             }
@@ -130,6 +141,7 @@ impl Checkpointing {
             begun_at: Instant::now(),
             in_flight: None,
             durable,
+            started_at: Instant::now(),
             counts: Counts::default(),
             failure: None,
         })
@@ -179,7 +191,7 @@ impl Checkpointing {
             return Ok(None);
         }
         match self.from_writer.try_recv() {
-            Ok(result) => Ok(self.settle(result)),
+            Ok(done) => Ok(self.settle(done)),
             Err(TryRecvError::Empty) => Ok(None),
             Err(TryRecvError::Disconnected) => Err(gone()),
         }
@@ -190,12 +202,28 @@ impl Checkpointing {
         if self.in_flight.is_none() {
             return Ok(None);
         }
-        let result = self.from_writer.recv().map_err(|_| gone())?;
-        Ok(self.settle(result))
+        let done = self.from_writer.recv().map_err(|_| gone())?;
+        Ok(self.settle(done))
     }
 
-    fn settle(&mut self, result: Result<u64>) -> Option<Outcome> {
+    /// For reports.
+    pub(super) fn progress(&self) -> CheckpointProgress {
+        let Counts { written, failed, bytes, time, time_max, .. } = self.counts;
+        let seconds = self.started_at.elapsed().as_secs_f64().max(1.0);
+        CheckpointProgress {
+            written,
+            failed,
+            bytes,
+            bytes_per_day: (bytes as f64 * SECONDS_PER_DAY / seconds) as u64,
+            time_ms: time.as_millis() as u64,
+            time_max_ms: time_max.as_millis() as u64,
+        }
+    }
+
+    fn settle(&mut self, (result, time): Done) -> Option<Outcome> {
         let remembered = self.in_flight.take()?;
+        self.counts.time += time;
+        self.counts.time_max = self.counts.time_max.max(time);
         Some(match result {
             Ok(bytes) => {
                 self.counts.written += 1;

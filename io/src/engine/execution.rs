@@ -93,6 +93,10 @@ pub(super) struct OpenInput {
     reader: Box<dyn Reader>,
     /// Rows read since the last report.
     pub(super) rows: u64,
+    /// Rows read before that.
+    pub(super) rows_reported: u64,
+    /// Rows that the epoch at hand has read. If it fails they are none.
+    rows_of_epoch: u64,
     /// What the epoch reads.
     parts: Vec<Part>,
     /// The offset behind the last report.
@@ -163,6 +167,8 @@ impl<'s> Execution<'s> {
                 source,
                 reader,
                 rows: 0,
+                rows_reported: 0,
+                rows_of_epoch: 0,
                 parts: Vec::new(),
                 offset: serde_json::Value::Null,
                 is_live: false,
@@ -323,6 +329,7 @@ impl<'s> Execution<'s> {
         self.sink.commit(id)?;
         for input in self.inputs.iter_mut().filter(|i| i.is_stream) {
             input.source.commit()?;
+            input.rows += std::mem::take(&mut input.rows_of_epoch);
         }
         if let Some(checkpointing) = &mut self.checkpointing {
             checkpointing.note_epoch();
@@ -371,7 +378,7 @@ impl<'s> Execution<'s> {
         self.parts = parts;
         if is_shared {
             let inputs = &mut self.inputs;
-            let joined = self.workers.end(&mut self.driver, |input, rows| inputs[input].rows += rows);
+            let joined = self.workers.end(&mut self.driver, |input, rows| inputs[input].rows_of_epoch += rows);
             read.and(joined)?;
         } else if let Err(error) = read
             && (!error.is_stopped() || self.driver.wants_more())
@@ -403,7 +410,7 @@ impl<'s> Execution<'s> {
             if driver.wants_more() { Ok(()) } else { Err(Error::stopped()) }
         })?;
         options.meter.add_rows(unchecked as u64);
-        input.rows += rows;
+        input.rows_of_epoch += rows;
         Ok(())
     }
 
@@ -474,7 +481,8 @@ impl<'s> Execution<'s> {
                 self.workers.gather(&mut self.driver)?;
                 self.reporter.recount(self.driver.state_metrics());
             }
-            let progress = self.reporter.report(&self.handle, &mut self.inputs, &*self.sink, watch);
+            let checkpoints = self.checkpointing.as_ref().map(Checkpointing::progress);
+            let progress = self.reporter.report(&self.handle, &mut self.inputs, &*self.sink, checkpoints, watch);
             self.emit(&QueryEvent::Progress(&progress));
             self.handle.add_progress(progress);
         }

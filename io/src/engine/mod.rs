@@ -18,8 +18,8 @@ pub use checkpointing::{CheckpointOptions, OnWarning};
 pub use execution::{Execution, Input, QueryOptions};
 pub use handle::{QueryStatus, StreamingQuery};
 pub use progress::{
-    EventTimeProgress, QueryEvent, QueryListener, SinkProgress, SourceProgress, StateOperatorProgress,
-    StreamingQueryProgress,
+    CheckpointProgress, EventTimeProgress, InputRows, OutputRows, QueryEvent, QueryListener, SinkProgress,
+    SourceProgress, StateOperatorProgress, StreamingQueryProgress,
 };
 pub(crate) use shares::{Share, share_out};
 pub use trigger::Trigger;

@@ -38,6 +38,9 @@ pub struct StreamingQueryProgress {
     pub sources: Vec<SourceProgress>,
     /// The sink.
     pub sink: SinkProgress,
+    /// Checkpoints of this run, if the query has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoints: Option<CheckpointProgress>,
 }
 
 /// Event times of an epoch.
@@ -91,6 +94,58 @@ pub struct SourceProgress {
     /// Rows that did not parse or were lost, by reason.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, String>,
+    /// What became of every row since the query started.
+    pub rows: InputRows,
+}
+
+/// What became of the rows of an input since the query started, up to the epochs of this report. At every report
+/// `accepted = processed + dropped (by reason) + pending`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InputRows {
+    /// Handed to the input by whoever fills it.
+    pub accepted: u64,
+    /// Read by epochs that have ended.
+    pub processed: u64,
+    /// Lost, refused or not understood.
+    pub dropped: BTreeMap<String, u64>,
+    /// There, and not read by an epoch that has ended. Files have none: their rows are accepted when they are read.
+    pub pending: u64,
+}
+
+impl InputRows {
+    /// Whether every row is accounted for.
+    pub fn is_balanced(&self) -> bool {
+        self.accepted == self.processed + self.dropped.values().sum::<u64>() + self.pending
+    }
+}
+
+/// What became of the rows that the query has handed to its sink since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutputRows {
+    /// Where readers find them.
+    pub written: u64,
+    /// Not written because the sink could not, or may not wait.
+    pub dropped: BTreeMap<String, u64>,
+    /// Written, and hidden until a checkpoint remembers them.
+    pub pending: u64,
+}
+
+/// Checkpoints of this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckpointProgress {
+    /// Written and durable.
+    pub written: u64,
+    /// Could not be written.
+    pub failed: u64,
+    /// Bytes of those that were written.
+    pub bytes: u64,
+    /// Bytes that a day of this would write: what flash memory wears by.
+    pub bytes_per_day: u64,
+    /// Time that writing took, off the query's own thread.
+    pub time_ms: u64,
+    /// Of the longest.
+    pub time_max_ms: u64,
 }
 
 /// The sink in an epoch.
@@ -100,6 +155,8 @@ pub struct SourceProgress {
 pub struct SinkProgress {
     pub description: String,
     pub num_output_rows: u64,
+    /// What became of every row since the query started.
+    pub rows: OutputRows,
 }
 
 /// Something that happened to a query.

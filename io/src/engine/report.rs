@@ -20,11 +20,11 @@ use super::{
     execution::OpenInput,
     handle::StreamingQuery,
     progress::{
-        EventTimeProgress, SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress, rate,
-        spark_instant,
+        CheckpointProgress, EventTimeProgress, InputRows, OutputRows, SinkProgress, SourceProgress,
+        StateOperatorProgress, StreamingQueryProgress, rate, spark_instant,
     },
 };
-use crate::sink::Sink;
+use crate::{sink::Sink, source::Account};
 
 /// Epochs that are reported one by one before counts add up: as many as a handle keeps.
 const BURST: u32 = 100;
@@ -60,6 +60,8 @@ pub(super) struct Reporter {
     event_times: EventTimeStats,
     state: Vec<StateMetrics>,
     rows_out: u64,
+    /// Rows out of epochs that were reported.
+    rows_out_before: u64,
 }
 
 impl Reporter {
@@ -78,6 +80,7 @@ impl Reporter {
             event_times: EventTimeStats::default(),
             state: Vec::new(),
             rows_out: 0,
+            rows_out_before: 0,
         }
     }
 
@@ -138,6 +141,7 @@ impl Reporter {
         handle: &StreamingQuery,
         inputs: &mut [OpenInput],
         sink: &dyn Sink,
+        checkpoints: Option<CheckpointProgress>,
         watch: Option<Watch>,
     ) -> StreamingQueryProgress {
         let watch = watch.unwrap_or_else(Watch::start);
@@ -166,8 +170,21 @@ impl Reporter {
             event_time: self.event_time(),
             state_operators: self.state.iter().map(state_progress).collect(),
             sources,
-            sink: SinkProgress { description: sink.description(), num_output_rows: self.rows_out },
+            sink: self.sink_progress(sink),
+            checkpoints,
         }
+    }
+
+    fn sink_progress(&mut self, sink: &dyn Sink) -> SinkProgress {
+        self.rows_out_before += self.rows_out;
+        let pending = sink.rows_pending();
+        let rows = OutputRows {
+            // What an earlier run of the query left hidden may be pending, too.
+            written: self.rows_out_before.saturating_sub(pending),
+            dropped: sink.rows_dropped().into_iter().collect(),
+            pending,
+        };
+        SinkProgress { description: sink.description(), num_output_rows: self.rows_out, rows }
     }
 
     fn event_time(&self) -> EventTimeProgress {
@@ -203,6 +220,7 @@ impl Watch {
 
 fn source_progress(input: &mut OpenInput, rates: impl Fn(u64) -> (f64, f64)) -> SourceProgress {
     let rows = std::mem::take(&mut input.rows);
+    input.rows_reported += rows;
     // Epochs without new rows stay where the one before them ended.
     let end_offset = input.source.offset();
     let start_offset = std::mem::replace(&mut input.offset, end_offset.clone());
@@ -215,8 +233,19 @@ fn source_progress(input: &mut OpenInput, rates: impl Fn(u64) -> (f64, f64)) -> 
         num_input_rows: rows,
         input_rows_per_second,
         processed_rows_per_second,
-        metrics: input.source.dropped().into_iter().map(|(reason, n)| (reason, n.to_string())).collect(),
+        metrics: input.source.metrics().into_iter().map(|(reason, n)| (reason, n.to_string())).collect(),
+        rows: input_rows(input),
     }
+}
+
+fn input_rows(input: &OpenInput) -> InputRows {
+    let processed = input.rows_reported;
+    let account = input.source.account().unwrap_or_else(|| {
+        let dropped = input.source.dropped();
+        Account { accepted: processed + dropped.iter().map(|(_, rows)| rows).sum::<u64>(), dropped, pending: 0 }
+    });
+    let Account { accepted, dropped, pending } = account;
+    InputRows { accepted, processed, dropped: dropped.into_iter().collect(), pending }
 }
 
 /// What is held is what the last epoch holds; what was done adds up.
@@ -225,6 +254,8 @@ fn add_metrics(sum: &mut StateMetrics, epoch: StateMetrics) {
         rows_updated: sum.rows_updated + epoch.rows_updated,
         rows_removed: sum.rows_removed + epoch.rows_removed,
         rows_dropped_by_watermark: sum.rows_dropped_by_watermark + epoch.rows_dropped_by_watermark,
+        rows_late: sum.rows_late + epoch.rows_late,
+        rows_untimed: sum.rows_untimed + epoch.rows_untimed,
         ..epoch
     };
 }
@@ -242,7 +273,11 @@ fn state_progress(metrics: &StateMetrics) -> StateOperatorProgress {
         num_rows_dropped_by_watermark: metrics.rows_dropped_by_watermark,
         num_shuffle_partitions: 1,
         num_state_store_instances: 1,
-        custom_metrics: BTreeMap::new(),
+        custom_metrics: [("numRowsLate", metrics.rows_late), ("numRowsWithoutEventTime", metrics.rows_untimed)]
+            .into_iter()
+            .filter(|(_, rows)| *rows > 0)
+            .map(|(name, rows)| (name.into(), rows))
+            .collect(),
     }
 }
 

@@ -110,13 +110,18 @@ pub(super) fn share_cores(planned: &mut [Planned], options: &JobOptions) {
     }
 }
 
+const NO_STREAM: &str =
+    "no statement of the job is a stream, so --checkpoint has nothing to do: a batch that is cut short is run again";
+
 /// What looks like a mistake, and may be none.
 pub(super) fn warnings(planned: &[Planned], options: &JobOptions) -> Vec<String> {
     let scans = planned.iter().flat_map(|query| query.plan.scans());
     let there = sys::cores();
     let gone = options.cores.iter().filter(|core| !there.is_empty() && !there.contains(core));
     let cores = gone.map(|core| format!("this process may not run on core {core}: a thread for it is not pinned"));
-    scans.filter_map(source::nothing_there).chain(cores).collect()
+    let has_stream = planned.iter().any(|query| query.plan.is_streaming());
+    let idle = (options.checkpoint.is_some() && !has_stream).then(|| NO_STREAM.to_string());
+    scans.filter_map(source::nothing_there).chain(cores).chain(idle).collect()
 }
 
 /// What the stream of a statement is called: as the table that its rows go into, or `query`; if another one before it

@@ -50,12 +50,19 @@ pub struct FileSink {
     rows: u64,
     /// When the last file was finished.
     shown_at: Option<Instant>,
-    /// With checkpoints: the names of finished files that are still hidden.
-    held: Option<Vec<String>>,
+    /// With checkpoints: finished files that are still hidden.
+    held: Option<Vec<Held>>,
     /// The names that were published last. Their renaming is durable only when the next checkpoint is.
     published: Vec<String>,
     // Metrics.
     rows_committed: u64,
+}
+
+/// A finished file that is still hidden.
+#[derive(Debug)]
+struct Held {
+    name: String,
+    rows: u64,
 }
 
 /// The file of the epoch at hand.
@@ -132,8 +139,8 @@ impl FileSink {
     /// Leaves a finished file under its hidden name.
     fn keep_hidden(&mut self, part: OpenPart) {
         part.temporary.keep();
-        let name = self.name();
-        self.held.get_or_insert_default().push(name);
+        let held = Held { name: self.name(), rows: self.rows };
+        self.held.get_or_insert_default().push(held);
     }
 
     fn name(&self) -> String {
@@ -195,6 +202,10 @@ impl Sink for FileSink {
         self.rows_committed
     }
 
+    fn rows_pending(&self) -> u64 {
+        self.held.iter().flatten().map(|held| held.rows).sum()
+    }
+
     fn rest(&self) -> Duration {
         self.shown_at.map_or(Duration::ZERO, |at| FILE_INTERVAL.saturating_sub(at.elapsed()))
     }
@@ -204,14 +215,14 @@ impl Sink for FileSink {
     }
 
     fn prepare(&mut self) -> Result<Prepared> {
-        let held = self.held.clone().unwrap_or_default();
+        let held = || self.held.iter().flatten().map(|held| &held.name);
         let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
-        let files = held.iter().map(|name| folder.join(hidden(name))).collect();
+        let files = held().map(|name| folder.join(hidden(name))).collect();
         let text = folder.to_str().ok_or_else(|| {
             Error::io(format!("{} is no text: no checkpoint can remember it", folder.display()))
                 .hint("give the folder of the results a name in UTF-8")
         })?;
-        let parts: Vec<&String> = self.published.iter().chain(&held).collect();
+        let parts: Vec<&String> = self.published.iter().chain(held()).collect();
         Ok(Prepared { position: json!({ "folder": text, "run": self.run, "parts": parts }), files })
     }
 
@@ -219,11 +230,11 @@ impl Sink for FileSink {
         let position = Position::of(prepared)?;
         position.show()?;
         let held = self.held.take().unwrap_or_default();
-        let (shown, held): (Vec<String>, _) = held.into_iter().partition(|name| position.parts.contains(name));
+        let (shown, held): (Vec<Held>, _) = held.into_iter().partition(|held| position.parts.contains(&held.name));
         self.held = Some(held);
         // With new files the folder was made durable, and so were the names that had been given before.
         if !shown.is_empty() {
-            self.published = shown;
+            self.published = shown.into_iter().map(|held| held.name).collect();
         }
         Ok(())
     }

@@ -33,6 +33,16 @@ pub trait Sink: Send + fmt::Debug {
     /// Rows written in the epoch that was committed last.
     fn rows_written(&self) -> u64;
 
+    /// Rows that were handed over and not written, by reason.
+    fn rows_dropped(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
+
+    /// Rows of epochs that were committed and are still hidden.
+    fn rows_pending(&self) -> u64 {
+        0
+    }
+
     /// How long the next epoch of live rows should wait, for sinks that many small epochs would harm.
     fn rest(&self) -> Duration {
         Duration::ZERO

@@ -19,6 +19,8 @@ pub struct RingSink {
     finishes: bool,
     rows: u64,
     rows_committed: u64,
+    /// Rows for which there was no room, where the ring does not wait.
+    rows_refused: u64,
 }
 
 impl RingSink {
@@ -29,7 +31,7 @@ impl RingSink {
         let options = ring_options(table)?;
         let folder = StreamFolder::open_or_create(&path, schema, &options)?;
         let producer = Producer::open_in(folder, options.lane.as_deref())?;
-        Ok(Self { path, producer: Some(producer), finishes: is_batch, rows: 0, rows_committed: 0 })
+        Ok(Self { path, producer: Some(producer), finishes: is_batch, rows: 0, rows_committed: 0, rows_refused: 0 })
     }
 }
 
@@ -46,7 +48,9 @@ impl Sink for RingSink {
 
     fn write(&mut self, block: &BlockRef<'_>) -> Result<()> {
         if let Some(producer) = &mut self.producer {
-            self.rows += producer.append(block)?;
+            let stored = producer.append(block)?;
+            self.rows += stored;
+            self.rows_refused += (block.rows().count() as u64).saturating_sub(stored);
         }
         Ok(())
     }
@@ -58,6 +62,11 @@ impl Sink for RingSink {
 
     fn rows_written(&self) -> u64 {
         self.rows_committed
+    }
+
+    fn rows_dropped(&self) -> Vec<(String, u64)> {
+        let refused = Some(self.rows_refused).filter(|rows| *rows > 0);
+        refused.into_iter().map(|rows| ("rowsDroppedWhenFull".into(), rows)).collect()
     }
 
     fn finish(&mut self) -> Result<()> {

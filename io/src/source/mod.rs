@@ -125,10 +125,33 @@ pub trait Source: Send + fmt::Debug {
         false
     }
 
-    /// Rows that did not parse or were lost, by reason.
+    /// Rows that did not parse or were lost, by reason, since the table was opened.
     fn dropped(&self) -> Vec<(String, u64)> {
         Vec::new()
     }
+
+    /// What a progress report shows as metrics of the source.
+    fn metrics(&self) -> Vec<(String, u64)> {
+        self.dropped()
+    }
+
+    /// What others have put here for this table, and what became of it. `None` if rows come into being only when they
+    /// are read.
+    fn account(&self) -> Option<Account> {
+        None
+    }
+}
+
+/// Rows that others have put into a table since it was opened, counted where they lie and not where they are read; all
+/// at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// All of them.
+    pub accepted: u64,
+    /// [`Source::dropped`].
+    pub dropped: Vec<(String, u64)>,
+    /// Not dropped, and not in an epoch that was committed.
+    pub pending: u64,
 }
 
 /// Reads parts of one table into blocks.

@@ -26,7 +26,7 @@ use firesteel_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::{Decoding, Dropped, Part, Reader, Source};
+use super::{Account, Decoding, Dropped, Part, Reader, Source};
 use crate::{
     format::{Decoder, packed},
     ring::Wait,
@@ -86,6 +86,8 @@ pub struct PipeSource {
     queue: Arc<Queue>,
     // State.
     rows_planned: u64,
+    /// Of these, those of epochs that were committed.
+    rows_committed: u64,
     is_planned: bool,
     // Metrics.
     dropped: Dropped,
@@ -118,7 +120,7 @@ impl PipeSource {
         let thread = thread::Builder::new().name("firesteel-input".into()).spawn(work);
         // Not joined: it may sit in a read that never returns.
         thread.map_err(|e| Error::io(format!("cannot start a thread to read {name}: {e}")))?;
-        Ok(Self { name, is_stream, queue, rows_planned: 0, is_planned: false, dropped })
+        Ok(Self { name, is_stream, queue, rows_planned: 0, rows_committed: 0, is_planned: false, dropped })
     }
 }
 
@@ -148,6 +150,7 @@ impl Source for PipeSource {
     }
 
     fn commit(&mut self) -> Result<()> {
+        self.rows_committed = self.rows_planned;
         Ok(())
     }
 
@@ -173,6 +176,12 @@ impl Source for PipeSource {
 
     fn dropped(&self) -> Vec<(String, u64)> {
         self.dropped.counts()
+    }
+
+    fn account(&self) -> Option<Account> {
+        let (rows, dropped) = (self.queue.lock().rows, self.dropped.counts());
+        let accepted = rows + dropped.iter().map(|(_, count)| count).sum::<u64>();
+        Some(Account { accepted, dropped, pending: rows.saturating_sub(self.rows_committed) })
     }
 }
 
@@ -250,6 +259,8 @@ struct State {
     end: Option<Result<()>>,
     /// Nobody wants more.
     is_closed: bool,
+    /// Rows that have come.
+    rows: u64,
 }
 
 impl Queue {
@@ -275,6 +286,7 @@ impl Queue {
         if let Some(last) = state.ready.back_mut() {
             last.append(block);
         }
+        state.rows += block.rows().count() as u64;
         drop(state);
         self.changed.notify_all();
         Ok(())

@@ -28,11 +28,11 @@ use firesteel_core::{
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Part, Reader, Source,
+    Account, Part, Reader, Source,
     options::{self, wrong},
     place::{Place, as_count},
 };
-use crate::ring::{self, LaneReader, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
+use crate::ring::{self, LaneReader, LaneStatus, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
 
 /// A position in each lane, by the lane's key.
 type Positions = Vec<(String, u64)>;
@@ -60,6 +60,12 @@ pub struct RingSource {
     rows_at: Instant,
     // Metrics.
     lost: Arc<AtomicU64>,
+    /// Of these, those that were gone before the first epoch.
+    lost_at_start: u64,
+    /// And those that were known to be lost when the last epoch was committed.
+    lost_before: u64,
+    /// Where this table began in each lane: at once in those that were there, at its first row in one that came later.
+    begun: Positions,
 }
 
 impl RingSource {
@@ -75,6 +81,7 @@ impl RingSource {
         let options = ReaderOptions { columns: Some(columns), ..reader_options(table, scan.is_stream && !is_lane)? };
         let reader = ring::Reader::open(&path, options.clone())?;
         check_lane_schema(&reader, &scan.schema)?;
+        let begun = reader.positions();
         Ok(Self {
             path,
             is_stream: scan.is_stream,
@@ -89,7 +96,26 @@ impl RingSource {
             is_held: false,
             rows_at: Instant::now(),
             lost: Arc::default(),
+            lost_at_start: 0,
+            lost_before: 0,
+            begun,
         })
+    }
+
+    fn dropped_of(lost: u64, lanes: &[LaneStatus]) -> Vec<(String, u64)> {
+        let refused = lanes.iter().map(|lane| lane.rows_dropped).sum();
+        let counts = [("rowsOverwritten", lost), ("rowsDroppedWhenFull", refused)];
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.into(), count)).collect()
+    }
+
+    /// Of a lane that came later, all rows were meant for us: those that are gone before we saw it are lost.
+    fn note_begun(&mut self) {
+        for rows in &self.planned {
+            if !self.begun.iter().any(|(key, _)| **key == *rows.key) {
+                self.begun.push((rows.key.to_string(), 0));
+                self.lost.fetch_add(rows.start, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Finds the published rows that belong to this table's next epoch: of a frozen one, those before its end.
@@ -120,6 +146,7 @@ impl Source for RingSource {
         let part = |rows: &ReadyRows| Part::Lane { key: rows.key.clone(), start: rows.start, end: rows.end };
         parts.extend(self.planned.iter().map(part));
         self.has_planned |= !self.planned.is_empty();
+        self.note_begun();
         if self.idle_timeout.is_some() && !self.planned.is_empty() {
             self.rows_at = Instant::now();
         }
@@ -141,6 +168,7 @@ impl Source for RingSource {
     fn commit(&mut self) -> Result<()> {
         let committed = if self.is_held { Ok(()) } else { self.reader.commit_ready(&self.planned) };
         self.planned.clear();
+        self.lost_before = self.lost.load(Ordering::Relaxed);
         committed
     }
 
@@ -190,6 +218,9 @@ impl Source for RingSource {
         let Some(place) = positions_of(position)? else { return Ok(()) };
         let lost = self.reader.resume(&place)?;
         self.lost.fetch_add(lost, Ordering::Relaxed);
+        self.lost_at_start += lost;
+        // Positions of lanes that are not there yet as well: they go on where they were.
+        self.begun = self.reader.place();
         self.has_planned |= !place.is_empty();
         // It has begun already.
         self.options.start = Start::Oldest;
@@ -209,6 +240,9 @@ impl Source for RingSource {
         let mut reader = ring::Reader::open(&self.path, options.clone())?;
         if self.has_planned {
             reader.resume(&self.reader.place())?;
+        }
+        if !self.has_planned {
+            self.begun = reader.positions();
         }
         (self.reader, self.options) = (reader, options);
         Ok(())
@@ -236,13 +270,27 @@ impl Source for RingSource {
     }
 
     fn dropped(&self) -> Vec<(String, u64)> {
+        Self::dropped_of(self.lost.load(Ordering::Relaxed), &self.reader.lanes())
+    }
+
+    fn metrics(&self) -> Vec<(String, u64)> {
+        let broken = Some(self.reader.broken_lanes().len() as u64).filter(|count| *count > 0);
+        self.dropped().into_iter().chain(broken.map(|count| ("unreadableLanes".into(), count))).collect()
+    }
+
+    fn account(&self) -> Option<Account> {
         let lanes = self.reader.lanes();
-        let counts = [
-            ("rowsOverwritten", self.lost.load(Ordering::Relaxed)),
-            ("rowsDroppedWhenFull", lanes.iter().map(|lane| lane.rows_dropped).sum()),
-            ("unreadableLanes", self.reader.broken_lanes().len() as u64),
-        ];
-        counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.into(), count)).collect()
+        // What an epoch has lost that is not committed is still pending.
+        let lost = if self.planned.is_empty() { self.lost.load(Ordering::Relaxed) } else { self.lost_before };
+        let dropped = Self::dropped_of(lost, &lanes);
+        let mut account = Account { accepted: self.lost_at_start, dropped, pending: 0 };
+        for lane in lanes {
+            let begun = self.begun.iter().find(|(key, _)| *key == lane.key).map_or(lane.position, |(_, row)| *row);
+            account.accepted += rows_since(lane.end, begun).unwrap_or_default() + lane.rows_dropped;
+            account.pending += rows_since(lane.end, lane.position).unwrap_or_default();
+        }
+        account.pending += self.planned.iter().filter_map(|rows| rows_since(rows.end, rows.start)).sum::<u64>();
+        Some(account)
     }
 }
 

@@ -117,7 +117,10 @@ impl GroupState {
         let first_end = |ts: i64| panes.first_end(panes.pane_of(ts));
         let can_be_late = late_us.is_some_and(|late_us| range.is_none_or(|(low, _)| first_end(low) <= late_us));
         let selection = if can_be_late || times.validity.is_some() {
-            keep_live(block, times, &mut live, |row, ts| self.late.check_windows(panes, late_us, keys, row, ts));
+            let late = &mut self.late;
+            let untimed =
+                keep_live(block, times, &mut live, |row, ts| late.check_windows(panes, late_us, keys, row, ts));
+            late.add_untimed(untimed);
             range = time_range(&Rows::new(block.len(), Some(live.view())), times);
             Some(live.view())
         } else {
@@ -151,7 +154,7 @@ impl GroupState {
                     let is_late = event_time(&keys[position], row).is_some_and(|ts| ts <= late_us);
                     live.set(row, !is_late);
                     if is_late {
-                        late.add(&[], keys, row);
+                        late.add_row(&[], keys, row);
                     }
                 });
                 Some(live.view())
@@ -191,7 +194,7 @@ impl GroupState {
         self.touched.forget(&dropped);
         self.metrics.rows_updated = self.touched.groups.len() as u64;
         self.metrics.rows_removed = dropped.len() as u64;
-        self.metrics.rows_dropped_by_watermark = self.late.take();
+        self.late.report(&mut self.metrics);
         self.touched.groups.clear();
         self.changed_from = i64::MAX;
     }
@@ -416,21 +419,26 @@ fn are_after(column: &ColumnRef<'_>, len: usize, late_us: i64) -> bool {
     }
 }
 
-/// Sets the bit of each counting row that has an event time and that `is_live` keeps.
+/// Sets the bit of each counting row that has an event time and that `is_live` keeps; gives the number of those that
+/// have none.
 fn keep_live(
     block: &BlockRef<'_>,
     times: &ColumnRef<'_>,
     live: &mut Bitmap,
     mut is_live: impl FnMut(usize, i64) -> bool,
-) {
+) -> u64 {
+    let mut untimed = 0;
     live.clear();
     live.resize(block.len(), false);
     let ts = times.as_slice::<i64>();
     block.rows().for_each(|row| {
-        if times.is_valid(row) && is_live(row, ts[times.index(row)]) {
+        let is_timed = times.is_valid(row);
+        untimed += u64::from(!is_timed);
+        if is_timed && is_live(row, ts[times.index(row)]) {
             live.set(row, true);
         }
     });
+    untimed
 }
 
 /// As [`time_range`]; wider, if that makes no difference to the pane.

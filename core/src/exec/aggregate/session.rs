@@ -175,7 +175,7 @@ impl Operator for SessionOperator {
         };
         self.state.forget(&closed);
         self.state.metrics.rows_removed = closed.len() as u64;
-        self.state.metrics.rows_dropped_by_watermark = self.state.late.take();
+        self.state.late.report(&mut self.state.metrics);
         Ok(())
     }
 
@@ -273,8 +273,10 @@ impl Sessions {
                 let is_late = late_us.is_some_and(|late_us| end <= late_us);
                 live.set(row, !is_late);
                 if is_late {
-                    self.late.add(&[start, end], keys, row);
+                    self.late.add_row(&[start, end], keys, row);
                 }
+            } else {
+                self.late.add_untimed(1);
             }
         });
     }

@@ -139,11 +139,13 @@ impl Operator for DeduplicateOperator {
                 0
             }
         };
+        let late_rows = core::mem::take(&mut self.late_rows);
         self.metrics = StateMetrics {
             rows_total: self.keys.len() as u64,
             rows_updated: core::mem::take(&mut self.new_rows),
             rows_removed: removed,
-            rows_dropped_by_watermark: core::mem::take(&mut self.late_rows),
+            rows_dropped_by_watermark: late_rows,
+            rows_late: late_rows,
             memory_bytes: (self.keys.memory_bytes() + self.expiring.capacity() * 16) as u64,
             ..self.metrics.clone()
         };

@@ -327,11 +327,13 @@ impl Operator for StreamJoinOperator {
         let removed = self.expire(0, epoch, out)? + self.expire(1, epoch, out)?;
         let rows = self.sides.iter().map(|side| side.rows.len()).sum::<usize>();
         let bytes = self.sides.iter().map(|side| side.rows.memory_bytes()).sum::<usize>() + self.keys.memory_bytes();
+        let late_rows = core::mem::take(&mut self.late_rows);
         self.metrics = StateMetrics {
             rows_total: rows as u64,
             rows_updated: core::mem::take(&mut self.new_rows),
             rows_removed: removed,
-            rows_dropped_by_watermark: core::mem::take(&mut self.late_rows),
+            rows_dropped_by_watermark: late_rows,
+            rows_late: late_rows,
             memory_bytes: bytes as u64,
             ..self.metrics.clone()
         };

@@ -133,7 +133,10 @@ impl Consumer {
         self.row = self.row.wrapping_add(rows as u64);
         self.rows_read += rows as u64;
         self.lent = 0;
-        self.check_intact()?;
+        if !self.is_copied() && !self.region.is_intact() {
+            let first = self.row.wrapping_sub(rows as u64);
+            return Err(self.broken(&format!("the file was cut off; rows {first} to {} may be zeroes", self.row)));
+        }
         if intact { Ok(()) } else { Err(self.broken("rows were overwritten while they were read in place")) }
     }
 
@@ -414,7 +417,8 @@ impl Consumer {
 
     #[cold]
     fn broken(&self, what: &str) -> Error {
-        let what = if self.region.is_intact() { what } else { "the file was cut off while it was read" };
+        let is_said = self.region.is_intact() || what.starts_with("the file was cut off");
+        let what = if is_said { what } else { "the file was cut off while it was read" };
         Error::corrupt(format!("the lane broke the ring's rules at row {}: {what}", self.row))
             .hint("its producer is at fault, or another program wrote into the file; `firesteel ring check` tells more")
     }

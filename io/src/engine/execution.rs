@@ -293,6 +293,9 @@ impl<'s> Execution<'s> {
                 self.options.meter.plan(&input.parts);
                 has_data = true;
             }
+            if let Some(warn) = &self.options.on_warning {
+                input.source.warnings().iter().for_each(|text| warn(text));
+            }
         }
         Ok(has_data)
     }

@@ -14,7 +14,10 @@
 //! Nobody is forgotten asleep: a sleeper sets its flag and *then* looks for rows once more; a waker publishes and
 //! *then* looks at the flag. Sequentially consistent fences between the two steps make one of them see the other.
 
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use firesteel_core::{
     Error, Result,
@@ -40,6 +43,8 @@ pub const NAME: &str = "bell";
 /// The bell of a stream.
 #[derive(Debug)]
 pub struct Bell {
+    path: PathBuf,
+    file: File,
     region: RegionMut,
 }
 
@@ -73,7 +78,27 @@ impl Bell {
         if region.load_u64(0, Ordering::Acquire) != MAGIC || version != VERSION {
             return Err(bad("is not a bell of this version".into())).map_err(about(&path));
         }
-        Ok(Self { region })
+        Ok(Self { path, file, region })
+    }
+
+    /// Whether no part of it was found to be gone.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        self.region.is_intact()
+    }
+
+    /// Whether others find it under its name.
+    pub fn is_there(&self) -> bool {
+        file::is_same(&self.file, &self.path)
+    }
+
+    /// Opens the bell of the stream in `folder`; one that cannot be used is replaced.
+    pub fn renew(folder: &Path) -> Result<Self> {
+        Self::open(folder).or_else(|_| {
+            // Somebody else may have done so.
+            let _ = fs::remove_file(folder.join(NAME));
+            Self::open(folder)
+        })
     }
 
     /// What readers sleep on.

@@ -8,7 +8,7 @@
 //!   12..16    durable    1 if the cursor counts even while its reader is gone
 //!   64..72    owner      claim of the reader
 //!   72..104   process    who that is
-//!  128..      64 bytes a lane: lane_id (0 = no more), and rows given back
+//!  128..      64 bytes a lane: lane_id (0 = no more, all ones = none any more), and rows given back
 //! ```
 //! A lane that a cursor does not mention yet is held as a whole: the reader has not seen it.
 
@@ -46,6 +46,8 @@ const ENTRY_BYTES: usize = 64;
 const LANES_MAX: usize = 1023;
 /// Times the lock of a cursor is tried: whoever forgets a dead reader holds it for microseconds.
 const LOCK_ATTEMPTS: usize = 20;
+/// What stands for a lane that is gone; its entry is used again.
+const FORGOTTEN: u64 = u64::MAX;
 const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
 
 const _: () = assert!(ENTRIES.is_multiple_of(ENTRY_BYTES) && CLAIM.process + 32 <= ENTRIES);
@@ -56,12 +58,13 @@ pub struct CursorFile {
     path: PathBuf,
     region: RegionMut,
     claim: u64,
+    name: String,
     durable: bool,
     was_there: bool,
     /// Locked while the reader lives.
-    _file: File,
-    /// The lanes in the order of their entries.
-    lanes: Vec<u64>,
+    file: File,
+    /// Lanes and rows given back, in the order of the entries.
+    entries: Vec<(u64, u64)>,
 }
 
 impl CursorFile {
@@ -88,8 +91,8 @@ impl CursorFile {
             claim::take(&region, CLAIM, &file).map_err(in_use)?
         };
         region.store_u32(DURABLE, durable.into(), Ordering::Release);
-        let lanes = entries(&region).map(|(lane_id, _)| lane_id).collect();
-        Ok(Self { path, region, claim, durable, was_there: !is_new, _file: file, lanes })
+        let entries = entries(&region).collect();
+        Ok(Self { path, region, claim, name: name.into(), durable, was_there: !is_new, file, entries })
     }
 
     /// Whether it is that of an earlier reader of this name.
@@ -99,23 +102,69 @@ impl CursorFile {
 
     /// Rows of a lane given back so far.
     pub fn committed(&self, lane_id: u64) -> Option<u64> {
-        let entry = self.lanes.iter().position(|&lane| lane == lane_id)?;
-        Some(self.region.load_u64(entry_at(entry) + 8, Ordering::Relaxed))
+        self.entries.iter().find(|&&(lane, _)| lane == lane_id).map(|&(_, row)| row)
     }
 
     /// Gives back the rows of a lane before `row`.
     pub fn commit(&mut self, lane_id: u64, row: u64) -> Result<()> {
-        let known = self.lanes.iter().position(|&lane| lane == lane_id);
-        let entry = known.unwrap_or(self.lanes.len());
+        let place = |wanted| self.entries.iter().position(|&(lane, _)| lane == wanted);
+        let known = place(lane_id);
+        let entry = known.or_else(|| place(FORGOTTEN)).unwrap_or(self.entries.len());
         if entry == LANES_MAX {
             return Err(Error::limit(format!("{}: a reader follows at most {LANES_MAX} lanes", self.path.display())));
         }
         // Pairs with the acquire load in `KnownReader::committed`: we have read all that we give back.
         self.region.store_u64(entry_at(entry) + 8, row, Ordering::Release);
         if known.is_none() {
-            self.lanes.push(lane_id);
             self.region.store_u64(entry_at(entry), lane_id, Ordering::Release);
         }
+        match self.entries.get_mut(entry) {
+            Some(known) => *known = (lane_id, row),
+            None => self.entries.push((lane_id, row)),
+        }
+        Ok(())
+    }
+
+    /// Makes room for other lanes: this one is gone, and nobody writes it.
+    pub fn forget(&mut self, lane_id: u64) {
+        if let Some(entry) = self.entries.iter().position(|&(lane, _)| lane == lane_id) {
+            self.region.store_u64(entry_at(entry), FORGOTTEN, Ordering::Release);
+            self.entries[entry].0 = FORGOTTEN;
+        }
+    }
+
+    /// Whether no part of it was found to be gone.
+    #[inline]
+    pub fn is_intact(&self) -> bool {
+        self.region.is_intact()
+    }
+
+    /// Whether producers find it under its name.
+    pub fn is_there(&self) -> bool {
+        file::is_same(&self.file, &self.path)
+    }
+
+    /// Makes the file anew, with what is known of it; the old one serves nobody any more.
+    pub fn renew(&mut self, folder: &StreamFolder) -> Result<()> {
+        let remove = |path: &Path| std::fs::remove_file(path).map_err(|e| io_error("removing", path, e));
+        if self.is_there() {
+            remove(&self.path)?;
+        }
+        let mut new = match Self::open(folder, &self.name, self.durable) {
+            // Whatever lies there now is no cursor.
+            Err(error) if error.is_corrupt() => {
+                remove(&self.path)?;
+                Self::open(folder, &self.name, self.durable)?
+            }
+            opened => opened?,
+        };
+        for &(lane_id, row) in self.entries.iter().filter(|(lane_id, _)| *lane_id != FORGOTTEN) {
+            new.commit(lane_id, row)?;
+        }
+        new.was_there = self.was_there;
+        std::mem::swap(self, &mut new);
+        // The file in its place is the new one's.
+        new.durable = true;
         Ok(())
     }
 }
@@ -238,7 +287,7 @@ impl KnownReader {
 /// The readers there are; those known already are kept. A file that is not a cursor holds nobody up.
 fn list(folder: &StreamFolder, mut known: Vec<KnownReader>) -> Vec<KnownReader> {
     let names = folder.readers().unwrap_or_default();
-    known.retain(|reader| names.contains(&reader.name) && file::is_same(&reader.file, &reader.path));
+    known.retain(|r| names.contains(&r.name) && r.region.is_intact() && file::is_same(&r.file, &r.path));
     let new = names.iter().filter(|name| !known.iter().any(|reader| reader.name == **name));
     let opened: Vec<KnownReader> = new.filter_map(|name| KnownReader::open(folder, name).ok()).collect();
     known.extend(opened);

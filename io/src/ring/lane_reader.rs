@@ -1,15 +1,11 @@
 //! One lane, read: what a [`super::Reader`] has several of, and what a worker reads its share with.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use firesteel_core::{
     Error, Result,
     block::BlockRef,
-    ring::{Consumer, OnFull},
+    ring::{Consumer, OnFull, rows_since},
 };
 
 use super::{
@@ -26,16 +22,18 @@ use crate::sys::file;
 pub struct LaneReader {
     pub(super) name: String,
     pub(super) key: Arc<str>,
-    pub(super) lane_id: u64,
-    pub(super) path: PathBuf,
-    file: File,
-    pub(super) on_full: OnFull,
+    pub(super) open: Arc<OpenLane>,
     pub(super) consumer: Consumer,
     /// The published word when there was nothing to read.
     pub(super) seen: Option<u64>,
-    /// Reported as unreadable; left alone since.
+    /// Found unreadable; left alone since.
     pub(super) is_broken: bool,
+    /// Its file is no longer there under its name, and nobody writes it.
+    pub(super) is_gone: bool,
 }
+
+/// More rows than a lane can gain while its reader is away: 10 million a second for most of a year.
+const ROWS_AHEAD_MAX: u64 = 1 << 48;
 
 /// What is known of a lane.
 #[derive(Clone, Debug)]
@@ -61,7 +59,8 @@ pub struct LaneStatus {
 }
 
 /// Who failed while a block was lent.
-pub(super) enum Failure {
+#[derive(Debug)]
+pub(crate) enum Failure {
     Lane(Error),
     Taker(Error),
 }
@@ -74,7 +73,7 @@ impl LaneReader {
         let (name, _) = key.split_once('#').unwrap_or((key, ""));
         let path = StreamFolder::open(path)?.lane_path(name)?;
         let access = if is_held { Access::Stream } else { Access::Once };
-        let lane = Self::new(name.into(), lane::open(&path, access)?, columns, is_held)?;
+        let lane = Self::new(name.into(), lane::open(&path, access)?.into(), columns, is_held)?;
         if *lane.key != *key {
             return Err(Error::corrupt(format!("{}: the lane was removed and made anew", path.display()))
                 .hint("start the query again: it takes the new lane from its beginning"));
@@ -82,10 +81,16 @@ impl LaneReader {
         Ok(lane)
     }
 
+    /// A second reader of a lane that is open already.
+    pub(crate) fn of(key: &str, open: Arc<OpenLane>, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
+        let (name, _) = key.rsplit_once('#').unwrap_or((key, ""));
+        Self::new(name.into(), open, columns, is_held)
+    }
+
     /// Opens a lane file by itself.
     pub fn open_file(path: &Path, columns: Option<&[usize]>) -> Result<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self::new(name, lane::open(path, Access::Once)?, columns, false)
+        Self::new(name, lane::open(path, Access::Once)?.into(), columns, false)
     }
 
     /// The number of the row behind the one read last.
@@ -96,20 +101,38 @@ impl LaneReader {
     /// Lends the rows from `start` up to `end`, and returns how many. Fewer only if some were overwritten meanwhile,
     /// which counts as lost. If `take` fails, its block counts as not read.
     pub fn read(&mut self, start: u64, end: u64, take: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>) -> Result<u64> {
-        if self.consumer.position() != start && !self.consumer.seek(start).map_err(about(&self.path))? {
-            return Err(Error::internal(format!("row {start} of lane '{}' is not published", self.name)));
+        let mut total = 0;
+        match self.read_rows(start, end, &mut total, take) {
+            Ok(()) => Ok(total),
+            Err(Failure::Taker(error) | Failure::Lane(error)) => Err(error),
+        }
+    }
+
+    /// As [`LaneReader::read`], telling a lane that cannot be read from a taker that fails; `total` counts the rows up
+    /// to then.
+    pub(crate) fn read_rows(
+        &mut self,
+        start: u64,
+        end: u64,
+        total: &mut u64,
+        take: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>,
+    ) -> Result<(), Failure> {
+        let lane = |error| Failure::Lane(about(&self.open.path)(error));
+        if self.consumer.position() != start && !self.consumer.seek(start).map_err(lane)? {
+            return Err(lane(Error::corrupt(format!("row {start} is no longer published"))));
         }
         self.consumer.set_limit(Some(end));
-        let mut total = 0;
         while self.consumer.position() != end {
-            match self.read_block(&mut *take) {
-                Ok(0) => break,
-                Ok(rows) => total += rows,
-                Err(Failure::Taker(error)) => return Err(error),
-                Err(Failure::Lane(error)) => return Err(about(&self.path)(error)),
+            // Who finds more rows than fit is led on by a producer who breaks the rules.
+            if *total > self.rows_max() {
+                return Err(Failure::Lane(self.led_on()));
+            }
+            match self.read_block(&mut *take)? {
+                0 => break,
+                rows => *total += rows,
             }
         }
-        Ok(total)
+        Ok(())
     }
 
     /// Rows that were overwritten before they were read.
@@ -117,31 +140,24 @@ impl LaneReader {
         self.consumer.rows_lost()
     }
 
-    pub(super) fn new(name: String, open: OpenLane, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
+    pub(super) fn new(name: String, open: Arc<OpenLane>, columns: Option<&[usize]>, is_held: bool) -> Result<Self> {
         let mode = open.read_mode(is_held);
-        let mut consumer = Consumer::new(open.region, &open.header, mode).map_err(about(&open.path))?;
+        let mut consumer = Consumer::new(open.region.clone(), &open.header, mode).map_err(about(&open.path))?;
         if let Some(columns) = columns {
             consumer.project(columns);
         }
-        let lane_id = open.header.lane_id;
-        Ok(Self {
-            key: format!("{name}#{lane_id:016x}").into(),
-            name,
-            lane_id,
-            path: open.path,
-            file: open.file,
-            on_full: open.header.on_full,
-            consumer,
-            seen: None,
-            is_broken: false,
-        })
+        let key = format!("{name}#{:016x}", open.header.lane_id).into();
+        Ok(Self { key, name, open, consumer, seen: None, is_broken: false, is_gone: false })
     }
 
     /// First and last of the rows that are published and were not read.
     pub(super) fn ready(&mut self) -> Result<Option<(u64, u64)>> {
         let word = self.consumer.published_word();
-        let (start, end) = (self.consumer.position(), self.consumer.end().map_err(about(&self.path))?);
+        let (start, end) = (self.consumer.position(), self.consumer.end().map_err(about(&self.open.path))?);
         if start != end {
+            if rows_since(end, start).is_none_or(|rows| rows > ROWS_AHEAD_MAX) {
+                return Err(self.led_on());
+            }
             self.consumer.prefetch();
             return Ok(Some((start, end)));
         }
@@ -152,14 +168,35 @@ impl LaneReader {
     /// Lends one block.
     pub(super) fn read_block(&mut self, take: impl FnOnce(&BlockRef<'_>) -> Result<()>) -> Result<u64, Failure> {
         let word = self.consumer.published_word();
-        let Some(block) = self.consumer.next(usize::MAX).map_err(Failure::Lane)? else {
+        let lane = |error| Failure::Lane(about(&self.open.path)(error));
+        let Some(block) = self.consumer.next(usize::MAX).map_err(lane)? else {
             self.seen = Some(word);
             return Ok(0);
         };
         let rows = block.len();
         take(&block.view()).map_err(Failure::Taker)?;
-        self.consumer.advance(rows).map_err(Failure::Lane)?;
+        self.consumer.advance(rows).map_err(lane)?;
         Ok(rows as u64)
+    }
+
+    /// Whether there is nothing to wait for any more.
+    pub(super) fn is_over(&self) -> bool {
+        let is_drained = || self.consumer.end().is_ok_and(|end| end == self.consumer.position());
+        self.is_broken || (self.is_gone && is_drained())
+    }
+
+    /// Rows that fit the lane.
+    fn rows_max(&self) -> u64 {
+        let geometry = self.consumer.layout().geometry();
+        geometry.block_rows as u64 * geometry.slot_count as u64
+    }
+
+    #[cold]
+    fn led_on(&self) -> Error {
+        about(&self.open.path)(
+            Error::corrupt("the lane broke the ring's rules: its row numbers jump")
+                .hint("its producer is at fault, or another program wrote into the file"),
+        )
     }
 
     /// Whether anything was published since there was nothing to read.
@@ -178,19 +215,30 @@ impl LaneReader {
 
     /// Whether the lane's name still leads to this lane.
     pub(super) fn is_current(&self) -> bool {
-        file::is_same(&self.file, &self.path)
+        file::is_same(&self.open.file, &self.open.path)
+    }
+
+    pub(super) fn has_producer(&self) -> bool {
+        claim::holder(self.consumer.region(), claim::LANE).is_alive(|| claim::is_locked(&self.open.file))
+    }
+
+    pub(super) fn lane_id(&self) -> u64 {
+        self.open.header.lane_id
+    }
+
+    pub(super) fn on_full(&self) -> OnFull {
+        self.open.header.on_full
     }
 
     pub(super) fn status(&self) -> LaneStatus {
         let consumer = &self.consumer;
-        let holder = claim::holder(consumer.region(), claim::LANE);
         LaneStatus {
             name: self.name.clone(),
             key: self.key.to_string(),
             position: consumer.position(),
             end: consumer.end().unwrap_or(consumer.position()),
             is_finished: consumer.is_finished(),
-            has_producer: holder.is_alive(|| claim::is_locked(&self.file)),
+            has_producer: self.has_producer(),
             rows_read: consumer.rows_read(),
             rows_lost: consumer.rows_lost(),
             rows_dropped: consumer.rows_dropped(),

@@ -6,6 +6,8 @@
 //!
 //! Positions are named `LANE#ID`: a lane that was removed and made anew has another id, and starts from its beginning.
 
+mod broken;
+mod care;
 mod resume;
 
 use std::{
@@ -22,6 +24,7 @@ use super::{
     cursors::{self, CursorFile},
     lane::{self, Access},
     lane_reader::{Failure, LaneReader, LaneStatus},
+    open_lanes::OpenLanes,
     wait::{Step, Wait, Waiting},
 };
 
@@ -30,6 +33,8 @@ const ROWS_PER_POLL: u64 = 1 << 18;
 
 /// How often a reader without a bell looks for new lanes.
 const RELIST_AFTER: Duration = Duration::from_millis(100);
+
+pub use broken::BrokenLane;
 
 /// Where a reader begins in lanes for which nothing else is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -67,6 +72,9 @@ pub struct ReaderOptions {
     pub observe: bool,
     /// Only positions are asked for: rows are read by [`LaneReader`]s.
     pub positions_only: bool,
+    /// A lane that cannot be read when the stream is opened is one that turned bad later: it is reported, and the
+    /// others are read.
+    pub tolerant: bool,
     /// Where to begin.
     pub start: Start,
     /// Only these columns are needed.
@@ -84,12 +92,19 @@ pub struct Reader {
     bell: Option<Bell>,
     cursor: Option<CursorFile>,
     lanes: Vec<LaneReader>,
-    /// Lanes that cannot be read, with the reason; `poll` reports each once.
-    broken: Vec<(String, Error)>,
-    reported: usize,
+    /// Lanes that cannot be read.
+    broken: Vec<BrokenLane>,
+    /// Lanes that were let go of.
+    retired: Vec<LaneStatus>,
+    /// How often a lane was found to be unreadable.
+    breaks: u64,
+    /// Lanes for those who read what [`Reader::ready`] found.
+    open: OpenLanes,
     /// `Bell::changes` when the lanes were listed.
     changes: u32,
     listed_at: Instant,
+    /// Has slept since.
+    has_waited: bool,
     /// Began behind rows that it might have read.
     has_skipped: bool,
     /// Positions to take in lanes that have not appeared yet.
@@ -129,8 +144,8 @@ impl Reader {
         reader.has_skipped = start == Start::Newest;
         reader.find_lanes(start)?;
         match reader.broken.first() {
-            Some((_, error)) => Err(error.clone()),
-            None => Ok(reader),
+            Some(lane) if !reader.options.tolerant => Err(lane.error.clone()),
+            _ => Ok(reader),
         }
     }
 
@@ -143,9 +158,8 @@ impl Reader {
         loop {
             self.find_new_lanes()?;
             let rows = self.read_ready(&mut take)?;
-            if let Some((_, error)) = self.broken.get(self.reported) {
-                self.reported += 1;
-                return Err(error.clone());
+            if let Some(error) = self.next_report() {
+                return Err(error);
             }
             if rows > 0 || waiting.is_over() || self.is_at_limits() {
                 return Ok(rows);
@@ -160,35 +174,36 @@ impl Reader {
     pub fn ready(&mut self, ready: &mut Vec<ReadyRows>) -> Result<()> {
         ready.clear();
         self.find_new_lanes()?;
-        let Self { lanes, broken, .. } = self;
-        for (i, lane) in lanes.iter_mut().enumerate().filter(|(_, lane)| !lane.is_broken) {
+        self.retire_lanes();
+        let mut failed = Vec::new();
+        for (i, lane) in self.lanes.iter_mut().enumerate() {
             match lane.ready() {
                 Ok(Some((start, end))) => ready.push(ReadyRows { lane: i, key: lane.key.clone(), start, end }),
                 Ok(None) => {}
-                Err(error) => {
-                    lane.is_broken = true;
-                    broken.push((lane.name.clone(), error));
-                }
+                Err(error) => failed.push((i, error)),
             }
         }
+        failed.into_iter().for_each(|(i, error)| self.break_lane(i, error));
         Ok(())
     }
 
-    /// Goes behind rows that were ready.
-    pub fn pass(&mut self, ready: &[ReadyRows]) -> Result<()> {
+    /// Goes behind rows that were ready. A lane that turns out to be unreadable is left alone from then on.
+    pub fn pass(&mut self, ready: &[ReadyRows]) {
         for rows in ready {
             let lane = &mut self.lanes[rows.lane];
-            lane.consumer.seek(rows.end).map_err(about(&lane.path))?;
             lane.seen = None;
+            if let Err(error) = lane.consumer.seek(rows.end) {
+                let error = about(&lane.open.path)(error);
+                self.break_lane(rows.lane, error);
+            }
         }
-        Ok(())
     }
 
     /// Gives back the rows of each lane that were ready, and those before them.
     pub fn commit_ready(&mut self, ready: &[ReadyRows]) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         for rows in ready {
-            cursor.commit(self.lanes[rows.lane].lane_id, rows.end)?;
+            cursor.commit(self.lanes[rows.lane].lane_id(), rows.end)?;
         }
         if let Some(bell) = &self.bell {
             bell.space().ring();
@@ -211,7 +226,8 @@ impl Reader {
         self.find_new_lanes()?;
         self.lanes
             .iter()
-            .map(|lane| Ok((lane.key.to_string(), lane.consumer.end().map_err(about(&lane.path))?)))
+            .filter(|lane| !lane.is_broken)
+            .map(|lane| Ok((lane.key.to_string(), lane.consumer.end().map_err(about(&lane.open.path))?)))
             .collect()
     }
 
@@ -251,7 +267,7 @@ impl Reader {
             if let Some(lane) = self.lanes.iter().find(|lane| *lane.key == **key) {
                 let row =
                     if rows_since(lane.consumer.position(), *row).is_some() { *row } else { lane.consumer.position() };
-                cursor.commit(lane.lane_id, row)?;
+                cursor.commit(lane.lane_id(), row)?;
             }
         }
         if let Some(bell) = &self.bell {
@@ -264,7 +280,7 @@ impl Reader {
     pub fn commit_read(&mut self) -> Result<()> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         for lane in &self.lanes {
-            cursor.commit(lane.lane_id, lane.consumer.position())?;
+            cursor.commit(lane.lane_id(), lane.consumer.position())?;
         }
         if let Some(bell) = &self.bell {
             bell.space().ring();
@@ -275,11 +291,6 @@ impl Reader {
     /// What is known of each lane, in the order of the indices that `poll` gives.
     pub fn lanes(&self) -> Vec<LaneStatus> {
         self.lanes.iter().map(LaneReader::status).collect()
-    }
-
-    /// Lanes that cannot be read, with the reason.
-    pub fn broken_lanes(&self) -> &[(String, Error)] {
-        &self.broken
     }
 
     /// Rows read from all lanes.
@@ -315,9 +326,12 @@ impl Reader {
             cursor: None,
             lanes: Vec::new(),
             broken: Vec::new(),
-            reported: 0,
+            breaks: 0,
+            retired: Vec::new(),
+            open: OpenLanes::default(),
             changes: 0,
             listed_at: Instant::now(),
+            has_waited: false,
             has_skipped: false,
             pending: Vec::new(),
             limits: None,
@@ -328,7 +342,7 @@ impl Reader {
         let open = lane::open(path, Access::Once)?;
         let mut reader = Self::new(open.header.layout.schema().clone(), options);
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let lane = LaneReader::new(name, open, reader.options.columns.as_deref(), false)?;
+        let lane = LaneReader::new(name, open.into(), reader.options.columns.as_deref(), false)?;
         reader.lanes.push(lane);
         Ok(reader)
     }
@@ -349,8 +363,9 @@ impl Reader {
     }
 
     fn find_new_lanes(&mut self) -> Result<()> {
+        self.look_after_files()?;
         match &self.bell {
-            Some(bell) if bell.changes() == self.changes => Ok(()),
+            Some(bell) if bell.changes() == self.changes && !self.is_due() => Ok(()),
             None if self.listed_at.elapsed() < RELIST_AFTER => Ok(()),
             _ => self.find_lanes(Start::Oldest),
         }
@@ -362,12 +377,16 @@ impl Reader {
         // Loaded before the folder is listed: who comes between is found next time.
         self.changes = self.bell.as_ref().map_or(0, Bell::changes);
         self.listed_at = Instant::now();
+        self.has_waited = false;
+        for lane in &mut self.lanes {
+            lane.is_gone = !lane.is_current() && !lane.has_producer();
+        }
         for name in folder.lanes()? {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
-            if !is_known && !self.broken.iter().any(|(broken, _)| *broken == name) {
+            if !is_known && !self.is_known_broken(&name, &folder) {
                 match self.find_lane(&folder, &name, start) {
-                    Ok(lane) => self.lanes.push(lane),
-                    Err(error) => self.broken.push((name, error)),
+                    Ok(lane) => self.take_up(lane),
+                    Err(error) => self.note_broken(&name, error),
                 }
             }
         }
@@ -380,8 +399,8 @@ impl Reader {
         let open = lane::open(&path, if is_read { Access::Stream } else { Access::Once })?;
         lane::check_schema(folder, &open.header, &path)?;
         let is_held = self.cursor.is_some();
-        let mut lane = LaneReader::new(name.into(), open, self.options.columns.as_deref(), is_held)?;
-        let committed = self.cursor.as_ref().and_then(|cursor| cursor.committed(lane.lane_id));
+        let mut lane = LaneReader::new(name.into(), open.into(), self.options.columns.as_deref(), is_held)?;
+        let committed = self.cursor.as_ref().and_then(|cursor| cursor.committed(lane.lane_id()));
         match committed {
             Some(row) if lane.consumer.seek(row).map_err(about(&path))? => {}
             _ if start == Start::Newest => lane.consumer.skip_to_end().map_err(about(&path))?,
@@ -398,17 +417,14 @@ impl Reader {
         let mut total = 0;
         while total < ROWS_PER_POLL {
             let before = total;
-            for (i, lane) in self.lanes.iter_mut().enumerate() {
-                if lane.is_broken {
+            for i in 0..self.lanes.len() {
+                if self.lanes[i].is_broken {
                     continue;
                 }
-                match lane.read_block(|block| take(i, block)) {
+                match self.lanes[i].read_block(|block| take(i, block)) {
                     Ok(rows) => total += rows,
                     Err(Failure::Taker(error)) => return Err(error),
-                    Err(Failure::Lane(error)) => {
-                        lane.is_broken = true;
-                        self.broken.push((lane.name.clone(), about(&lane.path)(error)));
-                    }
+                    Err(Failure::Lane(error)) => self.break_lane(i, error),
                 }
             }
             if total == before {
@@ -418,7 +434,13 @@ impl Reader {
         Ok(total)
     }
 
-    fn wait(&self, waiting: &mut Waiting) {
+    fn wait(&mut self, waiting: &mut Waiting) {
+        self.has_waited |= self.wait_in_steps(waiting);
+    }
+
+    /// Whether it slept.
+    fn wait_in_steps(&self, waiting: &mut Waiting) -> bool {
+        let mut has_slept = false;
         let is_ready = || {
             let has_rows = self.lanes.iter().any(LaneReader::has_news);
             has_rows || self.bell.as_ref().is_some_and(|bell| bell.changes() != self.changes)
@@ -426,12 +448,22 @@ impl Reader {
         while !is_ready() {
             match (waiting.step(), &self.bell) {
                 (Step::Look, _) => {}
-                (Step::Sleep, Some(bell)) => bell.rows().sleep(waiting, is_ready),
+                (Step::Sleep, Some(bell)) => {
+                    has_slept = true;
+                    bell.rows().sleep(waiting, is_ready);
+                    if self.listed_at.elapsed() >= care::CARE_AFTER {
+                        return true;
+                    }
+                }
                 // Lanes that came are found by looking again.
-                (Step::Sleep, None) => return waiting.nap(),
-                (Step::Over, _) => return,
+                (Step::Sleep, None) => {
+                    waiting.nap();
+                    return true;
+                }
+                (Step::Over, _) => return has_slept,
             }
         }
+        has_slept
     }
 }
 
@@ -449,8 +481,8 @@ impl Drop for Reader {
 fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Result<()> {
     if let Some(i) = pending.iter().position(|(key, _)| **key == *lane.key) {
         let (_, row) = pending.swap_remove(i);
-        if !lane.consumer.seek(row).map_err(about(&lane.path))? {
-            lane.consumer.skip_to_end().map_err(about(&lane.path))?;
+        if !lane.consumer.seek(row).map_err(about(&lane.open.path))? {
+            lane.consumer.skip_to_end().map_err(about(&lane.open.path))?;
         }
         lane.seen = None;
     }
@@ -461,6 +493,6 @@ fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Resu
 fn hold_from_here(cursor: &mut Option<CursorFile>, lane: &LaneReader) -> Result<()> {
     let Some(cursor) = cursor else { return Ok(()) };
     let row = lane.consumer.position();
-    let holds = cursor.committed(lane.lane_id).is_some_and(|given_back| rows_since(row, given_back).is_some());
-    if holds { Ok(()) } else { cursor.commit(lane.lane_id, row) }
+    let holds = cursor.committed(lane.lane_id()).is_some_and(|given_back| rows_since(row, given_back).is_some());
+    if holds { Ok(()) } else { cursor.commit(lane.lane_id(), row) }
 }

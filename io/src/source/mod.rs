@@ -125,6 +125,11 @@ pub trait Source: Send + fmt::Debug {
         false
     }
 
+    /// What a user should know of this table and was not told yet.
+    fn warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Rows that did not parse or were lost, by reason, since the table was opened.
     fn dropped(&self) -> Vec<(String, u64)> {
         Vec::new()

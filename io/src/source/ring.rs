@@ -32,7 +32,9 @@ use super::{
     options::{self, wrong},
     place::{Place, as_count},
 };
-use crate::ring::{self, LaneReader, LaneStatus, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait};
+use crate::ring::{
+    self, Failure, LaneReader, LaneStatus, OpenLanes, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait,
+};
 
 /// A position in each lane, by the lane's key.
 type Positions = Vec<(String, u64)>;
@@ -58,15 +60,34 @@ pub struct RingSource {
     is_held: bool,
     /// When rows last came; at first when the table was opened.
     rows_at: Instant,
+    /// What the reader has open, for those who read what it planned.
+    open: OpenLanes,
+    /// When lanes that cannot be read were last told of.
+    warned_at: Option<Instant>,
     // Metrics.
     lost: Arc<AtomicU64>,
     /// Of these, those that were gone before the first epoch.
     lost_at_start: u64,
-    /// And those that were known to be lost when the last epoch was committed.
-    lost_before: u64,
+    /// And those that were known to be lost, or unreadable, when the last epoch was committed.
+    counts_before: (u64, u64),
     /// Where this table began in each lane: at once in those that were there, at its first row in one that came later.
     begun: Positions,
+    /// Rows of lanes that were let go of.
+    retired: Retired,
+    /// Rows that were planned and could not be read.
+    unreadable: Arc<AtomicU64>,
 }
+
+/// What lanes that were let go of leave behind.
+#[derive(Debug, Default)]
+struct Retired {
+    accepted: u64,
+    /// Dropped by their producers.
+    dropped: u64,
+}
+
+/// Lanes that turn bad are told of this often at most: whoever makes them so may do it all day.
+const WARN_AFTER: Duration = Duration::from_secs(1);
 
 impl RingSource {
     /// Opens the ring. One that a stream wants to read and that is not there yet is made: its producers come later.
@@ -79,9 +100,11 @@ impl RingSource {
         }
         let columns = (0..scan.needed.len()).filter(|&i| scan.needed[i]).collect();
         let options = ReaderOptions { columns: Some(columns), ..reader_options(table, scan.is_stream && !is_lane)? };
-        let reader = ring::Reader::open(&path, options.clone())?;
+        let mut reader = ring::Reader::open(&path, options.clone())?;
         check_lane_schema(&reader, &scan.schema)?;
         let begun = reader.positions();
+        let open = OpenLanes::default();
+        reader.share_lanes(open.clone());
         Ok(Self {
             path,
             is_stream: scan.is_stream,
@@ -95,17 +118,44 @@ impl RingSource {
             has_planned: false,
             is_held: false,
             rows_at: Instant::now(),
+            open,
+            warned_at: None,
             lost: Arc::default(),
             lost_at_start: 0,
-            lost_before: 0,
+            counts_before: (0, 0),
             begun,
+            retired: Retired::default(),
+            unreadable: Arc::default(),
         })
     }
 
-    fn dropped_of(lost: u64, lanes: &[LaneStatus]) -> Vec<(String, u64)> {
-        let refused = lanes.iter().map(|lane| lane.rows_dropped).sum();
-        let counts = [("rowsOverwritten", lost), ("rowsDroppedWhenFull", refused)];
+    /// Rows lost, and rows that could not be read.
+    fn counts(&self) -> (u64, u64) {
+        (self.lost.load(Ordering::Relaxed), self.unreadable.load(Ordering::Relaxed))
+    }
+
+    fn dropped_of(&self, lost: u64, unreadable: u64, lanes: &[LaneStatus]) -> Vec<(String, u64)> {
+        // What lanes say of themselves: any number.
+        let refused = lanes.iter().fold(self.retired.dropped, |sum, lane| sum.saturating_add(lane.rows_dropped));
+        let counts = [("rowsOverwritten", lost), ("rowsDroppedWhenFull", refused), ("rowsUnreadable", unreadable)];
         counts.into_iter().filter(|(_, count)| *count > 0).map(|(name, count)| (name.into(), count)).collect()
+    }
+
+    /// Rows that a lane was offered since this table was opened.
+    fn accepted_of(&self, lane: &LaneStatus) -> u64 {
+        let begun = self.begun.iter().find(|(key, _)| *key == lane.key).map_or(lane.position, |(_, row)| *row);
+        rows_since(lane.end, begun).unwrap_or_default().saturating_add(lane.rows_dropped)
+    }
+
+    /// Remembers what was counted in lanes that the reader has let go of.
+    fn note_retired(&mut self) {
+        for mut lane in self.reader.take_retired() {
+            // Rows that nobody will read any more were never planned.
+            lane.end = lane.position;
+            self.retired.accepted = self.retired.accepted.saturating_add(self.accepted_of(&lane));
+            self.retired.dropped = self.retired.dropped.saturating_add(lane.rows_dropped);
+            self.begun.retain(|(key, _)| *key != lane.key);
+        }
     }
 
     /// Of a lane that came later, all rows were meant for us: those that are gone before we saw it are lost.
@@ -121,6 +171,7 @@ impl RingSource {
     /// Finds the published rows that belong to this table's next epoch: of a frozen one, those before its end.
     fn find_ready(&mut self) -> Result<()> {
         self.reader.ready(&mut self.planned)?;
+        self.note_retired();
         let Some(ends) = &self.frozen_at else { return Ok(()) };
         self.planned.retain_mut(|rows| match ends.iter().find(|(key, _)| **key == *rows.key) {
             Some((_, end)) => {
@@ -142,7 +193,7 @@ impl Source for RingSource {
 
     fn plan(&mut self, parts: &mut Vec<Part>) -> Result<bool> {
         self.find_ready()?;
-        self.reader.pass(&self.planned)?;
+        self.reader.pass(&self.planned);
         let part = |rows: &ReadyRows| Part::Lane { key: rows.key.clone(), start: rows.start, end: rows.end };
         parts.extend(self.planned.iter().map(part));
         self.has_planned |= !self.planned.is_empty();
@@ -168,7 +219,7 @@ impl Source for RingSource {
     fn commit(&mut self) -> Result<()> {
         let committed = if self.is_held { Ok(()) } else { self.reader.commit_ready(&self.planned) };
         self.planned.clear();
-        self.lost_before = self.lost.load(Ordering::Relaxed);
+        self.counts_before = self.counts();
         committed
     }
 
@@ -181,6 +232,7 @@ impl Source for RingSource {
     fn freeze(&mut self) -> Result<()> {
         if !self.is_stream {
             self.reader = ring::Reader::open(&self.path, self.options.clone())?;
+            self.reader.share_lanes(self.open.clone());
             self.frozen_at = None;
         }
         if self.frozen_at.is_none() {
@@ -244,6 +296,7 @@ impl Source for RingSource {
         if !self.has_planned {
             self.begun = reader.positions();
         }
+        reader.share_lanes(self.open.clone());
         (self.reader, self.options) = (reader, options);
         Ok(())
     }
@@ -269,27 +322,44 @@ impl Source for RingSource {
         Ok(hasher.finish())
     }
 
+    fn warnings(&mut self) -> Vec<String> {
+        // Nothing is asked of the clock while all is well.
+        if self.reader.broken_lanes().is_empty() || self.warned_at.is_some_and(|at| at.elapsed() < WARN_AFTER) {
+            return Vec::new();
+        }
+        let mut warnings = Vec::new();
+        while let Some(error) = self.reader.next_report() {
+            warnings.push(format!("a lane is left alone, the others are read on: {error}"));
+        }
+        if !warnings.is_empty() {
+            self.warned_at = Some(Instant::now());
+        }
+        warnings
+    }
+
     fn dropped(&self) -> Vec<(String, u64)> {
-        Self::dropped_of(self.lost.load(Ordering::Relaxed), &self.reader.lanes())
+        let (lost, unreadable) = self.counts();
+        self.dropped_of(lost, unreadable, &self.reader.lanes())
     }
 
     fn metrics(&self) -> Vec<(String, u64)> {
-        let broken = Some(self.reader.broken_lanes().len() as u64).filter(|count| *count > 0);
+        let broken = Some(self.reader.lanes_broken()).filter(|count| *count > 0);
         self.dropped().into_iter().chain(broken.map(|count| ("unreadableLanes".into(), count))).collect()
     }
 
     fn account(&self) -> Option<Account> {
         let lanes = self.reader.lanes();
         // What an epoch has lost that is not committed is still pending.
-        let lost = if self.planned.is_empty() { self.lost.load(Ordering::Relaxed) } else { self.lost_before };
-        let dropped = Self::dropped_of(lost, &lanes);
-        let mut account = Account { accepted: self.lost_at_start, dropped, pending: 0 };
-        for lane in lanes {
-            let begun = self.begun.iter().find(|(key, _)| *key == lane.key).map_or(lane.position, |(_, row)| *row);
-            account.accepted += rows_since(lane.end, begun).unwrap_or_default() + lane.rows_dropped;
-            account.pending += rows_since(lane.end, lane.position).unwrap_or_default();
+        let (lost, unreadable) = if self.planned.is_empty() { self.counts() } else { self.counts_before };
+        let dropped = self.dropped_of(lost, unreadable, &lanes);
+        let accepted = self.lost_at_start.saturating_add(self.retired.accepted);
+        let mut account = Account { accepted, dropped, pending: 0 };
+        for lane in &lanes {
+            account.accepted = account.accepted.saturating_add(self.accepted_of(lane));
+            account.pending = account.pending.saturating_add(rows_since(lane.end, lane.position).unwrap_or_default());
         }
-        account.pending += self.planned.iter().filter_map(|rows| rows_since(rows.end, rows.start)).sum::<u64>();
+        let planned = self.planned.iter().filter_map(|rows| rows_since(rows.end, rows.start));
+        account.pending = planned.fold(account.pending, u64::saturating_add);
         Some(account)
     }
 }
@@ -342,6 +412,7 @@ fn reader_options(table: &Table, has_cursor: bool) -> Result<ReaderOptions> {
     let name = table.option("reader").filter(|_| has_cursor).map(String::from);
     Ok(ReaderOptions {
         durable: name.is_some(),
+        tolerant: has_cursor,
         name,
         observe: !has_cursor,
         positions_only: true,
@@ -369,7 +440,12 @@ struct RingReader {
     /// What stands for columns that are not needed.
     nulls: Vec<Column>,
     lanes: Vec<OpenLane>,
+    open: OpenLanes,
+    /// A lane that cannot be read does not end the query: of a stream the others go on. A batch that lacks rows would
+    /// be a wrong answer.
+    is_tolerant: bool,
     lost: Arc<AtomicU64>,
+    unreadable: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -384,7 +460,7 @@ impl RingReader {
     fn new(source: &RingSource) -> Self {
         let null =
             |data_type: &firesteel_core::schema::DataType| Column::from_values(data_type.clone(), &[Value::Null]);
-        let RingSource { path, options, schema, columns: needed, lost, .. } = source;
+        let RingSource { path, options, schema, columns: needed, open, lost, unreadable, .. } = source;
         Self {
             path: path.into(),
             is_held: !options.observe,
@@ -392,7 +468,10 @@ impl RingReader {
             needed: needed.clone(),
             nulls: schema.fields().iter().map(|f| null(&f.data_type)).collect(),
             lanes: Vec::new(),
+            open: open.clone(),
+            is_tolerant: options.tolerant,
             lost: lost.clone(),
+            unreadable: unreadable.clone(),
         }
     }
 
@@ -401,10 +480,13 @@ impl RingReader {
             return Ok(i);
         }
         let columns = Some(&*self.indices);
-        let reader = match self.path.is_file() {
-            true => LaneReader::open_file(&self.path, columns)?,
-            false => LaneReader::open(&self.path, key, columns, self.is_held)?,
+        let reader = match self.open.get(key) {
+            Some(open) => LaneReader::of(key, open, columns, self.is_held)?,
+            None if self.path.is_file() => LaneReader::open_file(&self.path, columns)?,
+            None => LaneReader::open(&self.path, key, columns, self.is_held)?,
         };
+        // Lanes that the table has let go of are not asked for again.
+        self.lanes.retain(|lane| self.open.get(&lane.key).is_some());
         self.lanes.push(OpenLane { key: key.clone(), reader, passed_by: None });
         Ok(self.lanes.len() - 1)
     }
@@ -415,7 +497,31 @@ impl Reader for RingReader {
         let &Part::Lane { ref key, start, end } = part else {
             return Err(Error::internal(format!("a ring was asked to read {part:?}")));
         };
-        let i = self.lane(key)?;
+        let planned = rows_since(end, start).unwrap_or_default();
+        let mut rows = 0;
+        match self.read_lane(key, start, end, &mut rows, sink) {
+            Ok(()) => Ok(rows),
+            Err(Failure::Lane(error)) if self.is_tolerant => {
+                self.unreadable.fetch_add(planned.saturating_sub(rows), Ordering::Relaxed);
+                self.lanes.retain(|lane| lane.key != *key);
+                self.open.note_fault(key, error);
+                Ok(rows)
+            }
+            Err(Failure::Lane(error) | Failure::Taker(error)) => Err(error),
+        }
+    }
+}
+
+impl RingReader {
+    fn read_lane(
+        &mut self,
+        key: &Arc<str>,
+        start: u64,
+        end: u64,
+        rows: &mut u64,
+        sink: &mut dyn FnMut(&BlockRef<'_>) -> Result<()>,
+    ) -> Result<(), Failure> {
+        let i = self.lane(key).map_err(Failure::Lane)?;
         let Self { needed, nulls, lanes, lost, .. } = self;
         let lane = &mut lanes[i];
         let planned = rows_since(end, start).unwrap_or_default();
@@ -423,15 +529,15 @@ impl Reader for RingReader {
         let passed = lane.passed_by.and_then(|row| rows_since(row, start)).unwrap_or_default().min(planned);
         if passed == planned {
             lost.fetch_add(planned, Ordering::Relaxed);
-            return Ok(0);
+            return Ok(());
         }
-        let rows = lane.reader.read(start.wrapping_add(passed), end, &mut |block| {
+        lane.reader.read_rows(start.wrapping_add(passed), end, rows, &mut |block| {
             let columns = Needed { block, needed, nulls };
             sink(&BlockRef::new(&columns, block.len()))
         })?;
         lane.passed_by = Some(lane.reader.position());
-        lost.fetch_add(planned - rows, Ordering::Relaxed);
-        Ok(rows)
+        lost.fetch_add(planned.saturating_sub(*rows), Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -143,6 +143,19 @@ pub fn is_same(_file: &File, path: &Path) -> bool {
     path.exists()
 }
 
+/// What tells a file from another that takes its place, as far as that can be told: place, size, time of creation.
+pub type FileId = (u64, u64, u64, Option<std::time::SystemTime>);
+
+/// What tells the file at a path from another; `None` if there is none.
+pub fn id(path: &Path) -> Option<FileId> {
+    let data = path.symlink_metadata().ok()?;
+    #[cfg(unix)]
+    let (device, number) = (std::os::unix::fs::MetadataExt::dev(&data), std::os::unix::fs::MetadataExt::ino(&data));
+    #[cfg(not(unix))]
+    let (device, number) = (0, 0);
+    Some((device, number, data.len(), data.created().ok()))
+}
+
 /// The user a file belongs to; `None` where files have none.
 #[cfg(unix)]
 pub fn owner(file: &File) -> Option<u32> {

@@ -4,7 +4,8 @@
 //! Mappings are entered in a table of fixed size. The signal's handler looks up the address: if it lies in one of ours,
 //! it puts zero pages in place of what is gone, marks the mapping as damaged and returns, and the load goes on with
 //! zeroes; whoever reads asks [`Guard::is_damaged`] before believing a block. Any other address is none of our business
-//! and goes to the handler that was there before.
+//! and goes to the handler that was there before. A thread that had the signal blocked would die of it all the same, so
+//! whoever maps a file first unblocks it for the thread that does, and for those that it starts.
 //!
 //! ```text
 //!   load ─► page is gone ─► SIGBUS ─► ours? ── yes ─► zero pages, damaged ─► load gives 0 ─► the block is refused
@@ -13,7 +14,7 @@
 #![expect(unsafe_code, reason = "a signal handler, and the mapping it makes")]
 
 #[cfg(unix)]
-pub use unix::Guard;
+pub use unix::{Guard, unblock};
 
 /// Protects nothing where there are no such signals.
 #[cfg(not(unix))]
@@ -23,8 +24,8 @@ pub struct Guard;
 #[cfg(not(unix))]
 impl Guard {
     /// Does nothing.
-    pub fn new(_start: *mut u8, _len: usize) -> Self {
-        Self
+    pub fn new(_start: *mut u8, _len: usize) -> Option<Self> {
+        Some(Self)
     }
 
     /// Never.
@@ -33,20 +34,25 @@ impl Guard {
     }
 }
 
+/// Does nothing.
+#[cfg(not(unix))]
+pub fn unblock() {}
+
 #[cfg(unix)]
 mod unix {
     use std::{
+        cell::Cell,
         mem::MaybeUninit,
         ptr,
         sync::{
             Once, OnceLock,
-            atomic::{AtomicBool, AtomicUsize, Ordering},
+            atomic::{AtomicBool, AtomicUsize, Ordering, fence},
         },
     };
 
     use libc::{c_int, c_void, siginfo_t};
 
-    /// Mappings that can be guarded at a time; further ones are not. A lane and a cursor each take one.
+    /// Mappings that can be guarded at a time; further ones are refused. A lane and a cursor each take one.
     const MAPPINGS_MAX: usize = 4096;
 
     static TABLE: [Entry; MAPPINGS_MAX] = [const { Entry::new() }; MAPPINGS_MAX];
@@ -64,37 +70,49 @@ mod unix {
     /// Guards one mapping for as long as it lives.
     #[derive(Debug)]
     pub struct Guard {
-        /// `None` if the table is full.
-        entry: Option<usize>,
+        entry: usize,
     }
 
     impl Guard {
-        /// Guards `len` bytes from `start`, which must be a mapping that outlives the guard.
-        pub fn new(start: *mut u8, len: usize) -> Self {
+        /// Guards `len` bytes from `start`, which must be a mapping that outlives the guard. `None` if as many are
+        /// guarded as can be.
+        pub fn new(start: *mut u8, len: usize) -> Option<Self> {
             static INSTALLED: Once = Once::new();
             INSTALLED.call_once(install);
-            let entry = TABLE.iter().position(|entry| !entry.is_taken.swap(true, Ordering::AcqRel));
-            if let Some(entry) = entry.map(|i| &TABLE[i]) {
-                entry.is_damaged.store(false, Ordering::Relaxed);
-                entry.start.store(start as usize, Ordering::Relaxed);
-                // Pairs with the acquire load in `Entry::holds`.
-                entry.end.store(start as usize + len, Ordering::Release);
-            }
-            Self { entry }
+            let entry = TABLE.iter().position(|entry| !entry.is_taken.swap(true, Ordering::AcqRel))?;
+            let place = &TABLE[entry];
+            place.is_damaged.store(false, Ordering::Relaxed);
+            place.start.store(start as usize, Ordering::Relaxed);
+            // Pairs with the acquire load in `Entry::holds`.
+            place.end.store(start as usize + len, Ordering::Release);
+            Some(Self { entry })
         }
 
         /// Whether part of the file was gone when it was touched: zeroes were read for it.
         #[inline]
         pub fn is_damaged(&self) -> bool {
-            self.entry.is_some_and(|entry| TABLE[entry].is_damaged.load(Ordering::Relaxed))
+            TABLE[self.entry].is_damaged.load(Ordering::Relaxed)
         }
     }
 
     impl Drop for Guard {
         fn drop(&mut self) {
-            if let Some(entry) = self.entry.map(|i| &TABLE[i]) {
-                entry.end.store(0, Ordering::Release);
-                entry.is_taken.store(false, Ordering::Release);
+            let entry = &TABLE[self.entry];
+            entry.end.store(0, Ordering::Release);
+            entry.is_taken.store(false, Ordering::Release);
+        }
+    }
+
+    /// Lets bus errors reach the handler in this thread and in those that it starts; once a thread.
+    pub fn unblock() {
+        thread_local!(static DONE: Cell<bool> = const { Cell::new(false) });
+        if !DONE.replace(true) {
+            // SAFETY: a zeroed set is then made an empty one, to which a signal that exists is added.
+            unsafe {
+                let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+                libc::sigemptyset(&raw mut set);
+                libc::sigaddset(&raw mut set, libc::SIGBUS);
+                libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, ptr::null_mut());
             }
         }
     }
@@ -108,7 +126,10 @@ mod unix {
         /// The end of the mapping, if the address lies in it.
         fn holds(&self, address: usize) -> Option<usize> {
             let end = self.end.load(Ordering::Acquire);
-            (address < end && address >= self.start.load(Ordering::Relaxed)).then_some(end)
+            let is_inside = address < end && address >= self.start.load(Ordering::Relaxed);
+            // An entry that another mapping took over between the two loads has another end by now.
+            fence(Ordering::Acquire);
+            (is_inside && self.end.load(Ordering::Relaxed) == end).then_some(end)
         }
     }
 
@@ -186,12 +207,35 @@ mod unix {
         fn entries_are_found_by_address_and_freed() {
             let mut byte = [0_u8; 8192];
             let start = byte.as_mut_ptr() as usize;
-            let guard = Guard::new(byte.as_mut_ptr(), 100);
+            let guard = Guard::new(byte.as_mut_ptr(), 100).expect("a free entry");
             let find = |address| TABLE.iter().any(|entry| entry.holds(address).is_some());
             assert!(find(start) && find(start + 99) && !find(start + 100));
             assert!(!guard.is_damaged());
             drop(guard);
             assert!(!find(start));
+        }
+
+        /// A blocked SIGBUS ends the process whatever its handler; whoever starts us may have blocked it.
+        #[test]
+        fn a_thread_that_maps_takes_bus_errors() {
+            let thread = std::thread::spawn(|| {
+                // SAFETY: as in `unblock`.
+                let blocked = |how, change: bool| unsafe {
+                    let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+                    let mut before: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+                    libc::sigemptyset(&raw mut set);
+                    if change {
+                        libc::sigaddset(&raw mut set, libc::SIGBUS);
+                    }
+                    libc::pthread_sigmask(how, &raw const set, &raw mut before);
+                    libc::sigismember(&raw const before, libc::SIGBUS) == 1
+                };
+                blocked(libc::SIG_BLOCK, true);
+                assert!(blocked(libc::SIG_BLOCK, false));
+                unblock();
+                assert!(!blocked(libc::SIG_BLOCK, false));
+            });
+            assert!(thread.join().is_ok());
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use firesteel_core::ring::region::{Memory, Region, RegionMut};
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::guard::Guard;
+use super::guard::{self, Guard};
 
 /// Device, inode and length of a mapping, and the mapping while somebody has it.
 type Known = ((u64, u64, usize), Weak<Mapping>);
@@ -34,6 +34,7 @@ impl Mapping {
     /// Maps the first `len` bytes of a file to be read; if told to `populate`, faults them in now rather than on the
     /// hot path. Those of this process who read the same file share a mapping, and what was faulted in.
     pub fn read_only(file: &File, len: usize, populate: bool) -> io::Result<Region> {
+        guard::unblock();
         let metadata = file.metadata()?;
         let identity = (metadata.dev(), metadata.ino(), len);
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,7 +44,7 @@ impl Mapping {
             return Ok(Region::new(mapping));
         }
         let map = options(len, populate).map_raw_read_only(file)?;
-        let mapping = Arc::new(Self::guarded(map, false));
+        let mapping = Arc::new(Self::guarded(map, false)?);
         shared.push((identity, Arc::downgrade(&mapping)));
         Ok(Region::new(mapping))
     }
@@ -51,12 +52,15 @@ impl Mapping {
     /// Maps the first `len` bytes of a file to be read and written; if told to `populate`, faults them in now rather
     /// than on the hot path.
     pub fn writable(file: &File, len: usize, populate: bool) -> io::Result<RegionMut> {
+        guard::unblock();
         let map = options(len, populate).map_raw(file)?;
-        Ok(RegionMut::new(Arc::new(Self::guarded(map, true))))
+        Ok(RegionMut::new(Arc::new(Self::guarded(map, true)?)))
     }
 
-    fn guarded(map: MmapRaw, writable: bool) -> Self {
-        Self { guard: Guard::new(map.as_mut_ptr(), map.len()), map, writable }
+    fn guarded(map: MmapRaw, writable: bool) -> io::Result<Self> {
+        let guard = Guard::new(map.as_mut_ptr(), map.len());
+        let guard = guard.ok_or_else(|| io::Error::other("more files are mapped than can be guarded"))?;
+        Ok(Self { guard, map, writable })
     }
 }
 

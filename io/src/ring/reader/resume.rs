@@ -36,7 +36,7 @@ impl Reader {
         if self.has_skipped {
             let is_new = |lane: &&mut LaneReader| !place.iter().any(|(key, _)| **key == *lane.key);
             for lane in self.lanes.iter_mut().filter(is_new) {
-                lane.consumer.rewind().map_err(about(&lane.path))?;
+                lane.consumer.rewind().map_err(about(&lane.open.path))?;
                 lane.seen = None;
             }
         }
@@ -52,7 +52,7 @@ impl Reader {
         let Some(cursor) = &self.cursor else { return Ok(()) };
         let is_ahead = |(key, row): &&(String, u64)| {
             let lane = self.lanes.iter().find(|lane| *lane.key == **key);
-            let given_back = lane.and_then(|lane| cursor.committed(lane.lane_id));
+            let given_back = lane.and_then(|lane| cursor.committed(lane.lane_id()));
             given_back.is_none_or(|given_back| rows_since(*row, given_back).is_some())
         };
         let ahead: Vec<(String, u64)> = place.iter().filter(is_ahead).cloned().collect();
@@ -63,7 +63,7 @@ impl Reader {
     /// or drops rows. Producers that overwrite do neither.
     pub fn held_share(&self) -> f64 {
         let Some(cursor) = &self.cursor else { return 0.0 };
-        let shares = self.lanes.iter().filter_map(|lane| Some(share_held(lane, cursor.committed(lane.lane_id)?)));
+        let shares = self.lanes.iter().filter_map(|lane| Some(share_held(lane, cursor.committed(lane.lane_id())?)));
         shares.fold(0.0, f64::max)
     }
 }
@@ -71,7 +71,7 @@ impl Reader {
 /// Rows of a lane that are read and not given back, as a share of those it has room for.
 fn share_held(lane: &LaneReader, given_back: u64) -> f64 {
     let held = rows_since(lane.consumer.position(), given_back).unwrap_or_default();
-    if held == 0 || lane.on_full == OnFull::Overwrite {
+    if held == 0 || lane.on_full() == OnFull::Overwrite {
         return 0.0;
     }
     let room = rows_of_block(lane) * lane.consumer.layout().geometry().slot_count as f64;

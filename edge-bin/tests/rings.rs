@@ -1,0 +1,159 @@
+//! The binary reads a ring whose files others cut off, empty, replace and remove while it does: it lives, says which
+//! lane it leaves alone, and misses no row of the lanes that are whole.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::{self, sleep},
+    time::{Duration, Instant},
+};
+
+use firesteel_core::schema::Schema;
+use firesteel_io::ring::{Producer, RingOptions, StreamFolder};
+use tempfile::TempDir;
+
+/// Attacks a test, unless the environment says how many.
+const ATTACKS: u64 = 60;
+/// Long enough for a loaded machine; reaching it is a failure.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ROWS_OF_A_VICTIM: i64 = 40;
+/// The good lane's last row.
+const END: i64 = -1;
+
+/// xorshift; the seed is printed when a test fails.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// A ring in memory, as gateways have it, if there is such a place.
+fn ring(test: &str) -> (TempDir, PathBuf) {
+    let memory = Path::new("/dev/shm");
+    let base = if memory.is_dir() { memory.into() } else { env::temp_dir() };
+    let dir = tempfile::Builder::new().prefix(&format!("firesteel-{test}-")).tempdir_in(base).unwrap();
+    let path = dir.path().join("ring");
+    let schema = Schema::parse_ddl("id BIGINT NOT NULL, name STRING").unwrap();
+    StreamFolder::create(&path, &schema, &RingOptions::parse([("capacity", "200k")]).unwrap()).unwrap();
+    (dir, path)
+}
+
+fn run(dir: &TempDir, ring: &Path, arguments: &[&str]) -> Child {
+    let job = dir.path().join("job.sql");
+    let table = format!("CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{}');", ring.display());
+    fs::write(&job, format!("{table}\nSELECT id, name FROM r;")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
+    command.arg("run").arg(job).args(["--format", "json"]).args(arguments).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn write(producer: &mut Producer, id: i64) {
+    assert!(producer.push(&[id.into(), "x".into()]).unwrap());
+    producer.publish();
+}
+
+/// One attack on a lane whose producer has just left, or is still there.
+fn attack(ring: &Path, lane: &str, random: &mut Random) {
+    let path = ring.join(format!("{lane}.lane"));
+    let truncate = |len: u64| fs::File::options().write(true).open(&path).and_then(|file| file.set_len(len));
+    let full = fs::metadata(&path).map_or(0, |data| data.len());
+    // Any of these may find that the file is gone already.
+    let _ = match random.below(8) {
+        0 => truncate(0),
+        1 => truncate(4096),
+        2 => truncate(random.below(full.max(1))),
+        3 => truncate(0).and_then(|()| truncate(full)),
+        4 => fs::remove_file(&path),
+        5 => fs::write(ring.join("new"), b"this is no lane").and_then(|()| fs::rename(ring.join("new"), &path)),
+        6 => fs::remove_file(&path).and_then(|()| symlink("/etc/passwd", &path)),
+        _ => fs::remove_file(&path).and_then(|()| fs::create_dir(&path)),
+    };
+}
+
+fn clean(ring: &Path, lane: &str) {
+    let path = ring.join(format!("{lane}.lane"));
+    let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+}
+
+#[test]
+fn no_attack_on_files_of_a_ring_ends_the_engine_or_costs_others_a_row() {
+    let attacks = env::var("FIRESTEEL_ATTACKS").map_or(ATTACKS, |text| text.parse().unwrap());
+    let seed = env::var("FIRESTEEL_SEED").map_or(0x5EED, |text| text.parse().unwrap());
+    let (dir, ring) = ring("attacked");
+    let mut good = Producer::open(&ring, Some("good")).unwrap();
+    let progress = dir.path().join("progress.json");
+    let mut engine = run(&dir, &ring, &["--progress-file", progress.to_str().unwrap()]);
+    let (out, mut err) = (engine.stdout.take().unwrap(), engine.stderr.take().unwrap());
+    let words = thread::spawn(move || {
+        let mut text = String::new();
+        err.read_to_string(&mut text).unwrap();
+        text
+    });
+    let rows = thread::spawn(move || {
+        let lines = BufReader::new(out).lines().map_while(Result::ok);
+        let id = |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_i64().unwrap();
+        let ids = lines.map(id).filter(|id| *id % 2 == 0 || *id == END);
+        let mut ids: Vec<i64> = ids.take_while(|id| *id != END).collect();
+        ids.shrink_to_fit();
+        ids
+    });
+    let mut random = Random(seed);
+    let mut next = 0;
+    for round in 0..attacks {
+        let lane = format!("victim{}", round % 3);
+        // The last attack may have left anything there.
+        clean(&ring, &lane);
+        if let Ok(mut victim) = Producer::open(&ring, Some(&lane)) {
+            (0..ROWS_OF_A_VICTIM).for_each(|id| write(&mut victim, 2 * id + 1));
+            if random.below(2) == 0 {
+                attack(&ring, &lane, &mut random);
+            }
+        }
+        attack(&ring, &lane, &mut random);
+        if random.below(12) == 0 {
+            attack_own_files(&ring, &mut random);
+        }
+        for _ in 0..20 {
+            write(&mut good, 2 * next);
+            next += 1;
+        }
+        sleep(Duration::from_millis(random.below(6)));
+        assert!(engine.try_wait().unwrap().is_none(), "the engine died in round {round}, seed {seed}");
+    }
+    write(&mut good, END);
+    let until = Instant::now() + PATIENCE;
+    while !rows.is_finished() {
+        assert!(Instant::now() < until, "the last row does not come, seed {seed}");
+        assert!(engine.try_wait().unwrap().is_none(), "the engine died, seed {seed}");
+        sleep(Duration::from_millis(5));
+    }
+    assert_eq!(rows.join().unwrap(), (0..next).map(|id| 2 * id).collect::<Vec<_>>(), "seed {seed}");
+    Command::new("kill").arg(engine.id().to_string()).status().unwrap();
+    assert!(engine.wait().unwrap().success());
+    let words = words.join().unwrap();
+    assert!(words.contains("a lane is left alone, the others are read on: ") && words.contains("victim"), "{words}");
+    let progress = fs::read_to_string(progress).unwrap();
+    assert!(progress.contains("unreadableLanes"), "{}", progress.lines().last().unwrap_or_default());
+}
+
+/// The reader's cursor and the bell: cut off or removed they are made anew.
+fn attack_own_files(ring: &Path, random: &mut Random) {
+    let files: Vec<PathBuf> = fs::read_dir(ring).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let is_own = |path: &&PathBuf| path.extension().is_some_and(|ext| ext == "cursor") || path.ends_with("bell");
+    let own: Vec<&PathBuf> = files.iter().filter(is_own).collect();
+    let path = own[random.below(own.len() as u64) as usize];
+    let _ = match random.below(2) {
+        0 => fs::File::options().write(true).open(path).and_then(|file| file.set_len(0)),
+        _ => fs::remove_file(path),
+    };
+}

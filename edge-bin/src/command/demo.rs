@@ -48,7 +48,7 @@ pub struct DemoArgs {
 pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let ring = DemoRing::create()?;
     let sql = sql(&ring.path);
-    eprintln!("{sql}\n");
+    crate::output::tell!("{sql}\n");
     let stop = JobStop::default();
     signals::stop_on_request(&stop)?;
     let sampler = start_sampler(args, &ring.path, &stop)?;

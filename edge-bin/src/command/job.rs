@@ -110,7 +110,7 @@ impl OpenJob {
         for warning in self.session.take_warnings() {
             let mut told = self.told.borrow_mut();
             if !told.contains(&warning) {
-                eprintln!("warning: {warning}");
+                crate::output::tell!("warning: {warning}");
                 told.push(warning);
             }
         }

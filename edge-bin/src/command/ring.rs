@@ -131,7 +131,7 @@ fn create(args: &CreateArgs) -> Result<()> {
     let schema = Schema::parse_ddl(&args.schema).map_err(|e| e.context("--schema"))?;
     let options = RingOptions::parse([("capacity", &args.capacity), ("onFull", &args.on_full)])?;
     let folder = StreamFolder::create(&args.path, &schema, &options)?;
-    eprintln!("created {} with {} bytes a lane", folder.path().display(), folder.capacity());
+    crate::output::tell!("created {} with {} bytes a lane", folder.path().display(), folder.capacity());
     Ok(())
 }
 
@@ -192,7 +192,9 @@ fn append(args: &AppendArgs) -> Result<()> {
         pairs.push((key.into(), value.into()));
     }
     let options: Options = pairs.into_iter().collect();
-    options.warnings(format).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    options.warnings(format).iter().for_each(|warning| {
+        crate::output::tell!("warning: {warning}");
+    });
     let schema = producer.schema().clone();
     let needed = vec![true; schema.len()];
     let mut decoder = Decoder::new(format, &schema, &options, &needed, &TimeZone::UTC)?;
@@ -220,9 +222,12 @@ fn append(args: &AppendArgs) -> Result<()> {
     if args.finish {
         producer.finish();
     }
-    eprintln!("appended {stored} rows from {name}, dropped {} (ring full), malformed {malformed}", offered - stored);
+    crate::output::tell!(
+        "appended {stored} rows from {name}, dropped {} (ring full), malformed {malformed}",
+        offered - stored
+    );
     if let Some(first) = decoder.malformed().first() {
-        eprintln!("first malformed: {first}");
+        crate::output::tell!("first malformed: {first}");
     }
     Ok(())
 }

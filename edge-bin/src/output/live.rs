@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use firesteel_core::{Result, block::BlockRef, schema::Schema, time::TimeZone};
-use firesteel_io::sink::Sink;
+use firesteel_io::sink::{Patience, Sink};
 
 use super::table::Table;
 
@@ -14,12 +14,13 @@ pub struct LiveSink {
     /// Lines on the screen that the next epoch replaces.
     lines_shown: usize,
     rows: u64,
+    patience: Patience,
 }
 
 impl LiveSink {
     /// A table of these columns; clock readings in this zone.
     pub fn new(schema: &Schema, zone: TimeZone) -> Self {
-        Self { table: Table::new(schema, zone), lines_shown: 0, rows: 0 }
+        Self { table: Table::new(schema, zone), lines_shown: 0, rows: 0, patience: Patience::default() }
     }
 }
 
@@ -66,7 +67,11 @@ impl Sink for LiveSink {
             let _ = writeln!(text, "... and {} more; pipe the output to see all", lines.len() - shown);
             self.lines_shown += 1;
         }
-        super::print(text.as_bytes())
+        super::print_patiently(text.as_bytes(), &mut self.patience)
+    }
+
+    fn attend(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     fn rows_written(&self) -> u64 {

@@ -6,10 +6,13 @@ mod progress;
 mod rows;
 mod table;
 
-use std::io::{ErrorKind, Write};
+use std::{fs::File, sync::OnceLock};
 
 use firesteel_core::{Error, Result, schema::Schema};
-use firesteel_io::sink::Sink;
+use firesteel_io::{
+    sink::{Patience, Sink},
+    sys::poll::standard_output,
+};
 
 pub use live::LiveSink;
 pub use progress::ProgressBar;
@@ -51,9 +54,24 @@ pub(crate) use say;
 
 /// Writes bytes to standard output at once.
 pub fn print(bytes: &[u8]) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|e| match e.kind() {
-        ErrorKind::BrokenPipe => Error::stopped(),
-        _ => Error::io(format!("cannot write to standard output: {e}")),
-    })
+    print_patiently(bytes, &mut Patience::default())
 }
+
+/// The same for a query, which can be stopped while nobody reads.
+pub fn print_patiently(bytes: &[u8], patience: &mut Patience) -> Result<()> {
+    static STDOUT: OnceLock<std::io::Result<File>> = OnceLock::new();
+    match STDOUT.get_or_init(standard_output) {
+        Ok(file) => patience.write_all(file, "standard output", bytes),
+        Err(error) => Err(Error::io(format!("cannot write to standard output: {error}"))),
+    }
+}
+
+/// As `eprintln!`, but a full disk or a closed pipe behind stderr is no reason to panic.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        // Nobody is left to be told that.
+        _ = std::io::stderr().write_all(format!("{}\n", format_args!($($text)*)).as_bytes());
+    }};
+}
+pub(crate) use tell;

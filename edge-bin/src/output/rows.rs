@@ -6,7 +6,7 @@ use firesteel_io::{
         Options,
         write::{CsvWriter, JsonWriter, Style},
     },
-    sink::Sink,
+    sink::{Patience, Sink},
 };
 
 /// Bytes that are gathered before they are printed within an epoch.
@@ -19,6 +19,7 @@ pub struct RowsSink {
     batch_id: bool,
     text: Vec<u8>,
     rows: u64,
+    patience: Patience,
 }
 
 #[derive(Debug)]
@@ -41,11 +42,11 @@ impl RowsSink {
     }
 
     fn new(writer: Writer, batch_id: bool) -> Self {
-        Self { writer, batch_id, text: Vec::new(), rows: 0 }
+        Self { writer, batch_id, text: Vec::new(), rows: 0, patience: Patience::default() }
     }
 
     fn print(&mut self) -> Result<()> {
-        let result = super::print(&self.text);
+        let result = super::print_patiently(&self.text, &mut self.patience);
         self.text.clear();
         result
     }
@@ -87,6 +88,10 @@ impl Sink for RowsSink {
 
     fn commit(&mut self, _epoch: u64) -> Result<()> {
         if self.text.is_empty() { Ok(()) } else { self.print() }
+    }
+
+    fn attend(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     fn rows_written(&self) -> u64 {

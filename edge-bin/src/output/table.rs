@@ -7,7 +7,10 @@ use firesteel_core::{
     schema::{DataType, Schema},
     time::TimeZone,
 };
-use firesteel_io::{format::write::cell, sink::Sink};
+use firesteel_io::{
+    format::write::cell,
+    sink::{Patience, Sink},
+};
 
 /// Rows that are aligned together: a batch result prints in pieces of this size.
 const ROWS_MAX: usize = 1000;
@@ -111,6 +114,7 @@ pub struct TableSink {
     rows: u64,
     epoch: u64,
     header_due: bool,
+    patience: Patience,
 }
 
 impl TableSink {
@@ -118,7 +122,7 @@ impl TableSink {
     pub fn new(schema: &Schema, batch_id: bool, zone: TimeZone) -> Self {
         let table = Table::new(schema, zone);
         let table = if batch_id { table.with_batch() } else { table };
-        Self { table, batch_id, rows: 0, epoch: 0, header_due: true }
+        Self { table, batch_id, rows: 0, epoch: 0, header_due: true, patience: Patience::default() }
     }
 
     fn print(&mut self) -> Result<()> {
@@ -128,7 +132,7 @@ impl TableSink {
             self.table.write_header(&mut text);
         }
         self.table.write_rows(&mut text);
-        super::print(text.as_bytes())
+        super::print_patiently(text.as_bytes(), &mut self.patience)
     }
 }
 
@@ -152,6 +156,10 @@ impl Sink for TableSink {
         if self.table.is_empty() { Ok(()) } else { self.print() }
     }
 
+    fn attend(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     fn rows_written(&self) -> u64 {
         self.rows
     }
@@ -163,7 +171,7 @@ impl Sink for TableSink {
         }
         let mut text = String::new();
         self.table.write_header(&mut text);
-        super::print(text.as_bytes())
+        super::print_patiently(text.as_bytes(), &mut self.patience)
     }
 }
 

@@ -190,8 +190,13 @@ impl Store {
                 return Err(Error::io(format!("{} could not be made durable before", path.display())).hint(LOST_HINT));
             }
             self.disk.sync(path).map_err(|error| {
+                let failed = failed("cannot make durable", path, &error);
+                // What is not there was not touched: its folder may come back.
+                if error.kind() == io::ErrorKind::NotFound {
+                    return failed.hint(LOST_HINT);
+                }
                 self.given_up.insert(path.clone());
-                failed("cannot make durable", path, &error).hint(LOST_HINT)
+                failed.hint(LOST_HINT)
             })?;
         }
         let folders: HashSet<&Path> = files.iter().map(|path| parent(path)).collect();

@@ -62,6 +62,8 @@ pub(super) struct Checkpointing {
     in_flight: Option<Remembered>,
     /// What the newest durable checkpoint remembers.
     durable: Option<Remembered>,
+    /// What the durable one remembers could not be shown.
+    is_unpublished: bool,
     // Metrics.
     started_at: Instant,
     counts: Counts,
@@ -141,6 +143,7 @@ impl Checkpointing {
             begun_at: Instant::now(),
             in_flight: None,
             durable,
+            is_unpublished: false,
             started_at: Instant::now(),
             counts: Counts::default(),
             failure: None,
@@ -150,6 +153,17 @@ impl Checkpointing {
     /// An epoch has run.
     pub(super) fn note_epoch(&mut self) {
         self.is_behind = true;
+    }
+
+    /// What the durable one remembers could not be shown, so there must be another; true if that is new.
+    pub(super) fn note_unpublished(&mut self) -> bool {
+        self.is_behind = true;
+        !std::mem::replace(&mut self.is_unpublished, true)
+    }
+
+    /// All is shown; true if that is new.
+    pub(super) fn note_published(&mut self) -> bool {
+        std::mem::take(&mut self.is_unpublished)
     }
 
     /// Whether there is anything that no checkpoint remembers.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     ring::Wait,
-    sink::Sink,
+    sink::{Attendant, Patience, Sink},
     source::{Meter, Part, Reader, Source},
     sys,
 };
@@ -174,7 +174,9 @@ impl<'s> Execution<'s> {
                 is_live: false,
             });
         }
+        let goes_on = options.trigger != Trigger::AvailableNow && open.iter().any(|input| input.is_stream);
         let options = Arc::new(options);
+        sink.attend(Patience::new(Arc::new(SinkAttendant::new(&handle, &options)), goes_on));
         let workers = Workers::start(&driver, &options, &handle, || {
             open.iter_mut().map(|input| Ok((input.port, input.source.reader()?))).collect()
         })?;
@@ -494,6 +496,44 @@ impl<'s> Execution<'s> {
 
     fn emit(&self, event: &QueryEvent<'_>) {
         self.options.listeners.iter().for_each(|listener| listener.on_event(event));
+    }
+}
+
+/// Looks after the query while its sink waits.
+struct SinkAttendant {
+    handle: StreamingQuery,
+    on_warning: Option<OnWarning>,
+    has_checkpoint: bool,
+}
+
+impl SinkAttendant {
+    fn new(handle: &StreamingQuery, options: &QueryOptions) -> Self {
+        let (on_warning, has_checkpoint) = (options.on_warning.clone(), options.checkpoint.is_some());
+        Self { handle: handle.clone(), on_warning, has_checkpoint }
+    }
+}
+
+impl Attendant for SinkAttendant {
+    fn is_stop_requested(&self) -> bool {
+        self.handle.is_stop_requested()
+    }
+
+    fn note_waiting(&self, waits: bool) {
+        self.handle.set_doing(if waits { Doing::WaitingForSink } else { Doing::Processing });
+    }
+
+    fn warn(&self, text: &str) {
+        if let Some(warn) = &self.on_warning {
+            warn(text);
+        }
+    }
+
+    fn cut_short(&self, reason: Error) -> Error {
+        if !self.has_checkpoint {
+            return reason.context("the query was stopped while it waited, with rows that are not written");
+        }
+        self.warn("the query stops before the rows of its last epoch are written: they come again from the checkpoint");
+        Error::stopped()
     }
 }
 

@@ -41,6 +41,7 @@ pub(super) enum Doing {
     WaitingForRows,
     Processing,
     WaitingForTrigger,
+    WaitingForSink,
     Nothing,
 }
 
@@ -110,6 +111,7 @@ impl StreamingQuery {
             doing if doing == Doing::WaitingForRows as u8 => ("Waiting for data to arrive", false),
             doing if doing == Doing::Processing as u8 => ("Processing new data", true),
             doing if doing == Doing::WaitingForTrigger as u8 => ("Waiting for next trigger", false),
+            doing if doing == Doing::WaitingForSink as u8 => ("Waiting for the sink to take rows", true),
             _ => ("Stopped", false),
         };
         QueryStatus { message: message.into(), is_data_available: is_active, is_trigger_active: is_active }

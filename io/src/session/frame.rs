@@ -367,8 +367,9 @@ impl DataFrame {
 
     /// Prints the first rows as a table.
     pub fn show(&self, rows: u32) -> Result<()> {
-        print!("{}", self.show_string(rows)?);
-        Ok(())
+        let text = self.show_string(rows)?;
+        let failed = |e| Error::io(format!("cannot write to standard output: {e}"));
+        std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes()).map_err(failed)
     }
 
     /// The first rows as a table in text.

@@ -42,11 +42,16 @@ impl QueryListener for ProgressFile {
         // One write a line, so that a reader never sees half of one of several queries' lines.
         let written = line.and_then(|line| {
             let text = line + "\n";
-            let failed = |e| Error::io(format!("cannot write {}: {e}", self.path.display()));
-            state.0.write_all(text.as_bytes()).map_err(failed)
+            append(&mut state.0, &text).map_err(|e| Error::io(format!("cannot write {}: {e}", self.path.display())))
         });
         if state.1.is_none() {
             state.1 = written.err();
         }
     }
+}
+
+/// Appends a line whole or not at all, as far as a full disk lets us.
+fn append(file: &mut File, line: &str) -> std::io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(line.as_bytes()).inspect_err(|_| _ = file.set_len(before))
 }

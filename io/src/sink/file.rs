@@ -8,12 +8,18 @@
 //! With checkpoints an epoch's file stays hidden until a checkpoint remembers it: what readers have seen is never taken
 //! back, and after a crash the folder holds what an undisturbed run would have written.
 //!
+//! A disk that is full, or a folder that cannot be written, is waited for (`onFull`): the rows of the epoch at hand
+//! stay in memory, or are dropped and counted; no reader ever sees half of a file.
+//!
 //! An epoch without rows leaves no file, and live rows are asked to wait a second after a file, so that no folder fills
 //! with files of a few rows.
 
+mod part;
+mod position;
+
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -21,7 +27,11 @@ use std::{
 use firesteel_core::{Error, Result, block::BlockRef, expr::Settings, plan::Table, schema::Schema};
 use serde_json::{Value as Json, json};
 
-use super::{Prepared, Sink};
+use self::{
+    part::OpenPart,
+    position::{Position, hidden, number_of},
+};
+use super::{Patience, Prepared, Sink};
 use crate::{
     format::{Format, Options, files, write::Writer},
     source::options,
@@ -42,6 +52,7 @@ pub struct FileSink {
     format: Format,
     writer: Writer,
     replaces: bool,
+    on_full: Option<OnFull>,
     // State.
     run: u32,
     epoch: u64,
@@ -50,12 +61,17 @@ pub struct FileSink {
     rows: u64,
     /// When the last file was finished.
     shown_at: Option<Instant>,
+    /// Why the rows of the epoch at hand will not be written, if they will not.
+    given_up: Option<&'static str>,
+    patience: Patience,
     /// With checkpoints: finished files that are still hidden.
     held: Option<Vec<Held>>,
     /// The names that were published last. Their renaming is durable only when the next checkpoint is.
     published: Vec<String>,
     // Metrics.
     rows_committed: u64,
+    /// By reason.
+    rows_dropped: BTreeMap<&'static str, u64>,
 }
 
 /// A finished file that is still hidden.
@@ -65,17 +81,15 @@ struct Held {
     rows: u64,
 }
 
-/// The file of the epoch at hand.
-#[derive(Debug)]
-struct OpenPart {
-    file: File,
-    temporary: Temporary,
-}
-
-/// A file that is gone when this is, unless it was renamed.
-#[derive(Debug)]
-struct Temporary {
-    path: PathBuf,
+/// What to do when a file cannot be written: the disk is full, the folder is away, or not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OnFull {
+    /// Wait until it can be.
+    Block,
+    /// Do without the rows of the epoch, and count them.
+    DropNewest,
+    /// Fail.
+    Fail,
 }
 
 impl FileSink {
@@ -97,38 +111,89 @@ impl FileSink {
             format,
             writer,
             replaces,
+            on_full: OnFull::of(table)?,
             run,
             epoch: 0,
             part: None,
             buffer: Vec::with_capacity(BUFFER_BYTES),
             rows: 0,
             shown_at: None,
+            given_up: None,
+            patience: Patience::default(),
             held: None,
             published: Vec::new(),
             rows_committed: 0,
+            rows_dropped: BTreeMap::new(),
         })
+    }
+
+    /// Does something to the epoch's file, in the manner of `onFull` if that fails.
+    fn attempt(&mut self, mut what: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
+        if self.given_up.is_some() {
+            return Ok(());
+        }
+        let mut patience = std::mem::take(&mut self.patience);
+        let default = if patience.is_default() { OnFull::Block } else { OnFull::Fail };
+        let result = match self.on_full.unwrap_or(default) {
+            OnFull::Fail => what(self),
+            OnFull::Block => patience.retry(|| what(self)),
+            OnFull::DropNewest => match what(self) {
+                Err(error) if error.is_io() => {
+                    patience.note_failure(&error, "until this is over rows are dropped, and counted");
+                    self.give_up_epoch();
+                    Ok(())
+                }
+                other => other,
+            },
+        };
+        self.patience = patience;
+        result
+    }
+
+    /// The rows of the epoch will not be written.
+    fn give_up_epoch(&mut self) {
+        self.given_up = Some(match fs::metadata(&self.folder) {
+            Ok(_) => "rowsDroppedWhenFull",
+            Err(_) => "rowsDroppedWithoutFolder",
+        });
+        self.part = None;
+        self.buffer.clear();
     }
 
     /// Writes what has gathered into the epoch's file, which the first bytes create.
     fn spill(&mut self) -> Result<()> {
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => OpenPart::create(self.folder.join(hidden(&self.name())))?,
-        };
-        part.file.write_all(&self.buffer).map_err(|e| failed("cannot write", &part.temporary.path, &e))?;
-        self.part = Some(part);
+        if self.part.is_none() {
+            self.part = Some(OpenPart::create(self.folder.join(hidden(&self.name())))?);
+        }
+        if let Some(part) = &mut self.part {
+            part.add(&self.buffer)?;
+        }
         self.buffer.clear();
         Ok(())
     }
 
-    /// Gives the epoch's file its name. Should another query have taken the name since this one began, this one becomes
-    /// a later run.
-    fn show(&mut self, part: OpenPart) -> Result<()> {
-        let OpenPart { file, temporary } = part;
-        drop(file);
+    /// Gives the epoch's file its name, or leaves it hidden until a checkpoint remembers it.
+    fn finish_part(&mut self) -> Result<()> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        part.restore()?;
+        if self.held.is_none() {
+            let from = part.path().clone();
+            self.show(&from)?;
+        } else {
+            let held = Held { name: self.name(), rows: self.rows };
+            self.held.get_or_insert_default().push(held);
+        }
+        if let Some(part) = self.part.take() {
+            part.keep();
+        }
+        Ok(())
+    }
+
+    /// Should another query have taken the name since this one began, this one becomes a later run.
+    fn show(&mut self, from: &Path) -> Result<()> {
         loop {
             let path = self.folder.join(self.name());
-            match sys::file::rename_new(&temporary.path, &path) {
+            match sys::file::rename_new(from, &path) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.run = next_run(&self.folder)?,
                 Err(error) => return Err(failed("cannot rename a finished file to", &path, &error)),
@@ -136,11 +201,17 @@ impl FileSink {
         }
     }
 
-    /// Leaves a finished file under its hidden name.
-    fn keep_hidden(&mut self, part: OpenPart) {
-        part.temporary.keep();
-        let held = Held { name: self.name(), rows: self.rows };
-        self.held.get_or_insert_default().push(held);
+    /// What was finished and never shown must be there: without it the query has to go back to its last checkpoint.
+    fn check_held(&self) -> Result<()> {
+        let is_gone = |held: &&Held| !self.folder.join(hidden(&held.name)).exists();
+        match self.held.iter().flatten().find(is_gone).filter(|_| self.folder.is_dir()) {
+            None => Ok(()),
+            Some(Held { name, .. }) => {
+                let path = self.folder.join(hidden(name));
+                Err(Error::io(format!("{} was removed before a checkpoint remembered it", path.display()))
+                    .hint("start the query again: it goes on from its last checkpoint and writes the rows anew"))
+            }
+        }
     }
 
     fn name(&self) -> String {
@@ -165,6 +236,7 @@ impl Sink for FileSink {
         self.rows = 0;
         self.buffer.clear();
         self.part = None;
+        self.given_up = None;
         Ok(())
     }
 
@@ -174,25 +246,30 @@ impl Sink for FileSink {
             self.writer.write_header(&mut self.buffer);
         }
         self.rows += rows;
+        if self.given_up.is_some() {
+            return Ok(());
+        }
         self.writer.write_rows(block, &mut self.buffer);
-        if self.buffer.len() >= BUFFER_BYTES { self.spill() } else { Ok(()) }
+        if self.buffer.len() >= BUFFER_BYTES { self.attempt(Self::spill) } else { Ok(()) }
     }
 
     fn commit(&mut self, epoch: u64) -> Result<()> {
         assert_eq!(epoch, self.epoch, "the epoch that began is the one that is committed");
         let replaced = if self.replaces { self.listed()? } else { Vec::new() };
         if !self.buffer.is_empty() {
-            self.spill()?;
+            self.attempt(Self::spill)?;
         }
-        if let Some(part) = self.part.take() {
-            match self.held {
-                None => self.show(part)?,
-                Some(_) => self.keep_hidden(part),
-            }
+        if self.part.is_some() {
+            self.attempt(Self::finish_part)?;
             self.shown_at = Some(Instant::now());
         }
         for path in replaced {
             fs::remove_file(&path).map_err(|e| failed("cannot replace", &path, &e))?;
+        }
+        if let Some(reason) = self.given_up {
+            *self.rows_dropped.entry(reason).or_default() += std::mem::take(&mut self.rows);
+        } else if self.rows > 0 {
+            self.patience.note_success();
         }
         self.rows_committed = self.rows;
         Ok(())
@@ -200,6 +277,14 @@ impl Sink for FileSink {
 
     fn rows_written(&self) -> u64 {
         self.rows_committed
+    }
+
+    fn rows_dropped(&self) -> Vec<(String, u64)> {
+        self.rows_dropped.iter().map(|(reason, rows)| ((*reason).into(), *rows)).collect()
+    }
+
+    fn attend(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     fn rows_pending(&self) -> u64 {
@@ -215,6 +300,7 @@ impl Sink for FileSink {
     }
 
     fn prepare(&mut self) -> Result<Prepared> {
+        self.check_held()?;
         let held = || self.held.iter().flatten().map(|held| &held.name);
         let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
         let files = held().map(|name| folder.join(hidden(name))).collect();
@@ -257,95 +343,22 @@ impl Sink for FileSink {
     }
 }
 
-/// What a checkpoint remembers of the folder.
-#[derive(Debug)]
-struct Position {
-    folder: PathBuf,
-    run: u32,
-    parts: Vec<String>,
-}
-
-impl Position {
-    fn of(json: &Json) -> Result<Self> {
-        let wrong = || Error::corrupt(format!("the checkpoint has no position of a folder of files, but {json}"));
-        let name = |json: &Json| json.as_str().filter(|name| is_part(name)).map(String::from);
-        Ok(Self {
-            folder: json["folder"].as_str().map(PathBuf::from).ok_or_else(wrong)?,
-            run: json["run"].as_u64().and_then(|run| u32::try_from(run).ok()).ok_or_else(wrong)?,
-            parts: json["parts"].as_array().and_then(|all| all.iter().map(name).collect()).ok_or_else(wrong)?,
-        })
-    }
-
-    /// Gives every part its name, if it has not got it yet.
-    fn show(&self) -> Result<()> {
-        for name in &self.parts {
-            let (from, to) = (self.folder.join(hidden(name)), self.folder.join(name));
-            match sys::file::rename_new(&from, &to) {
-                Ok(()) => {}
-                // It has its name already, and may have been taken away since.
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
-                Err(error) => return Err(failed("cannot rename a finished file to", &to, &error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what the run has written behind the checkpoint: hidden files, and those of epochs that will run again.
-    fn take_back(&self, next_epoch: u64) -> Result<()> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(failed("cannot list", &self.folder, &error)),
-        };
-        for entry in entries.flatten() {
-            let file = entry.file_name();
-            let Some(name) = file.to_str() else { continue };
-            let is_hidden = name.starts_with('.') && name.ends_with(".tmp");
-            let is_later =
-                number_of(name).is_some_and(|(epoch, run)| run == self.run && (is_hidden || epoch >= next_epoch));
-            if is_later {
-                fs::remove_file(entry.path()).map_err(|e| failed("cannot take back", &entry.path(), &e))?;
-            }
-        }
-        Ok(())
+impl OnFull {
+    /// What the table says, if it does.
+    fn of(table: &Table) -> Result<Option<Self>> {
+        let Some(value) = table.option("onFull") else { return Ok(None) };
+        Ok(Some(match value.to_ascii_lowercase().as_str() {
+            "block" => Self::Block,
+            "drop_newest" => Self::DropNewest,
+            "fail" => Self::Fail,
+            _ => return Err(options::wrong("onFull", value, "must be block, drop_newest or fail")),
+        }))
     }
 }
 
-/// The name under which readers do not see a part.
-fn hidden(name: &str) -> String {
-    format!(".{name}.tmp")
-}
-
-/// Whether a name is one that parts have: nothing that leads out of the folder.
-fn is_part(name: &str) -> bool {
-    number_of(name).is_some() && !name.starts_with('.') && !name.contains(['/', '\\'])
-}
-
-/// Epoch and run of a part, hidden or not.
-fn number_of(name: &str) -> Option<(u64, u32)> {
-    let (epoch, rest) = name.strip_prefix('.').unwrap_or(name).strip_prefix("part-")?.split_once('-')?;
-    Some((epoch.parse().ok()?, rest.split_once('.')?.0.parse().ok()?))
-}
-
-impl OpenPart {
-    fn create(path: PathBuf) -> Result<Self> {
-        let file = File::create(&path).map_err(|e| failed("cannot create", &path, &e))?;
-        Ok(Self { file, temporary: Temporary { path } })
-    }
-}
-
-impl Temporary {
-    /// Lets the file be.
-    fn keep(mut self) {
-        self.path = PathBuf::new();
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Gone already if the epoch was committed.
-        let _ = fs::remove_file(&self.path);
-    }
+/// Whether the options of a table that is written as files make sense.
+pub(super) fn check_options(table: &Table) -> Result<()> {
+    OnFull::of(table).map(drop)
 }
 
 /// One more than the highest number of a run that wrote here, or is writing.
@@ -378,117 +391,4 @@ fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use firesteel_core::block::Block;
-    use tempfile::TempDir;
-
-    use super::*;
-    use crate::source::testing::{epoch, open as open_source, table};
-
-    fn open(dir: &Path, format: Format, options: &[(&str, &str)]) -> FileSink {
-        let schema = Schema::parse_ddl("x INT, s STRING").unwrap();
-        let options = [&[("path", dir.to_str().unwrap())], options].concat();
-        FileSink::open(&table(format.name(), "", &options), format, &schema, &Settings::default()).unwrap()
-    }
-
-    fn block(range: std::ops::Range<i32>) -> Block {
-        let mut block = Block::new(&Schema::parse_ddl("x INT, s STRING").unwrap());
-        range.for_each(|x| block.push_row(&[x.into(), "a".into()]));
-        block
-    }
-
-    fn run(sink: &mut FileSink, epoch: u64, rows: std::ops::Range<i32>) {
-        sink.begin(epoch).unwrap();
-        sink.write(&block(rows).view()).unwrap();
-        sink.commit(epoch).unwrap();
-    }
-
-    fn names(dir: &TempDir) -> Vec<String> {
-        let mut names: Vec<String> =
-            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn an_epoch_is_hidden_until_it_is_committed_and_empty_ones_leave_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut sink = open(&dir.path().join("deep"), Format::Json, &[]);
-        let dir = sink.folder.clone();
-        sink.begin(3).unwrap();
-        sink.write(&block(0..20_000).view()).unwrap();
-        let hidden = ".part-00003-0000.json.tmp";
-        assert!(dir.join(hidden).exists(), "spilled before the end");
-        assert!(files::expand(dir.to_str().unwrap()).unwrap().is_empty());
-        sink.commit(3).unwrap();
-        assert!(!dir.join(hidden).exists() && dir.join("part-00003-0000.json").exists());
-        assert_eq!(sink.rows_written(), 20_000);
-        assert!(!sink.rest().is_zero(), "live rows wait after a file");
-        run(&mut sink, 4, 0..0);
-        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
-        assert_eq!(sink.rows_written(), 0);
-    }
-
-    #[test]
-    fn an_epoch_that_is_not_committed_leaves_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut sink = open(dir.path(), Format::Json, &[]);
-        for epoch in 0..2 {
-            sink.begin(epoch).unwrap();
-            sink.write(&block(0..20_000).view()).unwrap();
-        }
-        assert_eq!(names(&dir), [".part-00001-0000.json.tmp"]);
-        drop(sink);
-        assert!(names(&dir).is_empty());
-    }
-
-    #[test]
-    fn runs_never_write_the_same_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let (mut first, mut second) =
-            (open(dir.path(), Format::Csv, &[("header", "true")]), open(dir.path(), Format::Csv, &[]));
-        run(&mut first, 0, 0..2);
-        run(&mut second, 0, 2..3);
-        run(&mut open(dir.path(), Format::Csv, &[]), 0, 3..4);
-        assert_eq!(names(&dir), ["part-00000-0000.csv", "part-00000-0001.csv", "part-00000-0002.csv"]);
-        assert_eq!(fs::read_to_string(dir.path().join("part-00000-0000.csv")).unwrap(), "x,s\n0,a\n1,a\n");
-    }
-
-    #[test]
-    fn overwriting_replaces_what_readers_see() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("old.json"), "{\"x\":1}\n").unwrap();
-        fs::write(dir.path().join("_keep"), "").unwrap();
-        run(&mut open(dir.path(), Format::Json, &[("overwrite", "true")]), 0, 7..8);
-        assert_eq!(names(&dir), ["_keep", "part-00000-0000.json"]);
-        run(&mut open(dir.path(), Format::Json, &[("overwrite", "true")]), 0, 0..0);
-        assert_eq!(names(&dir), ["_keep"]);
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        for format in [Format::Csv, Format::Json] {
-            let dir = tempfile::tempdir().unwrap();
-            let mut sink = open(dir.path(), format, &[]);
-            run(&mut sink, 0, 0..5);
-            run(&mut sink, 1, 5..6);
-            let path = dir.path().to_str().unwrap();
-            let mut source = open_source(table(format.name(), "x INT, s STRING", &[("path", path)]), false).unwrap();
-            source.freeze().unwrap();
-            let mut rows = epoch(&mut *source, 2).unwrap();
-            rows.sort_by_key(|row| row[0].as_i64());
-            assert_eq!(rows, (0..6).map(|x| vec![x.into(), "a".into()]).collect::<Vec<_>>(), "{format:?}");
-        }
-    }
-
-    #[test]
-    fn a_file_in_the_folder_s_place_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        fs::write(&path, "").unwrap();
-        let table = table("json", "", &[("path", path.to_str().unwrap())]);
-        let schema = Schema::parse_ddl("x INT").unwrap();
-        let error = FileSink::open(&table, Format::Json, &schema, &Settings::default()).unwrap_err();
-        assert!(error.is_io() && error.message().contains("not a folder"));
-    }
-}
+mod tests;

@@ -2,11 +2,13 @@
 
 mod file;
 mod memory;
+mod patience;
 pub mod registry;
 mod ring;
 
 pub use file::FileSink;
 pub use memory::{ForeachBatch, ForeachBatchSink, MemorySink};
+pub use patience::{Attendant, Patience};
 pub(crate) use registry::buffer_bytes;
 pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
@@ -42,6 +44,9 @@ pub trait Sink: Send + fmt::Debug {
     fn rows_pending(&self) -> u64 {
         0
     }
+
+    /// How to wait for what takes the rows, from now on.
+    fn attend(&mut self, _patience: Patience) {}
 
     /// How long the next epoch of live rows should wait, for sinks that many small epochs would harm.
     fn rest(&self) -> Duration {

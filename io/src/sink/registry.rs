@@ -58,6 +58,7 @@ pub fn check(table: &Table, schema: &Schema, settings: &Settings, mode: Option<O
     check_width(table, schema)?;
     if let Ok(format) = Format::parse(provider.name) {
         append_only(table, mode)?;
+        super::file::check_options(table)?;
         Writer::for_files(format, schema, &table.options.iter().cloned().collect(), &settings.time_zone)?;
     }
     if matches!(provider.name, "csv" | "json" | "text" | "ring") {

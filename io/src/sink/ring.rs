@@ -1,14 +1,23 @@
 //! A ring as a result: rows go to a lane of a stream folder, where other jobs and programs read them at once.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use firesteel_core::{Result, block::BlockRef, plan::Table, schema::Schema};
+use firesteel_core::{
+    Error, Result,
+    block::BlockRef,
+    plan::Table,
+    ring::{OnFull, Pushed},
+    schema::Schema,
+};
 
-use super::Sink;
+use super::{Patience, Sink};
 use crate::{
     ring::{Producer, StreamFolder},
     source::{options, ring_options},
 };
+
+/// How long it waits for readers without looking whether the query was asked to stop.
+const STOP_POLL: Duration = Duration::from_millis(20);
 
 /// Writes one lane of a ring. Readers see rows as soon as they are written; what happens when the lane is full is the
 /// ring's own rule.
@@ -17,6 +26,9 @@ pub struct RingSink {
     path: PathBuf,
     producer: Option<Producer>,
     finishes: bool,
+    /// Whether it waits for readers when it is full.
+    waits: bool,
+    patience: Patience,
     rows: u64,
     rows_committed: u64,
     /// Rows for which there was no room, where the ring does not wait.
@@ -30,8 +42,18 @@ impl RingSink {
         let path = PathBuf::from(options::path(table)?);
         let options = ring_options(table)?;
         let folder = StreamFolder::open_or_create(&path, schema, &options)?;
+        let waits = folder.on_full() == OnFull::Block;
         let producer = Producer::open_in(folder, options.lane.as_deref())?;
-        Ok(Self { path, producer: Some(producer), finishes: is_batch, rows: 0, rows_committed: 0, rows_refused: 0 })
+        Ok(Self {
+            path,
+            producer: Some(producer),
+            finishes: is_batch,
+            waits,
+            patience: Patience::default(),
+            rows: 0,
+            rows_committed: 0,
+            rows_refused: 0,
+        })
     }
 }
 
@@ -48,7 +70,10 @@ impl Sink for RingSink {
 
     fn write(&mut self, block: &BlockRef<'_>) -> Result<()> {
         if let Some(producer) = &mut self.producer {
-            let stored = producer.append(block)?;
+            let stored = match self.waits {
+                true => append_patiently(producer, block, &self.patience)?,
+                false => producer.append(block)?,
+            };
             self.rows += stored;
             self.rows_refused += (block.rows().count() as u64).saturating_sub(stored);
         }
@@ -64,6 +89,10 @@ impl Sink for RingSink {
         self.rows_committed
     }
 
+    fn attend(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     fn rows_dropped(&self) -> Vec<(String, u64)> {
         let refused = Some(self.rows_refused).filter(|rows| *rows > 0);
         refused.into_iter().map(|rows| ("rowsDroppedWhenFull".into(), rows)).collect()
@@ -74,6 +103,23 @@ impl Sink for RingSink {
             producer.finish();
         }
         Ok(())
+    }
+}
+
+/// Waits for readers, unless the query is asked to stop.
+fn append_patiently(producer: &mut Producer, block: &BlockRef<'_>, patience: &Patience) -> Result<u64> {
+    let mut done = 0;
+    loop {
+        match producer.append_now(block, done)? {
+            Pushed::All => return Ok(block.rows().count() as u64),
+            Pushed::Full(more) => done += more,
+        }
+        while !producer.wait_for_room(STOP_POLL) {
+            if patience.is_over() {
+                return Err(patience.cut_short(Error::io("the ring is full, and nobody reads it")));
+            }
+        }
+        patience.note_done();
     }
 }
 

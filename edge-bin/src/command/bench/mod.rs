@@ -255,7 +255,7 @@ fn print_machine(machine: &Machine, bandwidth: f64, as_json: bool) -> Result<()>
             model.replace(['"', '\\'], "'")
         ),
         false => {
-            eprintln!(
+            crate::output::tell!(
                 "{model}, cores {cores}; kernels use {level}; one core reads memory at {:.1} GB/s",
                 bandwidth / 1e9
             );
@@ -285,7 +285,7 @@ fn print_memory(memory: &Memory, as_json: bool) -> Result<()> {
             say!("{{\"resident_bytes\":{all},\"own_bytes\":{own},\"program_bytes\":{files},\"ring_bytes\":{shared}}}")
         }
         false => {
-            eprintln!(
+            crate::output::tell!(
                 "resident with the last query: {:.1} MB, of which {:.1} MB its own, {:.1} MB the program, {:.1} MB rings",
                 all as f64 / 1e6,
                 own as f64 / 1e6,

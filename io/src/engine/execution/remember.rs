@@ -74,13 +74,14 @@ impl Execution<'_> {
         match outcome {
             None => {}
             Some(Outcome::Durable { sink, release }) => {
-                self.sink.publish(&sink)?;
+                let published = self.sink.publish(&sink);
                 let streams = self.inputs.iter_mut().filter(|i| i.is_stream);
                 let mut pairs = streams.zip(release.unwrap_or_default());
                 pairs.try_for_each(|(input, position)| input.source.release(&position))?;
                 if was_failing {
                     self.warn("checkpoints are written again");
                 }
+                self.note_published(published)?;
             }
             Some(Outcome::Failed(error)) if !was_failing => {
                 self.warn(&format!("a checkpoint could not be written, the one before it stays: {error}"));
@@ -88,6 +89,25 @@ impl Execution<'_> {
             Some(Outcome::Failed(_)) => {}
         }
         Ok(())
+    }
+
+    /// Results that cannot be shown now are with those of the next checkpoint, or of the next run.
+    fn note_published(&mut self, result: Result<()>) -> Result<()> {
+        match (result, &mut self.checkpointing) {
+            (Ok(()), Some(checkpointing)) => {
+                if checkpointing.note_published() {
+                    self.warn("results are shown again");
+                }
+                Ok(())
+            }
+            (Err(error), Some(checkpointing)) if error.is_io() => {
+                if checkpointing.note_unpublished() {
+                    self.warn(&format!("{error}; what checkpoints remember is shown when this is over"));
+                }
+                Ok(())
+            }
+            (result, _) => result,
+        }
     }
 
     fn warn(&self, text: &str) {

@@ -66,9 +66,9 @@ fn errors_say_what_to_do() {
     let missing = [dir.path().join("part.tmp")];
     let error = store.save(&checkpoint(1, 10), &missing).unwrap_err();
     assert!(error.message().contains("part.tmp"), "{error}");
+    // A folder that was away has come back.
     fs::write(&missing[0], "x").unwrap();
-    let error = store.save(&checkpoint(1, 10), &missing).unwrap_err();
-    assert!(error.message().contains("could not be made durable before"), "{error}");
+    store.save(&checkpoint(1, 10), &missing).unwrap();
     store.save(&checkpoint(1, 10), &[]).unwrap();
 
     fs::remove_dir_all(&folder).unwrap();

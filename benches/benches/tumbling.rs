@@ -1,117 +1,128 @@
-//! One-second tumbling windows by 1,000 integer keys, rows `{ts, id, value}` read in place: count, sum, min, max and
-//! avg through the whole chain of operators, beside the plain scalar loop over the same columns. The sums of both are
-//! compared before anything is timed.
+//! One-second tumbling windows by integer keys, rows `{ts, id, value}` in the cache of a core, time going on from lap
+//! to lap: count, sum, min, max and avg through the whole chain of operators as a stream, each window handed out and
+//! dropped when the watermark passes it, beside the plain scalar loop that knows that keys are dense and rows in order.
+//! What both hand out is compared before anything is timed.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use firesteel_benches::windows::{plan, schema};
-use firesteel_core::{
-    block::{Block, BlockRef, Value},
-    exec::{Driver, DriverOptions},
-    limits::BLOCK_ROWS,
-    plan::LogicalPlan,
-    time::MICROS_PER_SECOND,
-};
+use firesteel_benches::stream::{Input, Query, Random, Ring, blocks};
+use firesteel_core::{block::BlockRef, limits::BLOCK_ROWS, time::MICROS_PER_SECOND};
 
-const KEYS: usize = 1_000;
-const BLOCKS: usize = 256;
+const DDL: &str = "ts TIMESTAMP NOT NULL, id INT NOT NULL, value DOUBLE NOT NULL";
+const TEXT: &str = "SELECT id, count(*) AS n, sum(value) AS total, min(value) AS low, max(value) AS high, \
+                    avg(value) AS mean FROM t WATERMARK ts DELAY OF INTERVAL 0 SECONDS \
+                    GROUP BY window(ts, '1 second'), id";
+/// A lap: 6 MB, all of whose columns are read.
+const BLOCKS: usize = 64;
+const EPOCH_BLOCKS: usize = 16;
+const LAPS: usize = 16;
 /// Event time moves one second in so many rows.
-const ROWS_PER_SECOND: i64 = 100_000;
+const ROWS_PER_SECOND: i64 = 1 << 20;
 
 /// How keys follow each other.
 #[derive(Clone, Copy, Debug)]
 enum Keys {
-    Uniform,
+    Uniform(u64),
     Runs,
     Same,
 }
 
-fn blocks(keys: Keys) -> Vec<Block> {
-    let mut seed = 1_u64;
-    let mut next = || {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        seed >> 33
-    };
-    let schema = schema();
-    let mut made = Vec::new();
-    for b in 0..BLOCKS {
-        let mut block = Block::new(&schema);
-        for r in 0..BLOCK_ROWS {
-            let row = b * BLOCK_ROWS + r;
-            let id = match keys {
-                Keys::Uniform => next() % KEYS as u64,
-                Keys::Runs => (row / 64 % KEYS) as u64,
-                Keys::Same => 7,
-            };
-            let ts = row as i64 * MICROS_PER_SECOND / ROWS_PER_SECOND;
-            block.push_row(&[Value::Int64(ts), Value::Int32(id as i32), Value::Float64((next() % 1_000) as f64)]);
-        }
-        made.push(block);
+impl Keys {
+    fn count(self) -> usize {
+        if let Self::Uniform(count) = self { count as usize } else { 1_000 }
     }
-    made
 }
 
-/// The engine: number of groups and sum of all sums.
-fn engine(plan: &LogicalPlan, blocks: &[Block]) -> (usize, f64) {
-    let mut driver = Driver::new(plan, DriverOptions::default()).expect("a plan that runs");
-    let stage = driver.stages().remove(0);
-    let (mut groups, mut sum) = (0, 0.0);
-    let mut sink = |block: &BlockRef<'_>| {
-        let sums = block.column(2);
-        block.rows().for_each(|row| sum += sums.as_slice::<f64>()[row]);
-        groups += block.rows().count();
-        Ok(())
-    };
-    driver.begin_epoch(0);
-    for block in blocks {
-        driver.push(stage.scans[0].port, &block.view(), &mut sink).expect("no row fails");
-    }
-    driver.finish_stage(stage.stage, &mut sink).expect("no result fails");
-    driver.end_epoch();
-    (groups, sum)
+fn ring(keys: Keys) -> Ring {
+    let mut random = Random(1);
+    let rows = BLOCKS * BLOCK_ROWS;
+    let ids = (0..rows).map(|row| match keys {
+        Keys::Uniform(count) => random.below(count),
+        Keys::Runs => row as i64 / 64 % 1_000,
+        Keys::Same => 7,
+    });
+    let ids: Vec<i64> = ids.collect();
+    let times = (0..rows as i64).map(|row| row * MICROS_PER_SECOND / ROWS_PER_SECOND).collect();
+    let values = (0..rows).map(|_| random.below(1_000)).collect();
+    let lap_us = rows as i64 * MICROS_PER_SECOND / ROWS_PER_SECOND;
+    Ring::new(blocks(DDL, &[times, ids, values], BLOCK_ROWS), 0, lap_us)
 }
 
-/// The plain loop over the same columns: one table of accumulators, emitted when the second changes.
-fn plain(blocks: &[Block]) -> (usize, f64) {
-    let empty = (0_u64, 0.0_f64, f64::INFINITY, f64::NEG_INFINITY);
-    let mut table = vec![empty; KEYS];
-    let (mut groups, mut total, mut second) = (0, 0.0, 0);
-    let mut emit = |table: &mut Vec<(u64, f64, f64, f64)>| {
-        for entry in table.iter_mut().filter(|entry| entry.0 > 0) {
-            groups += 1;
-            total += entry.1;
-            black_box((entry.2, entry.3, entry.1 / entry.0 as f64));
-            *entry = empty;
-        }
-    };
-    for block in blocks {
-        let view = block.view();
-        let (ts, ids) = (view.column(0).as_slice::<i64>(), view.column(1).as_slice::<i32>());
-        let values = view.column(2).as_slice::<f64>();
-        for ((&ts, &id), &value) in ts.iter().zip(ids).zip(values) {
-            if ts / MICROS_PER_SECOND != second {
-                second = ts / MICROS_PER_SECOND;
-                emit(&mut table);
+/// What was handed out: groups, rows in them, sum of all sums.
+type Answer = (usize, i64, f64);
+
+fn engine(query: &mut Query, ring: &mut Ring) -> Answer {
+    let mut answer = (0, 0, 0.0);
+    for _ in 0..LAPS * BLOCKS / EPOCH_BLOCKS {
+        query.epoch(
+            |take| ring.read(EPOCH_BLOCKS, take),
+            |block| {
+                let (counts, sums) = (block.column(1), block.column(2));
+                let (counts, sums) = (counts.as_slice::<i64>(), sums.as_slice::<f64>());
+                block.rows().for_each(|row| answer = (answer.0 + 1, answer.1 + counts[row], answer.2 + sums[row]));
+            },
+        );
+    }
+    answer
+}
+
+/// One table of accumulators, handed out when the second changes.
+struct Plain {
+    table: Vec<(u64, f64, f64, f64)>,
+    second: i64,
+    answer: Answer,
+}
+
+impl Plain {
+    const EMPTY: (u64, f64, f64, f64) = (0, 0.0, f64::INFINITY, f64::NEG_INFINITY);
+
+    fn new(keys: Keys) -> Self {
+        Self { table: vec![Self::EMPTY; keys.count()], second: 0, answer: (0, 0, 0.0) }
+    }
+
+    fn run(&mut self, ring: &mut Ring) -> Answer {
+        self.answer = (0, 0, 0.0);
+        ring.read(LAPS * BLOCKS, &mut |block| self.add(block));
+        self.answer
+    }
+
+    fn add(&mut self, block: &BlockRef<'_>) {
+        let (ts, ids, values) = (block.column(0), block.column(1), block.column(2));
+        let rows = ts.as_slice::<i64>().iter().zip(ids.as_slice::<i32>()).zip(values.as_slice::<f64>());
+        for ((&ts, &id), &value) in rows {
+            if ts / MICROS_PER_SECOND != self.second {
+                self.second = ts / MICROS_PER_SECOND;
+                self.emit();
             }
-            let entry = &mut table[id as usize];
+            let entry = &mut self.table[id as usize];
             *entry = (entry.0 + 1, entry.1 + value, entry.2.min(value), entry.3.max(value));
         }
     }
-    emit(&mut table);
-    (groups, total)
+
+    fn emit(&mut self) {
+        for entry in self.table.iter_mut().filter(|entry| entry.0 > 0) {
+            self.answer = (self.answer.0 + 1, self.answer.1 + entry.0 as i64, self.answer.2 + entry.1);
+            black_box((entry.2, entry.3, entry.1 / entry.0 as f64));
+            *entry = Self::EMPTY;
+        }
+    }
 }
 
 fn tumbling(c: &mut Criterion) {
-    let plan = plan();
-    for keys in [Keys::Uniform, Keys::Runs, Keys::Same] {
-        let blocks = blocks(keys);
-        assert_eq!(engine(&plan, &blocks), plain(&blocks), "the engine and the plain loop agree");
+    for keys in [Keys::Uniform(1_000), Keys::Runs, Keys::Same, Keys::Uniform(100_000)] {
+        let ring = ring(keys);
+        let inputs = [Input { name: "t", ddl: DDL, rows: None }];
+        let (mut query, mut rows) = (Query::new(TEXT, &inputs), ring.again());
+        let (mut plain, mut plain_rows) = (Plain::new(keys), ring.again());
+        // Windows are handed out when they are passed, by the engine with the epoch that passes them.
+        let [a, b] = [0, 1].map(|_| (engine(&mut query, &mut rows), plain.run(&mut plain_rows)));
+        assert_eq!((a.0.0 + b.0.0, a.0.1 + b.0.1, a.0.2 + b.0.2), (a.1.0 + b.1.0, a.1.1 + b.1.1, a.1.2 + b.1.2));
         let mut group = c.benchmark_group(format!("tumbling/{keys:?}"));
-        group.throughput(Throughput::Elements((BLOCKS * BLOCK_ROWS) as u64));
-        group.bench_function("engine", |b| b.iter(|| engine(&plan, black_box(&blocks))));
-        group.bench_function("plain loop", |b| b.iter(|| plain(black_box(&blocks))));
+        group.throughput(Throughput::Elements((LAPS * ring.rows()) as u64));
+        group.bench_function("engine", |b| b.iter(|| engine(&mut query, &mut rows)));
+        group.bench_function("plain loop", |b| b.iter(|| plain.run(&mut plain_rows)));
         group.finish();
     }
 }

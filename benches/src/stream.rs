@@ -192,6 +192,7 @@ fn column(data_type: &DataType, values: &[i64]) -> Column {
     match data_type {
         DataType::Int32 => fill(data_type, values, |value| value as i32),
         DataType::Float32 => fill(data_type, values, |value| value as f32 / 4.0),
+        DataType::Float64 => fill(data_type, values, |value| value as f64 / 4.0),
         _ => fill(data_type, values, |value| value),
     }
 }

@@ -16,6 +16,10 @@ use crate::{
     simd::{self, Summary},
 };
 
+/// From so many groups on (1 MiB of cells) room grows fourfold: what is never touched costs no memory, while moving
+/// cells costs a page fault for each of their pages.
+const MANY_GROUPS: usize = 1 << 15;
+
 const VERSION: u8 = 1;
 const VERSION_COMPENSATED: u8 = 2;
 
@@ -196,6 +200,9 @@ impl<T: Float> Summaries<T> {
 impl<T: Float> Aggregate for Summaries<T> {
     fn grow(&mut self, groups: usize) {
         if groups > self.cells.len() {
+            if groups > self.cells.capacity() && groups > MANY_GROUPS {
+                self.cells.reserve_exact(3 * groups);
+            }
             self.cells.resize(groups, Summary::EMPTY);
             if self.is_compensated {
                 self.lost.resize(groups, 0.0);

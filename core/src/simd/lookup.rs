@@ -1,10 +1,17 @@
 //! Values → ids through an array: the way of keys whose values lie close together.
 
 use super::{level::kernel, prefetch};
+use crate::limits::GROUPS_MAX;
 
 /// "No id": what unknown values get.
 const NONE: u32 = u32::MAX;
 
+/// Ids are not above this, so that the highest bit tells [`NONE`] from them.
+const ID_MAX: u32 = u32::MAX / 2;
+const _: () = assert!(GROUPS_MAX <= ID_MAX as usize, "ids of keys and groups are below this");
+
+/// Rows of which is asked together whether they are in a table.
+const REACH_ROWS: usize = 256;
 /// Rows between two prefetches: a cache line of 32-bit integers.
 const LINE_ROWS: usize = 16;
 
@@ -28,35 +35,61 @@ macro_rules! index {
 index!(i8, i16, i32, i64, u32);
 
 /// Writes `table[values[row] - low]` to `ids[row]`, `u32::MAX` for values beyond the table; true if no row got
-/// `u32::MAX`. `ids` is as long as `values`.
+/// `u32::MAX`. `ids` is as long as `values`; what is in the table is below 2^31 or `u32::MAX`.
 #[inline]
 pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) -> bool {
-    assert_eq!(values.len(), ids.len(), "one id a value");
-    let mut is_complete = true;
-    for (id, &value) in ids.iter_mut().zip(values) {
-        let at = value.to_i64().wrapping_sub(low) as usize;
-        *id = table.get(at).copied().unwrap_or(NONE);
-        is_complete &= *id != NONE;
-    }
-    is_complete
+    lookup_each(values, low, table, ids, |id| id)
 }
 
 /// As [`lookup`], and then once more: writes `second[table[values[row] - low]]`, `u32::MAX` for what either table does
 /// not know.
 #[inline]
 pub fn lookup_twice<T: Index>(values: &[T], low: i64, table: &[u32], second: &[u32], ids: &mut [u32]) -> bool {
+    lookup_each(values, low, table, ids, |id| second.get(id as usize).copied().unwrap_or(NONE))
+}
+
+/// Writes `then(table[values[row] - low])`. Whether all are in the table is asked once for many rows, and whether all
+/// were found once for all, which leaves two loads and little else a row.
+#[inline(always)]
+fn lookup_each<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32], then: impl Fn(u32) -> u32) -> bool {
     assert_eq!(values.len(), ids.len(), "one id a value");
-    let mut is_complete = true;
-    for (ids, values) in ids.chunks_mut(LINE_ROWS).zip(values.chunks(LINE_ROWS)) {
-        prefetch::ahead(values, 0);
-        for (id, &value) in ids.iter_mut().zip(values) {
-            let at = value.to_i64().wrapping_sub(low) as usize;
-            let between = table.get(at).copied().unwrap_or(NONE);
-            *id = second.get(between as usize).copied().unwrap_or(NONE);
-            is_complete &= *id != NONE;
+    // No id but NONE has the highest bit.
+    let mut seen = 0;
+    for (ids, values) in ids.chunks_mut(REACH_ROWS).zip(values.chunks(REACH_ROWS)) {
+        // Of tables as long as a power of two this says exactly whether all are within.
+        if reach(values, low) < table.len() as u64 {
+            for (at, (id, &value)) in ids.iter_mut().zip(values).enumerate() {
+                if at % LINE_ROWS == 0 {
+                    prefetch::ahead(values, at);
+                }
+                // SAFETY: no place is above the reach, which is within the table.
+                *id = then(unsafe { *table.get_unchecked(place(value, low) as usize) });
+                seen |= *id;
+            }
+        } else {
+            for (id, &value) in ids.iter_mut().zip(values) {
+                *id = table.get(place(value, low) as usize).map_or(NONE, |&id| then(id));
+                seen |= *id;
+            }
         }
     }
-    is_complete
+    seen <= ID_MAX
+}
+
+#[inline(always)]
+fn place<T: Index>(value: T, low: i64) -> u64 {
+    value.to_i64().wrapping_sub(low) as u64
+}
+
+kernel! {
+    /// A number not below any `values[row] - low`: it has every bit that one of them has.
+    fn reach[T: Index](values: &[T], low: i64) -> u64,
+    scalar = reach_lanes, lanes = reach_lanes
+}
+
+#[inline(always)]
+fn reach_lanes<T: Index>(values: &[T], low: i64) -> u64 {
+    values.iter().fold(0, |reach, &value| reach | place(value, low))
 }
 
 /// Writes `tables[numbers[row]][values[row]]` to `ids[row]`, `u32::MAX` for values beyond the table and for numbers of

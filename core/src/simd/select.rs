@@ -2,6 +2,10 @@
 
 use alloc::vec::Vec;
 
+use bytemuck::Pod;
+
+#[cfg(target_arch = "x86_64")]
+use super::Level;
 use super::{level::kernel, prefetch};
 
 /// Rows that are taken between two prefetches: of doubles half of which count, a cache line.
@@ -25,14 +29,18 @@ const PLACES: [[u8; 8]; 256] = {
     places
 };
 
-/// The numbers of a block's rows that count, in order.
+/// A block's rows that count.
 #[derive(Debug, Default)]
 pub struct Positions {
-    /// Eight numbers more than rows: a byte's places are written whole.
-    numbers: Vec<u16>,
+    /// A bit a row.
+    words: Vec<u64>,
     count: usize,
-    /// Above every number.
+    /// Above every row that counts.
     bound: usize,
+    /// The numbers of these rows in order, once they were asked for. Eight more than rows: a byte's places are written
+    /// whole.
+    numbers: Vec<u16>,
+    has_numbers: bool,
 }
 
 impl Positions {
@@ -41,17 +49,19 @@ impl Positions {
 
     /// No rows; allocates nothing.
     pub const fn new() -> Self {
-        Self { numbers: Vec::new(), count: 0, bound: 0 }
+        Self { words: Vec::new(), count: 0, bound: 0, numbers: Vec::new(), has_numbers: false }
     }
 
     /// Finds the rows with a set bit; `words` has zeros behind the last of `rows`, of which there are at most
     /// [`Self::ROWS_MAX`].
     pub fn find(&mut self, words: &[u64], rows: usize) {
         assert!(rows <= Self::ROWS_MAX, "{rows} rows");
-        let words = &words[..rows.div_ceil(64)];
-        self.numbers.resize(words.len() * 64 + 8, 0);
-        self.count = write_places(words, &mut self.numbers);
-        self.bound = self.numbers[..self.count].last().map_or(0, |&last| usize::from(last) + 1);
+        self.words.clear();
+        self.words.extend_from_slice(&words[..rows.div_ceil(64)]);
+        self.count = self.words.iter().map(|word| word.count_ones() as usize).sum();
+        let last = self.words.iter().rposition(|&word| word != 0);
+        self.bound = last.map_or(0, |w| (w + 1) * 64 - self.words[w].leading_zeros() as usize);
+        self.has_numbers = false;
     }
 
     /// Number of rows.
@@ -65,17 +75,30 @@ impl Positions {
     }
 
     /// The numbers of the rows.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.numbers[..self.count].iter().map(|&number| usize::from(number))
+    pub fn numbers(&mut self) -> &[u16] {
+        if !self.has_numbers {
+            self.numbers.resize(self.words.len() * 64 + 8, 0);
+            write_places(&self.words, &mut self.numbers);
+            self.has_numbers = true;
+        }
+        &self.numbers[..self.count]
     }
 
     /// The rows' values, one after the other; `out` is as long as there are rows. Panics if a row is beyond `values`.
-    pub fn take<T: Copy>(&self, values: &[T], out: &mut [T]) {
+    pub fn take<T: Pod>(&mut self, values: &[T], out: &mut [T]) {
         assert!(self.bound <= values.len(), "row {} of {}", self.bound, values.len());
         assert_eq!(self.count, out.len(), "one value a row");
-        let (steps, rest) = self.numbers[..self.count].as_chunks::<STEP>();
+        #[cfg(target_arch = "x86_64")]
+        if Level::current() == Level::Avx512 && matches!(size_of::<T>(), 4 | 8) {
+            // SAFETY: the level in use is never above what the CPU was found to have; lengths were compared above.
+            return unsafe { compress(&self.words, values, out) };
+        }
+        let bound = self.bound;
+        let numbers = self.numbers();
+        debug_assert!(numbers.last().is_none_or(|&last| usize::from(last) < bound), "the last row is within the bound");
+        let (steps, rest) = numbers.as_chunks::<STEP>();
         let (out_steps, out_rest) = out.as_chunks_mut::<STEP>();
-        // SAFETY: numbers ascend, and the last was compared with the length.
+        // SAFETY: numbers ascend, and the last is below the bound that was compared with the length.
         let value = |number: u16| unsafe { *values.get_unchecked(usize::from(number)) };
         for (out, numbers) in out_steps.iter_mut().zip(steps) {
             prefetch::ahead(values, numbers[0].into());
@@ -85,6 +108,60 @@ impl Positions {
         }
         out_rest.iter_mut().zip(rest).for_each(|(out, &number)| *out = value(number));
     }
+}
+
+/// Moves values of 4 or 8 bytes that have a set bit together, a register at a time: compressed in the register and
+/// stored whole, because the instruction that compresses into memory is slower than a loop on some CPUs. `values` is as
+/// long as the last set bit wants, `out` as there are set bits.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,popcnt")]
+fn compress<T: Pod>(words: &[u64], values: &[T], out: &mut [T]) {
+    use core::arch::x86_64::{
+        __m512i, _mm512_mask_compress_epi32, _mm512_mask_compress_epi64, _mm512_mask_storeu_epi32,
+        _mm512_mask_storeu_epi64, _mm512_maskz_loadu_epi32, _mm512_maskz_loadu_epi64, _mm512_setzero_si512,
+    };
+    let lanes = 64 / size_of::<T>();
+    let all = (1_u64 << lanes) - 1;
+    let mut done = 0;
+    for (w, word) in words.iter().enumerate() {
+        if *word == 0 {
+            continue;
+        }
+        for from in (0..64).step_by(lanes) {
+            let mask = word >> from & all;
+            let row = w * 64 + from;
+            let count = mask.count_ones() as usize;
+            if count == 0 {
+                continue;
+            }
+            prefetch::ahead(values, row);
+            // Lanes beyond the values are not loaded, lanes beyond the output not stored.
+            let (here, room) = (values.len() - row, out.len() - done);
+            let (load, store) = (below(here, lanes), below(room, lanes));
+            let (source, target) = (values[row..].as_ptr(), out[done..].as_mut_ptr());
+            // SAFETY: each touches but the lanes of its mask, which lie within its slice; what is stored is made of
+            // values of the same size, of which every bit pattern is one.
+            unsafe {
+                if size_of::<T>() == 8 {
+                    let loaded = _mm512_maskz_loadu_epi64(load as u8, source.cast());
+                    let moved = _mm512_mask_compress_epi64(_mm512_setzero_si512(), mask as u8, loaded);
+                    _mm512_mask_storeu_epi64(target.cast(), store as u8, moved);
+                } else {
+                    let loaded: __m512i = _mm512_maskz_loadu_epi32(load as u16, source.cast());
+                    let moved = _mm512_mask_compress_epi32(_mm512_setzero_si512(), mask as u16, loaded);
+                    _mm512_mask_storeu_epi32(target.cast(), store as u16, moved);
+                }
+            }
+            done += count;
+        }
+    }
+}
+
+/// A mask of the lowest `count` lanes, of `lanes` at most.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn below(count: usize, lanes: usize) -> u64 {
+    (1_u64 << count.min(lanes)) - 1
 }
 
 kernel! {
@@ -120,6 +197,19 @@ mod tests {
     use crate::simd::Level;
     use alloc::vec;
 
+    fn check<T: Pod + PartialEq + core::fmt::Debug>(
+        positions: &mut Positions,
+        of: fn(usize) -> T,
+        every: usize,
+        rows: usize,
+    ) {
+        let values: Vec<T> = (0..rows).map(of).collect();
+        let mut taken = vec![of(0); positions.len()];
+        positions.take(&values, &mut taken);
+        let wanted: Vec<T> = (0..rows).filter(|row| row % every == every / 2).map(of).collect();
+        assert_eq!(taken, wanted, "{}, {rows} rows", Level::current());
+    }
+
     #[test]
     fn the_rows_that_count_are_taken_in_order_on_every_level() {
         let mut positions = Positions::new();
@@ -130,12 +220,10 @@ mod tests {
                     let mut words = vec![0_u64; rows.div_ceil(64)];
                     (0..rows).filter(|row| row % every == every / 2).for_each(|row| words[row / 64] |= 1 << (row % 64));
                     positions.find(&words, rows);
-                    let values: Vec<i64> = (0..rows as i64).collect();
-                    let mut taken = vec![0; positions.len()];
-                    positions.take(&values, &mut taken);
-                    let wanted: Vec<i64> =
-                        values.iter().copied().filter(|v| *v as usize % every == every / 2).collect();
-                    assert_eq!(taken, wanted, "{level}, {rows} rows");
+                    check(&mut positions, |row| row as i64, every, rows);
+                    check(&mut positions, |row| row as f32, every, rows);
+                    check(&mut positions, |row| row as u16, every, rows);
+                    check(&mut positions, |row| row as i128, every, rows);
                 }
             }
         }

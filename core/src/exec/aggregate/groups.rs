@@ -128,7 +128,7 @@ impl GroupState {
         };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
-            if epoch.mode == Some(OutputMode::Update) || !self.route_known(&rows, keys, panes, range) {
+            if epoch.mode == Some(OutputMode::Update) || !self.route_known(&rows, keys, panes, range)? {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
                 self.route_panes(&rows, times, panes, range);
                 let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
@@ -246,19 +246,32 @@ impl GroupState {
         Ok(())
     }
 
-    /// The way of most blocks: all rows fall into one pane that has their groups. False if that is not so.
-    fn route_known(&mut self, rows: &Rows<'_>, keys: &[ColumnRef<'_>], panes: Panes, (low, high): (i64, i64)) -> bool {
+    /// The way of most blocks: all rows fall into one pane, which has nearly all their groups. False if that is not so.
+    fn route_known(
+        &mut self,
+        rows: &Rows<'_>,
+        keys: &[ColumnRef<'_>],
+        panes: Panes,
+        (low, high): (i64, i64),
+    ) -> Result<bool> {
         let first = panes.pane_of(low);
         if keys.is_empty() || first != panes.pane_of(high) {
-            return false;
+            return Ok(false);
         }
-        let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return false };
+        let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return Ok(false) };
         self.group_ids.resize(rows.len(), 0);
-        let is_known = self.keys.find_through(keys, by_key, &mut self.group_ids);
-        if is_known {
-            self.changed_from = self.changed_from.min(first);
+        let Some(are_known) = self.keys.find_through(keys, by_key, &mut self.group_ids) else { return Ok(false) };
+        if !are_known {
+            rows.try_for_each(|row| {
+                if self.group_ids[row] == NO_GROUP {
+                    let key = self.keys.id_at(keys, row)?;
+                    self.group_ids[row] = self.groups.group(first, key).0;
+                }
+                Ok(())
+            })?;
         }
-        is_known
+        self.changed_from = self.changed_from.min(first);
+        Ok(true)
     }
 
     /// Finds the group of every row; the rows' event times lie in `low..=high`.

@@ -56,7 +56,7 @@ impl Operator for FilterOperator {
         }
         self.positions.find(passed.words(), block.len());
         for (index, taken) in self.taken.iter_mut().enumerate() {
-            take(&self.positions, &block.column(index), taken, &mut self.valid);
+            take(&mut self.positions, &block.column(index), taken, &mut self.valid);
         }
         out.push(&BlockRef::new(&Taken { block, columns: &self.taken }, self.positions.len()))
     }
@@ -79,7 +79,7 @@ impl Columns for Taken<'_> {
     }
 }
 
-fn take(positions: &Positions, column: &ColumnRef<'_>, to: &mut Column, valid: &mut Bitmap) {
+fn take(positions: &mut Positions, column: &ColumnRef<'_>, to: &mut Column, valid: &mut Bitmap) {
     if column.is_constant {
         return;
     }
@@ -105,13 +105,14 @@ fn take(positions: &Positions, column: &ColumnRef<'_>, to: &mut Column, valid: &
     }
 }
 
-fn take_values<T: Native>(positions: &Positions, values: &[T], to: &mut Column) {
-    positions.take(values, to.native_dirty(positions.len()));
+fn take_values<T: Native>(positions: &mut Positions, values: &[T], to: &mut Column) {
+    let to = to.native_dirty(positions.len());
+    positions.take(values, to);
 }
 
-fn take_bits(positions: &Positions, bits: BitmapRef<'_>, to: &mut Bitmap) {
-    for (row, position) in positions.iter().enumerate() {
-        if bits.get(position) {
+fn take_bits(positions: &mut Positions, bits: BitmapRef<'_>, to: &mut Bitmap) {
+    for (row, &number) in positions.numbers().iter().enumerate() {
+        if bits.get(number.into()) {
             to.set(row, true);
         }
     }

@@ -125,10 +125,18 @@ impl KeyTable {
         Ok(id)
     }
 
-    /// Writes `by_id[id]` for each row's key, where `u32::MAX` stands for none; false if a row got `u32::MAX`, or if
-    /// keys of these types are not found so simply, and then `found` is of no use.
-    pub fn find_through(&mut self, columns: &[ColumnRef<'_>], by_id: &[u32], found: &mut [u32]) -> bool {
-        self.radix.lookup_twice(columns, by_id, found) == Some(true)
+    /// Writes `by_id[id]` for each row's key, `u32::MAX` for keys that are not known or have no entry; tells whether
+    /// all got one. `None` if keys of these types are not found so simply, and then `found` is untouched.
+    pub fn find_through(&mut self, columns: &[ColumnRef<'_>], by_id: &[u32], found: &mut [u32]) -> Option<bool> {
+        self.radix.lookup_twice(columns, by_id, found)
+    }
+
+    /// The id of one row's key, made if it is new.
+    pub fn id_at(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
+        match self.radix.id_at(columns, row) {
+            Some(id) => Ok(id),
+            None => self.id_of_row(columns, row),
+        }
     }
 
     /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.

@@ -157,3 +157,28 @@ fn attack_own_files(ring: &Path, random: &mut Random) {
         _ => fs::remove_file(path),
     };
 }
+
+#[test]
+fn a_damaged_ring_is_checked_and_repaired_from_the_shell() {
+    let (_dir, ring) = ring("repair");
+    let mut producer = Producer::open(&ring, Some("a")).unwrap();
+    (0..500).for_each(|id| write(&mut producer, id));
+    drop(producer);
+    let firesteel = |verb: &str| {
+        let out = Command::new(env!("CARGO_BIN_EXE_firesteel")).args(["ring", verb]).arg(&ring).output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+    };
+    assert_eq!(firesteel("check").0, Some(0));
+    assert_eq!(firesteel("repair"), (Some(0), "nothing is damaged\n".into()));
+    let lane = ring.join("a.lane");
+    let mut bytes = fs::read(&lane).unwrap();
+    bytes[8] = 9;
+    fs::write(&lane, &bytes).unwrap();
+    let (status, words) = firesteel("check");
+    assert!(status == Some(1) && words.contains("version 9") && words.contains("firesteel ring repair"), "{words}");
+    let (status, words) = firesteel("repair");
+    assert_eq!(status, Some(0), "{words}");
+    assert!(words.contains("rescued 500 rows, lost 0") && words.contains("a.lane.damaged-1"), "{words}");
+    assert_eq!(firesteel("check").0, Some(0));
+    assert_eq!(fs::read(ring.join("a.lane.damaged-1")).unwrap(), bytes);
+}

@@ -226,7 +226,7 @@ fn query(path: &Path) {
     let scan = Scan { schema: schema(), needed: vec![true; 3], table: table.into(), is_stream: true };
     let mut source = source::open(&scan, &Settings::default(), &SourceContext::default()).unwrap();
     let place = path.join("place");
-    source.hold("query").unwrap();
+    source.hold("query", "checkpoint".as_ref()).unwrap();
     let known = fs::read_to_string(&place).map_or(serde_json::Value::Null, |text| serde_json::from_str(&text).unwrap());
     source.seek(&known).unwrap();
     let mut next = known["lanes"].as_object().map_or(0, |lanes| lanes.values().next().unwrap().as_u64().unwrap());

@@ -134,8 +134,18 @@ impl LaneHeader {
         region.write_bytes(0, &MAGIC);
     }
 
-    /// Reads and checks the header of a region that anybody may have written, of a file of `file_bytes`.
+    /// Reads and checks the header of a region that anybody may have written.
     pub fn read(region: &Region) -> Result<Self> {
+        let header = Self::read_cut(region)?;
+        let (found, said) = (region.len() as u64, header.layout.file_bytes());
+        if found < said {
+            return Err(corrupt(format!("it was cut off: it has {found} bytes and says it has {said}")));
+        }
+        Ok(header)
+    }
+
+    /// As [`LaneHeader::read`], of a lane of which the end may be missing.
+    pub fn read_cut(region: &Region) -> Result<Self> {
         let fixed = Self::read_fixed(region)?;
         let ddl = read_schema(region, &fixed)?;
         expect("the checksum", fixed.checksum, checksum(&fixed, ddl.as_bytes()))?;
@@ -149,7 +159,7 @@ impl LaneHeader {
         let on_full =
             *OnFull::ALL.get(fixed.on_full as usize).ok_or_else(|| corrupt(format!("on_full is {}", fixed.on_full)))?;
         let header = Self { layout, on_full, lane_id: fixed.lane_id, created_us: fixed.created_us };
-        header.check_sizes(&fixed, region.len() as u64)?;
+        header.check_sizes(&fixed)?;
         Ok(header)
     }
 
@@ -174,19 +184,12 @@ impl LaneHeader {
         Ok(fixed)
     }
 
-    fn check_sizes(&self, fixed: &Fixed, file_bytes: u64) -> Result<()> {
+    fn check_sizes(&self, fixed: &Fixed) -> Result<()> {
         let layout = &self.layout;
         expect("slots_at", fixed.slots_at, layout.slots_at() as u64)?;
         expect("slot_bytes", fixed.slot_bytes, layout.slot_bytes() as u64)?;
         expect("column_count", fixed.column_count.into(), layout.columns().len() as u64)?;
-        expect("file_bytes", fixed.file_bytes, layout.file_bytes())?;
-        if file_bytes < layout.file_bytes() {
-            return Err(corrupt(format!(
-                "it was cut off: it has {file_bytes} bytes and says it has {}",
-                layout.file_bytes()
-            )));
-        }
-        Ok(())
+        expect("file_bytes", fixed.file_bytes, layout.file_bytes())
     }
 
     fn fixed(&self) -> Fixed {

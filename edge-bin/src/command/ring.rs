@@ -48,12 +48,23 @@ enum RingVerb {
     Read(ReadArgs),
     /// Read everything and say what is damaged
     Check(PathArgs),
+    /// Move aside what is damaged and rescue the rows in it that are whole
+    Repair(RepairArgs),
 }
 
 #[derive(Debug, Args)]
 struct PathArgs {
     /// The ring's folder, or one lane file
     path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct RepairArgs {
+    /// The ring's folder
+    path: PathBuf,
+    /// Only this: remove the cursor of a reader that is gone and will not come back, so that nobody waits for it
+    #[arg(long, value_name = "NAME")]
+    forget_reader: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +134,7 @@ pub fn run(args: RingArgs) -> Result<(), Failure> {
         RingVerb::Append(args) => append(&args),
         RingVerb::Read(args) => read(&args),
         RingVerb::Check(args) => check(&args.path),
+        RingVerb::Repair(args) => repair(&args),
     };
     Ok(result?)
 }
@@ -272,9 +284,24 @@ fn print_some(block: &BlockRef<'_>, left: &mut u64, sink: &mut dyn Sink) -> Resu
 
 fn check(path: &Path) -> Result<()> {
     let checked = ring::check(path)?;
-    say!("{} lane(s), {} rows whole", checked.lanes, checked.rows)?;
+    for lane in &checked.lanes {
+        let name = lane.path.file_name().unwrap_or_default().to_string_lossy();
+        let (from, to) = (lane.oldest_row, lane.oldest_row.wrapping_add(lane.rows));
+        match lane.is_whole {
+            true => say!("{name}: whole, {} rows ({from} to {to})", lane.rows)?,
+            false => say!("{name}: damaged, {} rows before that are whole", lane.rows)?,
+        }
+    }
+    say!("{} lane(s), {} rows whole", checked.lanes.len(), checked.rows)?;
     for problem in &checked.problems {
-        say!("{}: {}", problem.path.display(), problem.error)?;
+        // Errors about a file's contents name it already.
+        let path = problem.path.display().to_string();
+        let text = problem.error.to_string();
+        if text.contains(&path) {
+            say!("{text}")?
+        } else {
+            say!("{path}: {text}")?
+        }
         if let Some(hint) = problem.error.hint_text() {
             say!("  hint: {hint}")?;
         }
@@ -282,5 +309,33 @@ fn check(path: &Path) -> Result<()> {
     if checked.is_ok() {
         return Ok(());
     }
-    Err(Error::corrupt(format!("{} problem(s) in {}", checked.problems.len(), path.display())))
+    Err(Error::corrupt(format!("{} problem(s) in {}", checked.problems.len(), path.display())).hint(format!(
+        "`firesteel ring repair {}` moves aside what is damaged and rescues what is whole",
+        path.display()
+    )))
+}
+
+fn repair(args: &RepairArgs) -> Result<()> {
+    if let Some(name) = &args.forget_reader {
+        ring::forget_reader(&args.path, name)?;
+        return say!("{name}: forgotten, nobody waits for it any more");
+    }
+    let repairs = ring::repair(&args.path)?;
+    for repair in &repairs {
+        let path = repair.path.display();
+        match &repair.outcome {
+            Ok(what) => say!("{path}: {what}")?,
+            Err(error) => say!("{path}: nothing was done: {error}")?,
+        }
+        if let Some(moved_to) = &repair.moved_to {
+            say!("  rescued {} rows, lost {} rows that can be counted", repair.rows_rescued, repair.rows_lost)?;
+            say!("  the damaged file is kept as {}", moved_to.display())?;
+        }
+    }
+    let failed = repairs.iter().filter(|repair| repair.outcome.is_err()).count();
+    match (failed, repairs.len()) {
+        (0, 0) => say!("nothing is damaged"),
+        (0, _) => Ok(()),
+        _ => Err(Error::corrupt(format!("{failed} problem(s) in {} are left", args.path.display()))),
+    }
 }

@@ -10,6 +10,8 @@
 //!   72..104   process    who that is
 //!  128..      64 bytes a lane: lane_id (0 = no more, all ones = none any more), and rows given back
 //! ```
+//! Behind the lanes up to 1,024 bytes say whose cursor it is: the folder of the checkpoint that needs it, if one does.
+//!
 //! A lane that a cursor does not mention yet is held as a whole: the reader has not seen it.
 
 use std::{
@@ -50,6 +52,9 @@ const LOCK_ATTEMPTS: usize = 20;
 const FORGOTTEN: u64 = u64::MAX;
 const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
 
+/// Bytes of the text that says whose cursor it is. Older files lack them.
+const OWNER_TEXT_BYTES: usize = 1024;
+
 const _: () = assert!(ENTRIES.is_multiple_of(ENTRY_BYTES) && CLAIM.process + 32 <= ENTRIES);
 
 /// A reader's own cursor file.
@@ -65,6 +70,7 @@ pub struct CursorFile {
     file: File,
     /// Lanes and rows given back, in the order of the entries.
     entries: Vec<(u64, u64)>,
+    checkpoint: Option<PathBuf>,
 }
 
 impl CursorFile {
@@ -92,7 +98,30 @@ impl CursorFile {
         };
         region.store_u32(DURABLE, durable.into(), Ordering::Release);
         let entries = entries(&region).collect();
-        Ok(Self { path, region, claim, name: name.into(), durable, was_there: !is_new, file, entries })
+        Ok(Self {
+            path,
+            region,
+            claim,
+            name: name.into(),
+            durable,
+            was_there: !is_new,
+            file,
+            entries,
+            checkpoint: None,
+        })
+    }
+
+    /// Says for which checkpoint's folder the rows are held, for those who find the cursor and nobody behind it. A
+    /// path that does not fit is not said.
+    pub fn note_checkpoint(&mut self, folder: &Path) -> Result<()> {
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+        let text = folder.as_os_str().as_encoded_bytes();
+        let mut bytes = [0; OWNER_TEXT_BYTES];
+        if let Some(place) = bytes.get_mut(..text.len()) {
+            place.copy_from_slice(text);
+        }
+        self.checkpoint = Some(folder);
+        file::write_at(&self.file, &bytes, BYTES as u64).map_err(|e| io_error("writing", &self.path, e))
     }
 
     /// Whether it is that of an earlier reader of this name.
@@ -160,6 +189,9 @@ impl CursorFile {
         };
         for &(lane_id, row) in self.entries.iter().filter(|(lane_id, _)| *lane_id != FORGOTTEN) {
             new.commit(lane_id, row)?;
+        }
+        if let Some(folder) = &self.checkpoint {
+            new.note_checkpoint(folder)?;
         }
         new.was_there = self.was_there;
         std::mem::swap(self, &mut new);
@@ -264,6 +296,29 @@ impl KnownReader {
         self.region.load_u32(DURABLE, Ordering::Acquire) == 1
     }
 
+    /// The folder of the checkpoint that it is held for, if it says so.
+    pub fn checkpoint(&self) -> Option<PathBuf> {
+        let mut bytes = [0; OWNER_TEXT_BYTES];
+        file::read_at(&self.file, &mut bytes, BYTES as u64).ok()?;
+        let text = bytes.split(|&b| b == 0).next()?;
+        let text = str::from_utf8(text).ok().filter(|text| !text.is_empty())?;
+        Some(text.into())
+    }
+
+    /// The checkpoint that it was held for, if that is gone and so is its reader: nobody will ever come for the rows.
+    pub fn orphaned_by(&mut self) -> Option<PathBuf> {
+        let folder = self.checkpoint()?;
+        (self.is_durable() && !folder.exists() && !self.is_alive()).then_some(folder)
+    }
+
+    /// Removes the cursor of a reader that is gone, also one that counts; false if it lives or came back.
+    pub fn remove(&mut self) -> bool {
+        !self.is_alive() && {
+            self.forget();
+            !self.path.exists()
+        }
+    }
+
     /// Removes the cursor of a reader found dead. Under the file's lock, which a reader who takes such a cursor over
     /// holds while it does, and only if that has not happened.
     fn forget(&self) {
@@ -322,7 +377,7 @@ fn open_locked(path: &Path) -> Result<File> {
 
 fn create(path: &Path, durable: bool) -> io::Result<()> {
     file::create_whole(path, 0o640, |file| {
-        file::allocate(file, BYTES as u64)?;
+        file::allocate(file, (BYTES + OWNER_TEXT_BYTES) as u64)?;
         let region = Mapping::writable(file, BYTES, false)?;
         region.store_u32(8, VERSION, Ordering::Release);
         region.store_u32(DURABLE, durable.into(), Ordering::Release);

@@ -8,7 +8,7 @@ use std::{
 
 use firesteel_core::{
     Error, Result,
-    ring::{Geometry, Layout, OnFull},
+    ring::{Geometry, LaneHeader, Layout, OnFull},
     schema::{Schema, same_name},
 };
 
@@ -65,6 +65,19 @@ impl StreamFolder {
             Err(error) => return Err(io_error("reading", &file, error)),
         };
         Self::parse(path, &text).map_err(about(&file))
+    }
+
+    /// The file that says what the stream is.
+    pub(super) const FILE: &str = NAME;
+
+    /// Writes the file `stream` anew from what a lane says: the same columns, lanes as large.
+    pub(super) fn restore(path: &Path, lane: &LaneHeader) -> Result<Self> {
+        let options = RingOptions {
+            capacity: Some(lane.layout.file_bytes()),
+            on_full: Some(lane.on_full),
+            ..RingOptions::default()
+        };
+        Self::create(path, lane.layout.schema(), &options)
     }
 
     /// Where it is.

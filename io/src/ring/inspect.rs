@@ -10,11 +10,13 @@ use firesteel_core::{
 };
 
 use super::{
-    StreamFolder, about, claim,
+    StreamFolder, about,
+    bell::{self, Bell},
+    claim,
     cursors::KnownReader,
     lane::{self, Access},
 };
-use crate::sys::file::TEMPORARY;
+use crate::sys::file;
 
 /// A stream and all that is in it.
 #[derive(Clone, Debug)]
@@ -88,11 +90,24 @@ pub struct ReaderInfo {
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// Lanes looked at.
-    pub lanes: usize,
+    pub lanes: Vec<CheckedLane>,
     /// Rows read and found to be whole.
     pub rows: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
+}
+
+/// A lane that was read to its end, or to the first thing that is wrong with it.
+#[derive(Clone, Debug)]
+pub struct CheckedLane {
+    /// Its file.
+    pub path: PathBuf,
+    /// The first row that it still has.
+    pub oldest_row: u64,
+    /// Rows read and found to be whole.
+    pub rows: u64,
+    /// Whether all are.
+    pub is_whole: bool,
 }
 
 /// Something that is wrong with a file.
@@ -138,9 +153,13 @@ pub fn check(path: &Path) -> Result<Checked> {
         checked.note(&path, check_lane(&path, Some(&folder)));
     }
     for name in folder.readers()? {
-        if let Err(error) = KnownReader::open(&folder, &name) {
+        if let Some(error) = check_reader(&folder, &name) {
             checked.problems.push(Problem { path: folder.cursor_path(&name)?, error });
         }
+    }
+    let bell = path.join(bell::NAME);
+    if let (true, Err(error)) = (bell.exists(), Bell::open_existing(path)) {
+        checked.problems.push(Problem { path: bell, error });
     }
     checked.find_leftovers(path);
     Ok(checked)
@@ -152,21 +171,17 @@ impl Checked {
         self.problems.is_empty()
     }
 
-    fn note(&mut self, path: &Path, result: Result<u64, (u64, Error)>) {
-        self.lanes += 1;
-        match result {
-            Ok(rows) => self.rows += rows,
-            Err((rows, error)) => {
-                self.rows += rows;
-                self.problems.push(Problem { path: path.into(), error });
-            }
-        }
+    fn note(&mut self, path: &Path, (lane, error): (CheckedLane, Option<Error>)) {
+        self.rows += lane.rows;
+        self.lanes.push(lane);
+        self.problems.extend(error.map(|error| Problem { path: path.into(), error }));
     }
 
-    /// Temporary files stay behind if a process dies while it creates a file; they do no harm.
+    /// Temporary files stay behind if a process dies while it creates a file; they do no harm. Those of processes that
+    /// live are about to get their names.
     fn find_leftovers(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().contains(TEMPORARY) {
+            if file::is_left_behind(&entry.path()) {
                 let error = Error::io("a process died while it created this file").hint("remove it");
                 self.problems.push(Problem { path: entry.path(), error });
             }
@@ -174,25 +189,46 @@ impl Checked {
     }
 }
 
-/// Rows read, and what went wrong behind them.
-fn check_lane(path: &Path, folder: Option<&StreamFolder>) -> Result<u64, (u64, Error)> {
-    let nothing = |error| (0, error);
-    let lane = lane::open(path, Access::Once).map_err(nothing)?;
+/// What is wrong with a reader's cursor, if anything is.
+fn check_reader(folder: &StreamFolder, name: &str) -> Option<Error> {
+    let mut reader = match KnownReader::open(folder, name) {
+        Ok(reader) => reader,
+        Err(error) => return Some(error),
+    };
+    let checkpoint = reader.orphaned_by()?;
+    Some(
+        Error::io(format!(
+            "it holds rows for the checkpoint {}, which is gone: producers wait for nobody",
+            checkpoint.display()
+        ))
+        .hint("`firesteel ring repair` removes it"),
+    )
+}
+
+/// Reads a lane to its end, or to the first thing that is wrong with it.
+fn check_lane(path: &Path, folder: Option<&StreamFolder>) -> (CheckedLane, Option<Error>) {
+    let mut lane = CheckedLane { path: path.into(), oldest_row: 0, rows: 0, is_whole: false };
+    let error = read_lane(path, folder, &mut lane).err();
+    lane.is_whole = error.is_none();
+    (lane, error)
+}
+
+fn read_lane(path: &Path, folder: Option<&StreamFolder>, checked: &mut CheckedLane) -> Result<()> {
+    let lane = lane::open(path, Access::Once)?;
     if let Some(folder) = folder {
-        lane::check_schema(folder, &lane.header, path).map_err(nothing)?;
+        lane::check_schema(folder, &lane.header, path)?;
     }
-    let mut consumer = Consumer::new(lane.region, &lane.header, ReadMode::Copy).map_err(nothing)?;
+    let mut consumer = Consumer::new(lane.region, &lane.header, ReadMode::Copy).map_err(about(path))?;
+    checked.oldest_row = consumer.position();
     // A producer may be faster than a check; what it adds is not waited for.
-    let end = consumer.end().map_err(nothing)?;
+    let end = consumer.end().map_err(about(path))?;
     consumer.set_limit(Some(end));
-    loop {
-        let rows = match consumer.next(usize::MAX) {
-            Ok(Some(block)) => block.len(),
-            Ok(None) => return Ok(consumer.rows_read()),
-            Err(error) => return Err((consumer.rows_read(), about(path)(error))),
-        };
-        consumer.advance(rows).map_err(|error| (consumer.rows_read(), error))?;
+    while let Some(block) = consumer.next(usize::MAX).map_err(about(path))? {
+        let rows = block.len();
+        consumer.advance(rows).map_err(about(path))?;
+        checked.rows = consumer.rows_read();
     }
+    Ok(())
 }
 
 fn lane_file_info(path: &Path) -> Result<StreamInfo> {

@@ -100,11 +100,15 @@ impl OpenLane {
     }
 }
 
-fn create(folder: &StreamFolder, path: &Path) -> std::io::Result<()> {
-    let layout = folder.layout().map_err(std::io::Error::other)?;
+/// The header of a new lane of a stream.
+pub fn new_header(folder: &StreamFolder) -> Result<LaneHeader> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let created_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-    let header = LaneHeader { layout, on_full: folder.on_full(), lane_id: random(), created_us };
+    Ok(LaneHeader { layout: folder.layout()?, on_full: folder.on_full(), lane_id: random(), created_us })
+}
+
+fn create(folder: &StreamFolder, path: &Path) -> std::io::Result<()> {
+    let header = new_header(folder).map_err(std::io::Error::other)?;
     file::create_whole(path, 0o640, |file| {
         let bytes = header.layout.file_bytes();
         file::allocate(file, bytes)?;

@@ -24,19 +24,24 @@ mod open_lanes;
 mod options;
 mod producer;
 mod reader;
+mod repair;
+#[cfg(test)]
+mod repair_tests;
+mod rescue;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 pub use firesteel_core::ring::{Cell, OnFull, Pushed};
 pub use folder::StreamFolder;
-pub use inspect::{Checked, LaneInfo, LaneState, Problem, ReaderInfo, StreamInfo, check, info};
+pub use inspect::{Checked, CheckedLane, LaneInfo, LaneState, Problem, ReaderInfo, StreamInfo, check, info};
 pub(crate) use lane_reader::Failure;
 pub use lane_reader::{LaneReader, LaneStatus};
 pub(crate) use open_lanes::OpenLanes;
 pub use options::{CAPACITY_DEFAULT, RingOptions, parse_bytes};
 pub use producer::Producer;
 pub use reader::{BrokenLane, Reader, ReaderOptions, ReadyRows, Start};
+pub use repair::{Repair, forget_reader, repair};
 pub use wait::Wait;
 
 use std::{fmt::Display, io, path::Path};

@@ -34,7 +34,12 @@ pub use registry::{Provider, SourceContext, find, is_bounded, nothing_there, ope
 pub use ring::RingSource;
 pub(crate) use ring::ring_options;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use firesteel_core::{Error, Result, block::BlockRef};
 use serde_json::Value as Json;
@@ -105,8 +110,9 @@ pub trait Source: Send + fmt::Debug {
     }
 
     /// From now on rows stay where others keep them for this table until they are released: after a crash they are
-    /// asked for again. `name` tells this reader from all others and is the same in the next run.
-    fn hold(&mut self, _name: &str) -> Result<()> {
+    /// asked for again. `name` tells this reader from all others and is the same in the next run; `checkpoint` is
+    /// the folder that says up to where they are not needed any more.
+    fn hold(&mut self, _name: &str, _checkpoint: &Path) -> Result<()> {
         Ok(())
     }
 

@@ -280,13 +280,13 @@ impl Source for RingSource {
     }
 
     /// Gives the table a cursor that outlives us; the one it had goes only when that is there.
-    fn hold(&mut self, name: &str) -> Result<()> {
+    fn hold(&mut self, name: &str, checkpoint: &Path) -> Result<()> {
         if !self.is_stream || self.options.observe {
             return Ok(());
         }
         self.is_held = true;
         if self.options.durable {
-            return Ok(());
+            return self.reader.note_checkpoint(checkpoint);
         }
         let options = ReaderOptions { name: Some(name.into()), durable: true, ..self.options.clone() };
         let mut reader = ring::Reader::open(&self.path, options.clone())?;
@@ -296,6 +296,7 @@ impl Source for RingSource {
         if !self.has_planned {
             self.begun = reader.positions();
         }
+        reader.note_checkpoint(checkpoint)?;
         reader.share_lanes(self.open.clone());
         (self.reader, self.options) = (reader, options);
         Ok(())

@@ -72,6 +72,14 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}{TEMPORARY}{}-{count}", std::process::id()))
 }
 
+/// Whether a file was to be created by a process that died before it was whole.
+pub fn is_left_behind(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let Some((_, by)) = name.rsplit_once(TEMPORARY) else { return false };
+    let pid = by.split('-').next().unwrap_or_default();
+    pid == std::process::id().to_string() || !Path::new("/proc").join(pid).exists()
+}
+
 /// Opens a file of ours to write it, as [`open`] does, or creates it.
 pub fn open_or_create(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -141,6 +149,39 @@ pub fn is_same(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 pub fn is_same(_file: &File, path: &Path) -> bool {
     path.exists()
+}
+
+/// Fills `bytes` from the file, from `at` on.
+pub fn read_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<()> {
+    use io::{Read, Seek};
+    let mut file = file;
+    file.seek(io::SeekFrom::Start(at))?;
+    file.read_exact(bytes)
+}
+
+/// Fills `bytes` from the file, from `at` on, as far as it goes; tells how far.
+pub fn read_some_at(file: &File, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+    use io::{Read, Seek};
+    let mut file = file;
+    file.seek(io::SeekFrom::Start(at))?;
+    let mut count = 0;
+    while count < bytes.len() {
+        match file.read(&mut bytes[count..]) {
+            Ok(0) => break,
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
+/// Writes `bytes` to the file, from `at` on.
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    use io::{Seek, Write};
+    let mut file = file;
+    file.seek(io::SeekFrom::Start(at))?;
+    file.write_all(bytes)
 }
 
 /// What tells a file from another that takes its place, as far as that can be told: place, size, time of creation.

@@ -135,7 +135,7 @@ pub(super) fn resume(
         driver.load(&found.state).map_err(|e| e.context("the checkpoint"))?;
     }
     for (i, input) in inputs.iter_mut().filter(|i| i.is_stream).enumerate() {
-        input.source.hold(&checkpointing::reader_name(&checkpoint.folder, i))?;
+        input.source.hold(&checkpointing::reader_name(&checkpoint.folder, i), &checkpoint.folder)?;
         if let Some(found) = &found {
             input.source.seek(&found.header.sources[i].position)?;
         }

@@ -2,7 +2,7 @@
 //! made anew. Without the one producers would wait for ever or overwrite what we read, without the other we would not
 //! hear of new lanes.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use firesteel_core::Result;
 
@@ -19,6 +19,11 @@ impl Reader {
     pub(crate) fn share_lanes(&mut self, open: OpenLanes) {
         self.open = open;
         self.lanes.iter().for_each(|lane| self.open.add(&lane.key, &lane.open));
+    }
+
+    /// Says in the cursor for which checkpoint's folder it holds rows.
+    pub(crate) fn note_checkpoint(&mut self, folder: &Path) -> Result<()> {
+        self.cursor.as_mut().map_or(Ok(()), |cursor| cursor.note_checkpoint(folder))
     }
 
     /// Whether it is time to look, for a reader that waits.

@@ -16,7 +16,7 @@ use crate::{
 /// A source that holds its rows and goes on from a position.
 fn held(path: &Path, options: &[(&str, &str)], position: &Json) -> Box<dyn Source> {
     let mut source = source(path, true, options);
-    source.hold("job").unwrap();
+    source.hold("job", "checkpoint".as_ref()).unwrap();
     source.seek(position).unwrap();
     source
 }
@@ -186,7 +186,7 @@ fn latest_counts_only_where_nothing_is_known() {
     fs::remove_file(path.join("job.cursor")).unwrap();
     let mut seek_first = source(&path, true, &latest);
     seek_first.seek(&place).unwrap();
-    seek_first.hold("job").unwrap();
+    seek_first.hold("job", "checkpoint".as_ref()).unwrap();
     assert_eq!(rows(&mut *seek_first), [7, 100, 101]);
 }
 
@@ -233,7 +233,7 @@ fn the_option_reader_names_the_cursor_that_holds() {
     assert_eq!(rows(&mut *first), [0, 1, 2]);
     let reader = info(&path).unwrap().readers[0].clone().unwrap();
     assert_eq!((reader.name.as_str(), &reader.committed[..]), ("mine", &[("main".to_string(), 0)][..]));
-    let twice = source(&path, true, &[]).hold("mine").unwrap_err();
+    let twice = source(&path, true, &[]).hold("mine", "checkpoint".as_ref()).unwrap_err();
     assert!(twice.message().contains("in use"), "{twice}");
     first.release(&first.position()).unwrap();
     drop(first);
@@ -277,6 +277,6 @@ fn what_is_no_position_is_told() {
         assert_eq!(epoch(&mut *other, 1).unwrap().len(), 3);
     }
     let mut batch = source(&path, false, &[]);
-    batch.hold("batch").unwrap();
+    batch.hold("batch", "checkpoint".as_ref()).unwrap();
     assert!(batch.position().is_null() && batch.pressure() == 0.0);
 }

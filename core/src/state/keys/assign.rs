@@ -86,19 +86,24 @@ impl KeyTable {
         } else if self.recall(&texts, ids) {
             return Ok(());
         }
-        rows.try_for_each(|row| {
-            if ids[row] == NONE {
+        // They are few: to look for the next costs less than to ask each row.
+        let mut from = 0;
+        while let Some(missing) = ids[from..].iter().position(|&id| id == NONE) {
+            let row = from + missing;
+            if rows.contains(row) {
                 ids[row] = self.id_of_text(texts.get(column.index(row)), column, row)?;
             }
-            Ok(())
-        })
+            from = row + 1;
+        }
+        Ok(())
     }
 
     /// Finds the texts that are remembered; true if all are.
     fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32]) -> bool {
         let mut is_complete = true;
-        for (id, ends) in ids.iter_mut().zip(texts.offsets.windows(2)) {
-            let short = Short::of(&texts.bytes[ends[0] as usize..ends[1] as usize]);
+        let (starts, ends) = (texts.offsets, texts.offsets.get(1..).unwrap_or_default());
+        for ((id, &start), &end) in ids.iter_mut().zip(starts).zip(ends) {
+            let short = Short::of(&texts.bytes[start as usize..end as usize]);
             *id = short.map_or(NONE, |short| self.texts.get(&short, hash_short(&short, self.seed)));
             is_complete &= *id != NONE;
         }

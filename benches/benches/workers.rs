@@ -286,7 +286,8 @@ fn run(workload: &Workload, lanes: &Lanes, cores: &[usize], passes: u64) -> Dura
         pass_us: lanes.pass_us(),
         moved_us: Arc::default(),
     };
-    let input = Input { port: scan.port, is_stream: true, source: Box::new(source) };
+    let source = Box::new(source);
+    let input = Input { port: scan.port, is_stream: true, source, reads: String::new(), is_inherited: false };
     let totals = Totals::default();
     let options = QueryOptions {
         trigger: Trigger::AvailableNow,

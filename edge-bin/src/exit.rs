@@ -24,20 +24,27 @@ impl From<Error> for Failure {
     }
 }
 
+impl Failure {
+    /// Says on stderr what went wrong.
+    pub fn tell(&self) {
+        let words = match &self.source {
+            Some((file, text)) => firesteel_core::sql::render(&self.error, file, text),
+            None => {
+                let hint = self.error.hint_text().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
+                format!("error: {}\n{hint}", self.error)
+            }
+        };
+        // The exit status says it, too, if stderr cannot take the words.
+        _ = std::io::stderr().write_all(words.as_bytes());
+    }
+}
+
 /// Says what went wrong on stderr and gives the exit status.
 pub fn code(result: Result<(), Failure>) -> ExitCode {
     let Err(failure) = result else { return ExitCode::SUCCESS };
     if failure.error.is_stopped() {
         return ExitCode::SUCCESS;
     }
-    let words = match &failure.source {
-        Some((file, text)) => firesteel_core::sql::render(&failure.error, file, text),
-        None => {
-            let hint = failure.error.hint_text().map_or_else(String::new, |hint| format!("hint: {hint}\n"));
-            format!("error: {}\n{hint}", failure.error)
-        }
-    };
-    // The exit status says it, too, if stderr cannot take the words.
-    _ = std::io::stderr().write_all(words.as_bytes());
+    failure.tell();
     ExitCode::from(if failure.error.is_invalid_job() { 2 } else { 1 })
 }

@@ -90,14 +90,14 @@ pub use firesteel_core::{
 };
 pub use firesteel_io::{
     engine::{
-        CheckpointProgress, InputRows, OutputRows, QueryEvent, QueryListener, QueryStatus, StreamingQuery,
-        StreamingQueryProgress, Trigger,
+        CheckpointProgress, InputRows, OutputRows, QueryEvent, QueryListener, QueryStatus, RestartProgress,
+        StreamingQuery, StreamingQueryProgress, Trigger,
     },
     ring,
     session::{
-        DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, FromValue, GroupedData, IntoColumn,
-        IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, OnFailure, ProgressFile, Row, RowIndex,
-        SaveMode, Session, SessionBuilder, SinkFactory, StreamingQueryManager, Streams,
+        DataFrame, DataReader, DataStreamReader, DataStreamWriter, DataWriter, Failed, FromValue, GroupedData,
+        IntoColumn, IntoPredicate, IntoSchema, IntoSortKey, Job, JobOptions, JobStop, OnFailure, ProgressFile, Row,
+        RowIndex, SaveMode, Session, SessionBuilder, SinkFactory, StreamingQueryManager, Streams,
     },
     sink::{self, Sink},
     source::Meter,

@@ -2,6 +2,7 @@
 
 mod command;
 mod exit;
+mod notify;
 mod output;
 mod signals;
 

@@ -355,7 +355,7 @@ fn a_stream_of_a_job_fails_alone() {
                INSERT INTO good SELECT value FROM ticks;";
     let (told, stop) = (Arc::new(Mutex::new(Vec::new())), JobStop::default());
     let errors = told.clone();
-    let on_failure: OnFailure = Arc::new(move |error: &Error| errors.lock().unwrap().push(error.clone()));
+    let on_failure: OnFailure = Arc::new(move |error: &Error, _| errors.lock().unwrap().push(error.clone()));
     let options = JobOptions { on_failure: Some(on_failure), stop: stop.clone(), ..JobOptions::default() };
     std::thread::scope(|scope| {
         let running = scope.spawn(|| run(job, &session, &options));

@@ -50,7 +50,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let sql = sql(&ring.path);
     crate::output::tell!("{sql}\n");
     let stop = JobStop::default();
-    signals::stop_on_request(&stop)?;
+    signals::watch(stop.clone())?;
     let sampler = start_sampler(args, &ring.path, &stop)?;
     let job = Job::parse(&sql, &|_| None)?;
     let options = JobOptions { stop: stop.clone(), ..JobOptions::default() };

@@ -1,21 +1,20 @@
 //! What `run`, `check` and `explain` share: reading a job, its variables, and which tables are streams.
 
 use std::{
-    cell::RefCell,
     fs,
-    io::{Read, Write},
+    io::Read,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::Args;
 use firesteel_core::{Error, Result, plan::OutputMode};
-use firesteel_io::session::{Job, JobOptions, OnFailure, Session, Streams};
+use firesteel_io::session::{Failed, Job, JobOptions, OnFailure, Session, Streams};
 
 use crate::exit::Failure;
 
 /// Arguments that say what a job means.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct JobArgs {
     /// The job: SQL statements in a file; `-` reads them from stdin
     pub job: PathBuf,
@@ -53,7 +52,7 @@ pub struct OpenJob {
     name: String,
     text: String,
     /// Warnings that were printed: each is told once.
-    told: RefCell<Vec<String>>,
+    told: Mutex<Vec<String>>,
 }
 
 impl JobArgs {
@@ -69,7 +68,7 @@ impl JobArgs {
             Ok(job) if job.is_empty() => Err(Error::invalid(format!("there is no statement in {name}"))
                 .hint("a job is SQL, e.g. SELECT 1;")
                 .into()),
-            Ok(job) => Ok(OpenJob { session: Session::new()?, job, name, text, told: RefCell::default() }),
+            Ok(job) => Ok(OpenJob { session: Session::new()?, job, name, text, told: Mutex::default() }),
             Err(error) => Err(Failure::in_text(error, &name, &text)),
         }
     }
@@ -91,9 +90,14 @@ impl JobArgs {
         }
     }
 
+    /// Whether the job comes from standard input.
+    pub fn is_stdin(&self) -> bool {
+        self.job.as_os_str() == "-"
+    }
+
     fn read(&self) -> Result<String> {
         let name = self.job.display();
-        if self.job.as_os_str() == "-" {
+        if self.is_stdin() {
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
             return read.map(|_| text).map_err(|e| Error::invalid(format!("cannot read the job from stdin: {e}")));
@@ -108,7 +112,7 @@ impl OpenJob {
     /// Says where in the text an error lies.
     pub fn locate<T>(&self, result: Result<T>) -> Result<T, Failure> {
         for warning in self.session.take_warnings() {
-            let mut told = self.told.borrow_mut();
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if !told.contains(&warning) {
                 crate::output::tell!("warning: {warning}");
                 told.push(warning);
@@ -122,10 +126,15 @@ impl OpenJob {
     /// Says on stderr what went wrong with a stream while others go on.
     pub fn teller(&self) -> OnFailure {
         let (name, text) = (self.name.clone(), self.text.clone());
-        Arc::new(move |error| {
+        Arc::new(move |error, Failed { starts_again, others_go_on }| {
+            let note = match (starts_again, others_go_on) {
+                (Some(pause), _) => format!("it starts again in {:.1} seconds", pause.as_secs_f64()),
+                (None, true) => "the other streams of the job go on".into(),
+                // The end of the job tells it.
+                (None, false) => return,
+            };
             let words = firesteel_core::sql::render(error, &name, &text);
-            // Words that nobody can read must not take the query with them.
-            _ = writeln!(std::io::stderr(), "{words}note: the other streams of the job go on");
+            crate::output::tell!("{words}note: {note}");
         })
     }
 }

@@ -7,6 +7,7 @@ mod explain;
 mod job;
 mod ring;
 mod run;
+mod watchdog;
 
 use clap::{Parser, Subcommand};
 

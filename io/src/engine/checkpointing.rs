@@ -19,12 +19,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel_core::{Error, Result, exec::Driver, plan::OutputMode};
+use firesteel_core::{
+    Error, Result,
+    exec::{Driver, ScanPort},
+    plan::{OutputMode, Scan},
+};
 use serde_json::Value as Json;
 
 use super::progress::CheckpointProgress;
 use crate::{
     checkpoint::{Checkpoint, Discarded, Header, Opened, SourceHeader, Store},
+    format::Format,
     source::Source,
 };
 
@@ -287,6 +292,18 @@ pub(super) fn header<'a>(
     }
 }
 
+/// What a query is, as far as its plan says.
+pub(crate) fn planned_header(driver: &Driver) -> Header {
+    let kind = |scan: &Scan| match Format::parse(&scan.table.provider) {
+        Ok(_) => "files".into(),
+        Err(_) => scan.table.provider.to_lowercase(),
+    };
+    let source = |port: ScanPort| SourceHeader { description: kind(&port.scan), position: Json::Null };
+    let scans = driver.stages().into_iter().flat_map(|stage| stage.scans);
+    let sources = scans.filter(|port| port.scan.is_stream).map(source).collect();
+    Header { sources, ..header("", driver, std::iter::empty(), Json::Null) }
+}
+
 /// The name under which others know this query as the reader of its stream number `index`: the same in every run.
 pub(super) fn reader_name(folder: &Path, index: usize) -> String {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
@@ -341,7 +358,7 @@ pub(super) fn open(
 
 /// What of a query has changed so that its state cannot be carried over. Filters, projections, rate limits, triggers
 /// and sinks may change, as in Spark.
-fn difference(saved: &Header, this: &Header) -> Option<String> {
+pub(crate) fn difference(saved: &Header, this: &Header) -> Option<String> {
     if saved.mode != this.mode {
         return Some(format!("it ran in {} mode, now in {}", saved.mode, this.mode));
     }

@@ -16,7 +16,8 @@ use firesteel_core::{
 use super::{
     checkpointing::{CheckpointOptions, Checkpointing, OnWarning},
     handle::{Doing, StreamingQuery},
-    progress::{QueryEvent, QueryListener},
+    legacy::LegacyOf,
+    progress::{QueryEvent, QueryListener, RestartProgress},
     report::{Reporter, Watch, micros},
     trigger::Trigger,
     workers::Workers,
@@ -66,6 +67,10 @@ pub struct QueryOptions {
     pub checkpoint: Option<CheckpointOptions>,
     /// Takes what a user should know and nobody waits for.
     pub on_warning: Option<OnWarning>,
+    /// What the query leaves to another run of it in this process, and goes on from.
+    pub legacy: Option<LegacyOf>,
+    /// Of the query, before this run.
+    pub restarts: Option<RestartProgress>,
 }
 
 impl std::fmt::Debug for QueryOptions {
@@ -83,6 +88,10 @@ pub struct Input {
     pub is_stream: bool,
     /// The table.
     pub source: Box<dyn Source>,
+    /// What it reads, in words: all there is to it.
+    pub reads: String,
+    /// It was open already, and stands where it should.
+    pub is_inherited: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +99,7 @@ pub(super) struct OpenInput {
     port: usize,
     pub(super) is_stream: bool,
     pub(super) source: Box<dyn Source>,
+    reads: String,
     reader: Box<dyn Reader>,
     /// Rows read since the last report.
     pub(super) rows: u64,
@@ -156,7 +166,7 @@ impl<'s> Execution<'s> {
     ) -> Result<Self> {
         let (handle, checkpointing) = remember::resume(&mut driver, &mut inputs, &mut *sink, &options)?;
         let mut open = Vec::new();
-        for Input { port, is_stream, mut source } in inputs {
+        for Input { port, is_stream, mut source, reads, .. } in inputs {
             if options.trigger == Trigger::AvailableNow || !is_stream {
                 source.freeze()?;
             }
@@ -165,6 +175,7 @@ impl<'s> Execution<'s> {
                 port,
                 is_stream,
                 source,
+                reads,
                 reader,
                 rows: 0,
                 rows_reported: 0,
@@ -182,7 +193,7 @@ impl<'s> Execution<'s> {
         })?;
         let stages = driver.stages().into();
         let may_idle = open.iter().any(|input| input.source.is_idle().is_some());
-        let reporter = Reporter::new(!options.listeners.is_empty(), !workers.is_empty());
+        let reporter = Reporter::new(!options.listeners.is_empty(), !workers.is_empty(), options.restarts.clone());
         Ok(Self {
             options,
             handle,
@@ -229,10 +240,15 @@ impl<'s> Execution<'s> {
         let end = std::panic::AssertUnwindSafe(|| self.remember_end(result.is_ok()));
         let remembered = std::panic::catch_unwind(end).unwrap_or_else(|panic| Err(panicked(&panic)));
         let finished = self.sink.finish();
+        if result.is_ok() {
+            self.leave();
+        }
         let result = quiet(result.and(reported).and(remembered).and(finished));
-        let error = result.as_ref().err();
-        self.emit(&QueryEvent::Terminated { id: self.handle.id(), run_id: self.handle.run_id(), error });
-        self.handle.end(error.cloned());
+        let (handle, error) = (self.handle(), result.as_ref().err());
+        self.emit(&QueryEvent::Terminated { id: handle.id(), run_id: handle.run_id(), error });
+        // Whoever hears of the end may start the query again: nothing may be held by then.
+        drop(self);
+        handle.end(result.as_ref().err().cloned());
         result
     }
 
@@ -386,7 +402,7 @@ impl<'s> Execution<'s> {
             let joined = self.workers.end(&mut self.driver, |input, rows| inputs[input].rows_of_epoch += rows);
             read.and(joined)?;
         } else if let Err(error) = read
-            && (!error.is_stopped() || self.driver.wants_more())
+            && (!error.is_stopped() || self.driver.wants_more() || !self.is_batch)
         {
             return Err(error);
         }
@@ -407,12 +423,16 @@ impl<'s> Execution<'s> {
             if unchecked >= ROWS_BETWEEN_MEMORY_CHECKS {
                 options.meter.add_rows(std::mem::take(&mut unchecked) as u64);
                 check_memory(driver, workers, options)?;
+                handle.beat();
+                if handle.is_stop_overdue() {
+                    return Err(Error::stopped());
+                }
             }
             if is_batch && handle.is_stop_requested() {
                 return Err(Error::stopped());
             }
             // A LIMIT that is full ends the reading of a batch; `run_stage` knows the difference to a closed pipe.
-            if driver.wants_more() { Ok(()) } else { Err(Error::stopped()) }
+            if driver.wants_more() || !is_batch { Ok(()) } else { Err(Error::stopped()) }
         })?;
         options.meter.add_rows(unchecked as u64);
         input.rows_of_epoch += rows;

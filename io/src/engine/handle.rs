@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -16,6 +16,10 @@ use super::progress::StreamingQueryProgress;
 
 /// How many progress reports a query keeps: Spark's `numRecentProgressUpdates`.
 const RECENT_PROGRESS: usize = 100;
+
+/// How long the epoch at hand may go on after the query was asked to stop. Then it is given up, and comes again from
+/// the checkpoint, if there is one.
+const EPOCH_GRACE: Duration = Duration::from_millis(700);
 
 /// A running (or ended) stream.
 #[derive(Clone, Debug)]
@@ -52,7 +56,11 @@ struct Shared {
     run_id: String,
     name: Option<String>,
     stop: AtomicBool,
+    /// When it was asked to stop.
+    stop_at: OnceLock<Instant>,
     doing: AtomicU8,
+    /// Changes while the query gets on, or waits in good health.
+    pulse: AtomicU64,
     /// Times the query found nothing to do, and how many wait for the next, for `process_all_available`.
     idle_looks: AtomicU64,
     idle_waiters: AtomicU32,
@@ -74,7 +82,9 @@ impl StreamingQuery {
             run_id: uuid::Uuid::new_v4().to_string(),
             name,
             stop: AtomicBool::new(false),
+            stop_at: OnceLock::new(),
             doing: AtomicU8::new(Doing::Starting as u8),
+            pulse: AtomicU64::new(0),
             idle_looks: AtomicU64::new(0),
             idle_waiters: AtomicU32::new(0),
             state: Mutex::default(),
@@ -188,7 +198,25 @@ impl StreamingQuery {
 
     /// Asks the query to end after the epoch it is in.
     pub fn request_stop(&self) {
+        self.shared.stop_at.get_or_init(Instant::now);
         self.shared.stop.store(true, Ordering::Release);
+    }
+
+    /// A number that changes while the query gets on, or waits for something that may well take its time: rows, its
+    /// trigger, a sink. One that stays the same for seconds is that of a query that hangs, or has ended.
+    pub fn pulse(&self) -> u64 {
+        self.shared.pulse.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn beat(&self) {
+        // Written by the query's threads, read by whoever looks after it: any change will do.
+        let pulse = self.shared.pulse.load(Ordering::Relaxed);
+        self.shared.pulse.store(pulse.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Whether whoever wants the query to stop has been waiting for its epoch to end for too long.
+    pub(super) fn is_stop_overdue(&self) -> bool {
+        self.is_stop_requested() && self.shared.stop_at.get().is_some_and(|at| at.elapsed() >= EPOCH_GRACE)
     }
 
     pub(super) fn is_stop_requested(&self) -> bool {
@@ -197,6 +225,7 @@ impl StreamingQuery {
 
     pub(super) fn set_doing(&self, doing: Doing) {
         self.shared.doing.store(doing as u8, Ordering::Relaxed);
+        self.beat();
     }
 
     pub(super) fn note_idle(&self) {

@@ -8,6 +8,7 @@
 mod checkpointing;
 mod execution;
 mod handle;
+mod legacy;
 mod progress;
 mod report;
 mod shares;
@@ -15,11 +16,13 @@ mod trigger;
 mod workers;
 
 pub use checkpointing::{CheckpointOptions, OnWarning};
+pub(crate) use checkpointing::{difference, planned_header};
 pub use execution::{Execution, Input, QueryOptions};
 pub use handle::{QueryStatus, StreamingQuery};
+pub use legacy::{Legacies, LegacyOf};
 pub use progress::{
-    CheckpointProgress, EventTimeProgress, InputRows, OutputRows, QueryEvent, QueryListener, SinkProgress,
-    SourceProgress, StateOperatorProgress, StreamingQueryProgress,
+    CheckpointProgress, EventTimeProgress, InputRows, OutputRows, QueryEvent, QueryListener, RestartProgress,
+    SinkProgress, SourceProgress, StateOperatorProgress, StreamingQueryProgress,
 };
 pub(crate) use shares::{Share, share_out};
 pub use trigger::Trigger;

@@ -41,6 +41,19 @@ pub struct StreamingQueryProgress {
     /// Checkpoints of this run, if the query has any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoints: Option<CheckpointProgress>,
+    /// How often the query has failed and was started again, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<RestartProgress>,
+}
+
+/// Starts of a query after it had failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartProgress {
+    /// How many.
+    pub count: u64,
+    /// Why it failed last.
+    pub last_error: String,
 }
 
 /// Event times of an epoch.

@@ -20,7 +20,7 @@ use super::{
     execution::OpenInput,
     handle::StreamingQuery,
     progress::{
-        CheckpointProgress, EventTimeProgress, InputRows, OutputRows, SinkProgress, SourceProgress,
+        CheckpointProgress, EventTimeProgress, InputRows, OutputRows, RestartProgress, SinkProgress, SourceProgress,
         StateOperatorProgress, StreamingQueryProgress, rate, spark_instant,
     },
 };
@@ -45,6 +45,7 @@ pub(super) struct Watch {
 pub(super) struct Reporter {
     /// Somebody is told of every epoch.
     has_listeners: bool,
+    restarts: Option<RestartProgress>,
     /// How many epochs are reported one by one before counts add up.
     burst: u32,
     /// Epochs that may still be reported one by one.
@@ -66,10 +67,11 @@ pub(super) struct Reporter {
 
 impl Reporter {
     /// Groups that workers hold are counted for a report, which costs more than a quick epoch.
-    pub(super) fn new(has_listeners: bool, has_workers: bool) -> Self {
+    pub(super) fn new(has_listeners: bool, has_workers: bool, restarts: Option<RestartProgress>) -> Self {
         let burst = if has_workers { 1 } else { BURST };
         Self {
             has_listeners,
+            restarts,
             burst,
             credit: burst,
             paid_at: UNIX_EPOCH,
@@ -172,6 +174,7 @@ impl Reporter {
             sources,
             sink: self.sink_progress(sink),
             checkpoints,
+            restarts: self.restarts.clone(),
         }
     }
 

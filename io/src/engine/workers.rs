@@ -204,7 +204,8 @@ impl Surroundings {
     /// What is looked at now and then only: counts and bounds that all hands share.
     fn check(&self, number: usize, rows: usize, driver: &Driver, may_stop: bool) -> Result<()> {
         self.options.meter.add_rows(rows as u64);
-        if may_stop && self.handle.is_stop_requested() {
+        self.handle.beat();
+        if (may_stop && self.handle.is_stop_requested()) || self.handle.is_stop_overdue() {
             return Err(Error::stopped());
         }
         let Some(most) = self.options.memory_bytes_max else { return Ok(()) };

@@ -11,6 +11,7 @@ use firesteel_core::{
     watermark::WatermarkPolicy,
 };
 
+use super::restart::RestartPolicy;
 use crate::{ring::Wait, source::options};
 
 /// What queries of a session are made and run with.
@@ -28,6 +29,8 @@ pub(crate) struct Conf {
     pub(crate) wait: Wait,
     /// Time between two checkpoints of a stream that has them.
     pub(crate) checkpoint_interval: Duration,
+    /// What becomes of streams of jobs that fail.
+    pub(crate) restart: RestartPolicy,
 }
 
 /// What a value does, or why it will not do.
@@ -41,6 +44,10 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
     ("firesteel.blockRows", "4096", set_block_rows),
     ("firesteel.checkpoint.interval", "1 second", set_checkpoint_interval),
+    ("firesteel.restart", "never", set_restart),
+    ("firesteel.restart.delay", "1 second", set_restart_delay),
+    ("firesteel.restart.delayMax", "1 minute", set_restart_delay_max),
+    ("firesteel.restart.most", "unlimited", set_restart_most),
     ("firesteel.sum", "plain", set_sum),
     ("firesteel.wait", "adaptive", set_wait),
     ("firesteel.workers", "1", set_workers),
@@ -86,6 +93,7 @@ impl Default for Conf {
             workers: 1,
             wait: Wait::default(),
             checkpoint_interval: Duration::from_secs(1),
+            restart: RestartPolicy::default(),
         }
     }
 }
@@ -194,9 +202,40 @@ fn set_wait(conf: &mut Conf, value: &str) -> Result<(), String> {
 }
 
 fn set_checkpoint_interval(conf: &mut Conf, value: &str) -> Result<(), String> {
-    let interval = options::parse_duration(value.trim().trim_matches(['\'', '"']), Duration::from_secs(1));
-    conf.checkpoint_interval = interval.ok_or("a duration like '100ms', '5 seconds' or '2 minutes'")?;
+    conf.checkpoint_interval = duration(value)?;
     Ok(())
+}
+
+fn set_restart(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.restart.on_failure = match value.to_lowercase().as_str() {
+        "never" => false,
+        "on-failure" => true,
+        _ => return Err("never or on-failure".into()),
+    };
+    Ok(())
+}
+
+fn set_restart_delay(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.restart.delay = duration(value)?;
+    Ok(())
+}
+
+fn set_restart_delay_max(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.restart.delay_max = duration(value)?;
+    Ok(())
+}
+
+fn set_restart_most(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.restart.most = match value.to_lowercase().as_str() {
+        "unlimited" => None,
+        number => Some(number.parse().map_err(|_| "a number, or unlimited")?),
+    };
+    Ok(())
+}
+
+fn duration(value: &str) -> Result<Duration, String> {
+    let duration = options::parse_duration(value.trim().trim_matches(['\'', '"']), Duration::from_secs(1));
+    duration.ok_or_else(|| "a duration like '100ms', '5 seconds' or '2 minutes'".into())
 }
 
 fn flag(value: &str) -> Result<bool, String> {

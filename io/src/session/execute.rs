@@ -12,7 +12,7 @@ use super::Session;
 use crate::{
     engine::{CheckpointOptions, Execution, Input, OnWarning, QueryOptions, StreamingQuery, Trigger},
     sink::Sink,
-    source::{self, Meter, SourceContext},
+    source::{self, SourceContext},
 };
 
 impl Session {
@@ -38,7 +38,7 @@ impl Session {
         options: QueryOptions,
     ) -> Result<Execution<'s>> {
         let driver = self.driver(plan, mode)?;
-        let inputs = self.inputs(&driver, &options.meter)?;
+        let inputs = self.inputs(&driver, &options)?;
         let cores = if options.cores.is_empty() { self.default_cores() } else { options.cores };
         let conf = self.conf();
         let checkpoint = options.checkpoint.map(|c| CheckpointOptions { interval: conf.checkpoint_interval, ..c });
@@ -69,23 +69,45 @@ impl Session {
         plan: &LogicalPlan,
         mode: OutputMode,
         sink: Box<dyn Sink>,
+        options: QueryOptions,
+    ) -> Result<StreamingQuery> {
+        self.start_stream_with(self, plan, mode, sink, options)
+    }
+
+    /// The same with the settings of another session.
+    pub(super) fn start_stream_with(
+        &self,
+        settings: &Session,
+        plan: &LogicalPlan,
+        mode: OutputMode,
+        sink: Box<dyn Sink>,
         mut options: QueryOptions,
     ) -> Result<StreamingQuery> {
         self.streams().check_name(options.name.as_deref())?;
         options.listeners.extend(self.streams().listeners());
-        let query = self.execution(plan, mode, sink, options)?.spawn()?;
+        let query = settings.execution(plan, mode, sink, options)?.spawn()?;
         self.streams().add(query.clone());
         Ok(query)
     }
 
-    fn inputs(&self, driver: &Driver, meter: &Meter) -> Result<Vec<Input>> {
+    fn inputs(&self, driver: &Driver, options: &QueryOptions) -> Result<Vec<Input>> {
         let conf = self.conf();
-        let context = SourceContext { block_rows: conf.block_rows, memory: self.memory_tables(), meter: meter.clone() };
+        let (memory, meter) = (self.memory_tables(), options.meter.clone());
+        let context = SourceContext { block_rows: conf.block_rows, memory, meter };
         let mut inputs = Vec::new();
         for ScanPort { port, scan } in driver.stages().into_iter().flat_map(|stage| stage.scans) {
-            self.warn(source::warnings(&scan.table));
-            let source = source::open(&scan, &conf.settings, &context)?;
-            inputs.push(Input { port, is_stream: scan.is_stream, source });
+            let reads = format!("{scan:?} in blocks of {}", conf.block_rows);
+            let legacy = options.legacy.as_ref().filter(|_| scan.is_stream);
+            let left = legacy.and_then(|legacy| legacy.take_source(&reads, options.checkpoint.is_some()));
+            let is_inherited = left.is_some();
+            let source = match left {
+                Some(source) => source,
+                None => {
+                    self.warn(source::warnings(&scan.table));
+                    source::open(&scan, &conf.settings, &context)?
+                }
+            };
+            inputs.push(Input { port, is_stream: scan.is_stream, source, reads, is_inherited });
         }
         Ok(inputs)
     }

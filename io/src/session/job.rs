@@ -12,38 +12,35 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use firesteel_core::{
     Error, Result,
-    error::Span,
     expr::suggest,
-    plan::{LogicalPlan, OutputMode},
+    plan::OutputMode,
     schema::Schema,
     sql::{self, Statement},
 };
 
 use super::{
-    DataFrame, ProgressFile, Session, Streams,
-    execute::trigger_of,
+    ProgressFile, Session, Streams,
     job_plan::{self, Planned},
-    statement::Action,
+    job_run::{Failed, Run},
 };
 use crate::{
-    engine::{CheckpointOptions, OnWarning, QueryListener, QueryOptions, StreamingQuery, Trigger},
+    engine::{Legacies, OnWarning, QueryListener, StreamingQuery},
     sink::Sink,
     source::Meter,
 };
 
-/// How often a job that waits for its streams looks at each of them.
-const WAIT_POLL: Duration = Duration::from_millis(20);
-
 /// Makes the sink of a query that has no table: for these columns, and whether it is a stream.
 pub type SinkFactory<'a> = dyn FnMut(&Schema, bool) -> Result<Box<dyn Sink>> + 'a;
 
-/// Takes the error of a stream that failed alone.
-pub type OnFailure = Arc<dyn Fn(&Error) + Send + Sync>;
+/// Takes the error of a stream that failed, and what becomes of the job.
+pub type OnFailure = Arc<dyn Fn(&Error, Failed) + Send + Sync>;
+
+/// Is told that a job has started.
+pub type OnStarted = Arc<dyn Fn() + Send + Sync>;
 
 /// How a job runs.
 #[derive(Clone, Default)]
@@ -70,8 +67,14 @@ pub struct JobOptions {
     pub may_restart_from_scratch: bool,
     /// Takes what a user should know of streams that run.
     pub on_warning: Option<OnWarning>,
-    /// Is told at once when a stream has failed and others go on.
+    /// Is told at once when a stream has failed that ran beside others, or that starts again.
     pub on_failure: Option<OnFailure>,
+    /// Is told once, when the streams of the job run; of a job without any, when its first batch does.
+    pub on_started: Option<OnStarted>,
+    /// What streams leave when they end, and go on from when they start.
+    pub legacies: Legacies,
+    /// Batches are left out: they have run, before the job was changed.
+    pub streams_only: bool,
     /// Ends the job from outside.
     pub stop: JobStop,
 }
@@ -119,12 +122,18 @@ impl JobStop {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn add(&self, query: &StreamingQuery) {
-        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).push(query.clone());
+    /// One that was started again takes the place of the run before it.
+    pub(super) fn add(&self, query: &StreamingQuery, before: Option<&StreamingQuery>) {
+        let mut running = self.shared.running.lock().unwrap_or_else(PoisonError::into_inner);
+        match running.iter_mut().find(|known| before.is_some_and(|before| known.run_id() == before.run_id())) {
+            Some(known) => *known = query.clone(),
+            None => running.push(query.clone()),
+        }
+        drop(running);
         self.catch_up(query);
     }
 
-    fn set_batch(&self, query: StreamingQuery) {
+    pub(super) fn set_batch(&self, query: StreamingQuery) {
         *self.batch() = Some(query.clone());
         self.catch_up(&query);
     }
@@ -176,6 +185,12 @@ impl Job {
         self.plan(session, options).map(drop)
     }
 
+    /// Whether this job can take the place of one that runs: its streams of the same names must go on from what those
+    /// have gathered. Gives what will be lost nevertheless, in words.
+    pub fn check_takes_over(&self, before: &Job, session: &Session, options: &JobOptions) -> Result<Vec<String>> {
+        job_plan::compare(&before.plan(session, options)?, &self.plan(session, options)?)
+    }
+
     /// What would run: plans, cores, memory.
     pub fn explain(&self, session: &Session, options: &JobOptions) -> Result<String> {
         Ok(job_plan::explain(session, &self.plan(session, options)?))
@@ -185,10 +200,9 @@ impl Job {
     pub fn run(&self, session: &Session, options: &JobOptions, sinks: &mut SinkFactory<'_>) -> Result<()> {
         let planned = self.plan(session, options)?;
         let progress = options.progress_file.as_ref().map(ProgressFile::open).transpose()?.map(Arc::new);
-        let mut run = Run { session, options, planned, listeners: options.listeners.clone(), started: Vec::new() };
-        run.listeners.extend(progress.iter().map(|p| p.clone() as Arc<dyn QueryListener>));
-        let result = self.statements.iter().enumerate().try_for_each(|(i, s)| run.statement(i, s, sinks));
-        run.wait(result)?;
+        let mut listeners = options.listeners.clone();
+        listeners.extend(progress.iter().map(|p| p.clone() as Arc<dyn QueryListener>));
+        Run::new(session, options, planned, listeners, sinks).run(&self.statements)?;
         progress.map_or(Ok(()), |p| p.result())
     }
 
@@ -210,109 +224,6 @@ impl Job {
         job_plan::share_cores(&mut planned, options);
         planned.iter().try_for_each(Planned::check_memory)?;
         Ok(planned)
-    }
-}
-
-/// A job that runs.
-struct Run<'a> {
-    session: &'a Session,
-    options: &'a JobOptions,
-    planned: Vec<Planned>,
-    listeners: Vec<Arc<dyn QueryListener>>,
-    started: Vec<(Span, StreamingQuery)>,
-}
-
-impl Run<'_> {
-    fn statement(&mut self, number: usize, statement: &Statement, sinks: &mut SinkFactory<'_>) -> Result<()> {
-        if self.options.stop.is_requested() {
-            return Ok(());
-        }
-        let result = match self.session.apply(&statement.kind, &self.options.streams) {
-            Ok(Action::Done) => Ok(()),
-            Ok(Action::Rows(frame)) => sinks(frame.schema(), frame.is_streaming())
-                .and_then(|sink| self.query(number, statement.span, &frame, sink)),
-            Ok(Action::Insert(insert)) => insert
-                .sink(self.options.output_mode)
-                .and_then(|sink| self.query(number, statement.span, &insert.frame, sink)),
-            Err(error) => Err(error),
-        };
-        result.map_err(|e| e.at(Some(statement.span)))
-    }
-
-    fn query(&mut self, number: usize, span: Span, frame: &DataFrame, sink: Box<dyn Sink>) -> Result<()> {
-        let (plan, mode) = (frame.plan(), self.options.output_mode);
-        let options = self.query_options(number, plan);
-        if !plan.is_streaming() {
-            return self.batch(plan, sink, options);
-        }
-        let ends = options.trigger == Trigger::AvailableNow;
-        let query = self.session.start_stream(plan, mode, sink, options)?;
-        self.options.stop.add(&query);
-        if ends {
-            return query.await_termination();
-        }
-        self.started.push((span, query));
-        Ok(())
-    }
-
-    /// A batch that was given cores runs on a thread of its own: this one must not stay pinned.
-    fn batch(&self, plan: &LogicalPlan, sink: Box<dyn Sink>, options: QueryOptions) -> Result<()> {
-        let is_pinned = !options.cores.is_empty();
-        let execution = self.session.execution(plan, OutputMode::Append, sink, options)?;
-        self.options.stop.set_batch(execution.handle());
-        if !is_pinned {
-            return execution.run_batch();
-        }
-        let ended = std::thread::scope(|scope| scope.spawn(|| execution.run_batch()).join());
-        ended.unwrap_or_else(|_| Err(Error::internal("the query met a defect of the engine")))
-    }
-
-    fn query_options(&self, number: usize, plan: &LogicalPlan) -> QueryOptions {
-        let cores = self.planned.iter().find(|p| p.statement == number).map_or(&[][..], |p| &p.cores[..]);
-        QueryOptions {
-            trigger: trigger_of(plan, self.options.available_now),
-            cores: cores.iter().copied().map(Some).collect(),
-            listeners: self.listeners.clone(),
-            memory_bytes_max: self.options.memory_bytes_max,
-            meter: self.options.meter.clone(),
-            checkpoint: self.checkpoint(number),
-            on_warning: self.options.on_warning.clone(),
-            ..QueryOptions::default()
-        }
-    }
-
-    /// Where the stream of a statement remembers.
-    fn checkpoint(&self, number: usize) -> Option<CheckpointOptions> {
-        let folder = self.options.checkpoint.as_ref()?;
-        Some(CheckpointOptions {
-            folder: folder.join(job_plan::stream_name(&self.planned, number)?),
-            interval: Duration::ZERO,
-            may_restart_from_scratch: self.options.may_restart_from_scratch,
-        })
-    }
-
-    /// Waits for the streams that go on; if the script has failed they are stopped. The first error is the job's.
-    fn wait(&mut self, result: Result<()>) -> Result<()> {
-        if result.is_err() {
-            self.started.iter().for_each(|(_, query)| query.request_stop());
-        }
-        let mut told = vec![false; self.started.len()];
-        while self.started.iter().any(|(_, query)| query.is_active()) {
-            self.tell_failures(&mut told);
-            std::thread::sleep(WAIT_POLL);
-        }
-        let ends = self.started.iter().map(|(span, query)| query.await_termination().map_err(|e| e.at(Some(*span))));
-        ends.fold(result, Result::and)
-    }
-
-    fn tell_failures(&self, told: &mut [bool]) {
-        let Some(tell) = &self.options.on_failure else { return };
-        for ((span, query), told) in self.started.iter().zip(told) {
-            if !*told && let Some(error) = query.exception() {
-                tell(&error.at(Some(*span)));
-                *told = true;
-            }
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a job will run, before it does: the plan of each query, where it will run, what bounds its memory.
 
 use firesteel_core::{
-    Result,
+    Error, Result,
     error::Span,
     plan::{LogicalPlan, OutputMode, Table},
     sql::Statement,
@@ -15,7 +15,11 @@ use super::{
     level,
     statement::{Action, explain_plan},
 };
-use crate::{engine::Trigger, source, sys};
+use crate::{
+    checkpoint::Header,
+    engine::{self, Trigger},
+    source, sys,
+};
 
 /// A query of a job.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(super) struct Planned {
     memory_bytes_max: Option<u64>,
     /// Whether workers can take a share of it.
     has_workers: bool,
+    /// What it would remember; none for a batch.
+    header: Option<Header>,
 }
 
 impl Planned {
@@ -55,7 +61,9 @@ impl Planned {
             }
         };
         let (plan, mode) = (frame.plan(), options.output_mode);
-        let has_workers = session.driver(plan, mode)?.worker()?.is_some();
+        let driver = session.driver(plan, mode)?;
+        let has_workers = driver.worker()?.is_some();
+        let header = plan.is_streaming().then(|| engine::planned_header(&driver));
         let goes_on = plan.is_streaming() && trigger_of(plan, options.available_now) != Trigger::AvailableNow;
         let (plan, block_rows) = (plan.clone(), session.conf().block_rows);
         Ok(Some(Self {
@@ -69,6 +77,7 @@ impl Planned {
             cores: Vec::new(),
             memory_bytes_max: options.memory_bytes_max,
             has_workers,
+            header,
         }))
     }
 
@@ -136,6 +145,25 @@ pub(super) fn stream_name(planned: &[Planned], statement: usize) -> Option<Strin
     let own = name(streams().find(|query| query.statement == statement)?);
     let before = streams().take_while(|query| query.statement < statement).filter(|query| name(query) == own).count();
     Some(if before == 0 { own } else { format!("{own}-{}", before + 1) })
+}
+
+/// Whether streams can go on from what streams of the same names have gathered; what is lost nevertheless.
+pub(super) fn compare(before: &[Planned], now: &[Planned]) -> Result<Vec<String>> {
+    let streams = |planned: &[Planned]| -> Vec<(String, Span, Header)> {
+        let named = |query: &Planned| Some((stream_name(planned, query.statement)?, query.span, query.header.clone()?));
+        planned.iter().filter_map(named).collect()
+    };
+    let (before, now) = (streams(before), streams(now));
+    for (name, span, header) in &now {
+        let old = before.iter().find(|(old, ..)| old == name);
+        if let Some(what) = old.and_then(|(.., old)| engine::difference(old, header)) {
+            return Err(Error::invalid(format!("stream {name} cannot go on from what it has gathered: {what}"))
+                .at(Some(*span))
+                .hint("give it a table of another name, or stop the job and start it again"));
+        }
+    }
+    let is_gone = |(name, ..): &&(String, Span, Header)| !now.iter().any(|(other, ..)| other == name);
+    Ok(before.iter().filter(is_gone).map(|(name, ..)| format!("stream {name} is no longer in the job")).collect())
 }
 
 /// All of it as text.

@@ -33,7 +33,7 @@ pub(crate) enum Action {
 }
 
 /// Rows on their way into a table.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Insert {
     table: Arc<Table>,
     pub(crate) frame: DataFrame,

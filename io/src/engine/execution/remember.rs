@@ -1,6 +1,6 @@
 //! How a running stream remembers, between epochs, and goes on from what an earlier run remembered.
 
-use firesteel_core::{Result, exec::Driver};
+use firesteel_core::{Error, Result, exec::Driver};
 
 use super::{Execution, Input, QueryOptions};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     engine::{
         checkpointing::{self, Checkpointing, Outcome},
         handle::StreamingQuery,
+        legacy::{Legacy, LegacyOf},
     },
     sink::Sink,
 };
@@ -51,6 +52,20 @@ impl Execution<'_> {
             Some(error) => Err(error.context("the last checkpoint")),
             None => Ok(()),
         }
+    }
+
+    /// Leaves what it has, if somebody wants it.
+    pub(super) fn leave(&mut self) {
+        let Some(legacy) = self.options.legacy.clone().filter(LegacyOf::is_wanted) else { return };
+        if let Err(error) = self.workers.gather(&mut self.driver) {
+            return self.warn(&format!("the query cannot hand over what it has gathered: {error}"));
+        }
+        let mut state = Vec::new();
+        self.driver.save(&mut state);
+        let streams = self.inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
+        let header = checkpointing::header(self.handle.id(), &self.driver, streams, serde_json::Value::Null);
+        let streams = std::mem::take(&mut self.inputs).into_iter().filter(|i| i.is_stream);
+        legacy.leave(Legacy { header, state, sources: streams.map(|i| (i.reads, i.source)).collect() });
     }
 
     fn begin_checkpoint(&mut self) -> Result<()> {
@@ -125,7 +140,8 @@ pub(super) fn resume(
     options: &QueryOptions,
 ) -> Result<(StreamingQuery, Option<Checkpointing>)> {
     let Some(checkpoint) = &options.checkpoint else {
-        return Ok((StreamingQuery::new(options.name.clone(), None), None));
+        let id = inherit(driver, inputs, options)?;
+        return Ok((StreamingQuery::new(options.name.clone(), id), None));
     };
     let mut warnings = Vec::new();
     let streams = inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
@@ -156,5 +172,30 @@ pub(super) fn resume(
     let id = found.as_ref().map(|found| found.header.query_id.clone());
     let durable = found.map(|found| found.header.into());
     let checkpointing = Checkpointing::start(store, checkpoint.interval, durable)?;
+    if let Some(legacy) = &options.legacy {
+        legacy.settle();
+    }
     Ok((StreamingQuery::new(options.name.clone(), id), Some(checkpointing)))
+}
+
+/// Goes on from what another run of the query has left in this process, if there is anything; gives its identity.
+fn inherit(driver: &mut Driver, inputs: &mut [Input], options: &QueryOptions) -> Result<Option<String>> {
+    let Some(legacy) = &options.legacy else { return Ok(None) };
+    let streams = inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
+    let this = checkpointing::header("", driver, streams, serde_json::Value::Null);
+    let found = legacy.with(|left| {
+        if let Some(what) = checkpointing::difference(&left.header, &this) {
+            return Err(Error::invalid(format!("the query cannot go on from what it has gathered: {what}")));
+        }
+        driver.load(&left.state).map_err(|e| e.context("what the query has gathered"))?;
+        for (input, left) in inputs.iter_mut().filter(|i| i.is_stream).zip(&left.header.sources) {
+            if !input.is_inherited {
+                input.source.seek(&left.position)?;
+            }
+        }
+        Ok(left.header.query_id.clone())
+    });
+    let id = found.transpose()?;
+    legacy.settle();
+    Ok(id)
 }

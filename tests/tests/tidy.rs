@@ -185,7 +185,7 @@ fn none(what: &str, found: impl IntoIterator<Item = String>) {
 fn sources() -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
-    for folder in ["core", "io", "edge-bin", "tests", "benches"] {
+    for folder in ["core", "io", "edge-bin", "tests", "benches", "fuzz"] {
         collect(&root.join(folder), &mut files);
     }
     assert!(files.len() > 50, "the sources were not found");

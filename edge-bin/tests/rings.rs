@@ -5,7 +5,7 @@
 
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -48,9 +48,10 @@ fn ring(test: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn run(dir: &TempDir, ring: &Path, arguments: &[&str]) -> Child {
+fn run(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Child {
     let job = dir.path().join("job.sql");
-    let table = format!("CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{}');", ring.display());
+    let path = ring.display();
+    let table = format!("CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{path}'{options});");
     fs::write(&job, format!("{table}\nSELECT id, name FROM r;")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
     command.arg("run").arg(job).args(["--format", "json"]).args(arguments).stdin(Stdio::null());
@@ -92,7 +93,7 @@ fn no_attack_on_files_of_a_ring_ends_the_engine_or_costs_others_a_row() {
     let (dir, ring) = ring("attacked");
     let mut good = Producer::open(&ring, Some("good")).unwrap();
     let progress = dir.path().join("progress.json");
-    let mut engine = run(&dir, &ring, &["--progress-file", progress.to_str().unwrap()]);
+    let mut engine = run(&dir, &ring, "", &["--progress-file", progress.to_str().unwrap()]);
     let (out, mut err) = (engine.stdout.take().unwrap(), engine.stderr.take().unwrap());
     let words = thread::spawn(move || {
         let mut text = String::new();
@@ -181,4 +182,81 @@ fn a_damaged_ring_is_checked_and_repaired_from_the_shell() {
     assert!(words.contains("rescued 500 rows, lost 0") && words.contains("a.lane.damaged-1"), "{words}");
     assert_eq!(firesteel("check").0, Some(0));
     assert_eq!(fs::read(ring.join("a.lane.damaged-1")).unwrap(), bytes);
+}
+
+/// A producer that writes rows from stdin into what the engine at the socket hands it.
+fn append(socket: &Path, lane: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
+    command.args(["ring", "append"]).arg(socket).args(["--lane", lane]).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn producers_are_handed_lanes_over_a_socket_and_their_rows_come_whatever_becomes_of_them() {
+    let (dir, ring) = ring("handed");
+    let socket = dir.path().join("in.sock");
+    let mut engine = run(&dir, &ring, &format!(", listen '{}', listenLanes '4'", socket.display()), &[]);
+    let until = Instant::now() + PATIENCE;
+    while !socket.exists() {
+        assert!(Instant::now() < until && engine.try_wait().unwrap().is_none(), "nobody listens");
+        sleep(Duration::from_millis(2));
+    }
+    let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line = lines.next().unwrap().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_i64().unwrap()
+    };
+    let feed = |child: &mut Child, rows: std::ops::Range<i64>| {
+        let stdin = child.stdin.as_mut().unwrap();
+        rows.for_each(|id| writeln!(stdin, "{id},x").unwrap());
+    };
+    // One that ends as it should.
+    let mut whole = append(&socket, "a").spawn().unwrap();
+    feed(&mut whole, 0..100);
+    let out = whole.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    (0..100).for_each(|id| assert_eq!(next(), id));
+    // More of them than there are lanes, one after the other, killed when their rows were seen.
+    for round in 0..6 {
+        let mut killed = append(&socket, "b").spawn().unwrap();
+        feed(&mut killed, round * 10..round * 10 + 10);
+        (0..10).for_each(|id| assert_eq!(next(), round * 10 + id));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+    }
+    // A stopped one stops nobody else.
+    let mut stopped = append(&socket, "c").spawn().unwrap();
+    feed(&mut stopped, 0..1);
+    assert_eq!(next(), 0);
+    let signal = |name: &str, child: &Child| {
+        Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    };
+    signal("-STOP", &stopped);
+    let mut other = append(&socket, "d").spawn().unwrap();
+    feed(&mut other, 7..9);
+    assert_eq!((next(), next()), (7, 8));
+    signal("-CONT", &stopped);
+    feed(&mut stopped, 1..2);
+    assert_eq!(next(), 1);
+    // Other users come in if they are told so; only the superuser can try.
+    if fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0) {
+        use std::os::unix::process::CommandExt;
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let stranger = append(&socket, "e").uid(65_534).spawn();
+        if let Ok(stranger) = stranger {
+            let out = stranger.wait_with_output().unwrap();
+            assert!(!out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+        }
+    }
+    // The engine goes: who writes on is told.
+    signal("-TERM", &engine);
+    assert!(engine.wait().unwrap().success());
+    feed(&mut other, 9..10);
+    let out = other.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&out.stderr);
+    assert!(!out.status.success() && words.contains("is gone"), "{words}");
+    stopped.kill().unwrap();
+    stopped.wait().unwrap();
+    assert!(!socket.exists());
 }

@@ -90,7 +90,7 @@ enum TextFormat {
 
 #[derive(Debug, Args)]
 struct AppendArgs {
-    /// The ring's folder
+    /// The ring's folder, or the socket of an engine that hands out lanes
     path: PathBuf,
     /// What stdin holds
     #[arg(long, value_enum, default_value = "csv")]
@@ -190,8 +190,19 @@ fn print_reader(reader: &ReaderInfo) -> Result<()> {
     say!("reader    {}: {alive}, has given back {}", reader.name, committed.join(", "))
 }
 
+fn open_producer(path: &Path, lane: Option<&str>) -> Result<Producer> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if path.metadata().is_ok_and(|data| data.file_type().is_socket()) {
+            return Producer::connect(path, lane);
+        }
+    }
+    Producer::open(path, lane)
+}
+
 fn append(args: &AppendArgs) -> Result<()> {
-    let mut producer = Producer::open(&args.path, args.lane.as_deref())?;
+    let mut producer = open_producer(&args.path, args.lane.as_deref())?;
     let (format, name) = match args.format {
         TextFormat::Csv => (Format::Csv, "csv"),
         TextFormat::Json => (Format::Json, "json"),

@@ -38,6 +38,8 @@ pub struct OpenLane {
     pub region: Region,
     pub path: PathBuf,
     pub file: File,
+    /// Memory that a producer was handed over a socket, and no file of the folder.
+    pub is_handed_over: bool,
 }
 
 /// Opens the lane `name` to write it, making it if there is none. One that another producer writes is an error; one
@@ -73,7 +75,7 @@ pub fn open(path: &Path, access: Access) -> Result<OpenLane> {
     let (header, bytes) = read_header(&file, path)?;
     let populate = access == Access::Stream && bytes as u64 <= POPULATE_MAX && is_allocated(&file, bytes as u64);
     let region = Mapping::read_only(&file, bytes, populate).map_err(|e| io_error("mapping", path, e))?;
-    Ok(OpenLane { header, region, path: path.into(), file })
+    Ok(OpenLane { header, region, path: path.into(), file, is_handed_over: false })
 }
 
 /// Refuses a lane that has not the stream's columns.
@@ -90,7 +92,7 @@ impl OpenLane {
     /// In place if nobody overwrites the rows meanwhile: the producer waits for readers, and a cursor holds the rows
     /// for us, or there is no producer. And only if the lane's owner is our own user, who could stop us anyway.
     pub fn read_mode(&self, is_held: bool) -> ReadMode {
-        let is_trusted = file::owner(&self.file) == file::own_user();
+        let is_trusted = !self.is_handed_over && file::owner(&self.file) == file::own_user();
         let waits = self.header.on_full != OnFull::Overwrite;
         if is_trusted && waits && (is_held || !self.has_producer()) { ReadMode::InPlace } else { ReadMode::Copy }
     }

@@ -8,6 +8,8 @@ use firesteel_core::{
     ring::{Consumer, OnFull, rows_since},
 };
 
+#[cfg(target_os = "linux")]
+use super::sealed::hub::SealedLane;
 use super::{
     StreamFolder, about, claim,
     lane::{self, Access, OpenLane},
@@ -30,6 +32,9 @@ pub struct LaneReader {
     pub(super) is_broken: bool,
     /// Its file is no longer there under its name, and nobody writes it.
     pub(super) is_gone: bool,
+    /// It was handed over a socket.
+    #[cfg(target_os = "linux")]
+    pub(super) sealed: Option<Arc<SealedLane>>,
 }
 
 /// More rows than a lane can gain while its reader is away: 10 million a second for most of a year.
@@ -147,7 +152,17 @@ impl LaneReader {
             consumer.project(columns);
         }
         let key = format!("{name}#{:016x}", open.header.lane_id).into();
-        Ok(Self { key, name, open, consumer, seen: None, is_broken: false, is_gone: false })
+        Ok(Self {
+            key,
+            name,
+            open,
+            consumer,
+            seen: None,
+            is_broken: false,
+            is_gone: false,
+            #[cfg(target_os = "linux")]
+            sealed: None,
+        })
     }
 
     /// First and last of the rows that are published and were not read.
@@ -215,10 +230,18 @@ impl LaneReader {
 
     /// Whether the lane's name still leads to this lane.
     pub(super) fn is_current(&self) -> bool {
-        file::is_same(&self.open.file, &self.open.path)
+        !self.is_handed_over() && file::is_same(&self.open.file, &self.open.path)
+    }
+
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.open.is_handed_over
     }
 
     pub(super) fn has_producer(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        if let Some(lane) = &self.sealed {
+            return lane.is_connected();
+        }
         claim::holder(self.consumer.region(), claim::LANE).is_alive(|| claim::is_locked(&self.open.file))
     }
 

@@ -8,6 +8,8 @@
 //!     NAME.lane          rows of one producer; readers map it read-only           (`lane`, `producer`)
 //!     NAME.cursor        how far one reader has come; producers map it read-only  (`cursors`, `reader`)
 //! ```
+//! Producers that are not trusted get lanes without a name, over a socket (`sealed`).
+//!
 //! * Files appear whole: created under a temporary name, their space set aside, then renamed into place.
 //! * A producer or reader that dies takes nothing with it: its process is recognised as dead by number, start time and
 //!   boot, whoever comes next takes its lane over, and its cursor holds nobody up once another reader lives.
@@ -28,6 +30,8 @@ mod repair;
 #[cfg(test)]
 mod repair_tests;
 mod rescue;
+#[cfg(target_os = "linux")]
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -38,7 +42,8 @@ pub use inspect::{Checked, CheckedLane, LaneInfo, LaneState, Problem, ReaderInfo
 pub(crate) use lane_reader::Failure;
 pub use lane_reader::{LaneReader, LaneStatus};
 pub(crate) use open_lanes::OpenLanes;
-pub use options::{CAPACITY_DEFAULT, RingOptions, parse_bytes};
+pub(crate) use options::KNOWN as KNOWN_OPTIONS;
+pub use options::{CAPACITY_DEFAULT, Listen, RingOptions, parse_bytes};
 pub use producer::Producer;
 pub use reader::{BrokenLane, Reader, ReaderOptions, ReadyRows, Start};
 pub use repair::{Repair, forget_reader, repair};

@@ -1,4 +1,5 @@
-//! The options of a ring table: `path`, `capacity`, `onFull`, `lane`, `idleTimeout`.
+//! The options of a ring table: `path`, `capacity`, `onFull`, `lane`, `idleTimeout`, and where producers that are not
+//! trusted connect: `listen`, `listenUsers`, `listenLanes`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,7 +10,23 @@ use super::check_name;
 /// Size of a lane unless told otherwise.
 pub const CAPACITY_DEFAULT: u64 = 64 << 20;
 
-const KNOWN: [&str; 5] = ["path", "capacity", "onFull", "lane", "idleTimeout"];
+/// Lanes that are handed out over a socket at a time, unless told otherwise: each is memory of the table's `capacity`.
+const LISTEN_LANES_DEFAULT: usize = 16;
+
+/// All of them.
+pub(crate) const KNOWN: [&str; 8] =
+    ["path", "capacity", "onFull", "lane", "idleTimeout", "listen", "listenUsers", "listenLanes"];
+
+/// Where producers connect that are handed their lanes, and who may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The socket.
+    pub path: PathBuf,
+    /// Users besides our own; `None` is anybody who can reach the socket.
+    pub users: Option<Vec<u32>>,
+    /// Most lanes at a time.
+    pub lanes_max: usize,
+}
 
 /// The options of a ring table, as given: `None` is "not said".
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +41,12 @@ pub struct RingOptions {
     pub lane: Option<String>,
     /// After how long without rows a lane no longer holds the watermark back.
     pub idle_timeout: Option<Duration>,
+    /// The socket at which the reader of the table hands out lanes.
+    pub listen: Option<PathBuf>,
+    /// The numbers of users that may connect there besides our own; an empty outer `Some(None)` is anybody.
+    pub listen_users: Option<Option<Vec<u32>>>,
+    /// Most lanes that are handed out at a time.
+    pub listen_lanes: Option<usize>,
 }
 
 impl RingOptions {
@@ -34,6 +57,13 @@ impl RingOptions {
             options.set(key.as_ref(), value.as_ref()).map_err(|e| e.context(format!("option {}", key.as_ref())))?;
         }
         Ok(options)
+    }
+
+    /// Where producers connect, if they may.
+    pub fn listen(&self) -> Option<Listen> {
+        let path = self.listen.clone()?;
+        let users = self.listen_users.clone().unwrap_or(Some(Vec::new()));
+        Some(Listen { path, users, lanes_max: self.listen_lanes.unwrap_or(LISTEN_LANES_DEFAULT) })
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
@@ -47,6 +77,9 @@ impl RingOptions {
                 self.lane = Some(value.into());
             }
             Some("idleTimeout") => self.idle_timeout = Some(parse_duration(value)?),
+            Some("listen") => self.listen = Some(value.into()),
+            Some("listenUsers") => self.listen_users = Some(parse_users(value)?),
+            Some("listenLanes") => self.listen_lanes = Some(parse_lanes(value)?),
             _ => {
                 return Err(Error::invalid("a ring has no such option")
                     .hint(format!("the options of a ring are {}", KNOWN.join(", "))));
@@ -93,6 +126,22 @@ fn parse_duration(text: &str) -> Result<Duration> {
     })
 }
 
+/// `any`, or numbers of users: `1000, 1001`.
+fn parse_users(text: &str) -> Result<Option<Vec<u32>>> {
+    if text.trim().eq_ignore_ascii_case("any") {
+        return Ok(None);
+    }
+    let users: std::result::Result<Vec<u32>, _> = text.split(',').map(|user| user.trim().parse()).collect();
+    users.map(Some).map_err(|_| {
+        Error::invalid(format!("'{text}' are not users")).hint("write their numbers, as in '1000, 1001', or 'any'")
+    })
+}
+
+fn parse_lanes(text: &str) -> Result<usize> {
+    let lanes = text.trim().parse().ok().filter(|lanes| (1..=256).contains(lanes));
+    lanes.ok_or_else(|| Error::invalid(format!("'{text}' is not a number of lanes")).hint("it is from 1 to 256"))
+}
+
 fn split_unit(text: &str) -> (Option<f64>, String) {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -111,6 +160,8 @@ mod tests {
             ("onfull", "DROP_newest"),
             ("lane", "a-1"),
             ("idletimeout", "5 seconds"),
+            ("listen", "/run/x.sock"),
+            ("listenusers", "1000, 1001"),
         ])
         .unwrap();
         let expected = RingOptions {
@@ -119,8 +170,16 @@ mod tests {
             on_full: Some(OnFull::DropNewest),
             lane: Some("a-1".into()),
             idle_timeout: Some(Duration::from_secs(5)),
+            listen: Some("/run/x.sock".into()),
+            listen_users: Some(Some(vec![1000, 1001])),
+            listen_lanes: None,
         };
         assert_eq!(options, expected);
+        let listen = options.listen().unwrap();
+        assert_eq!((listen.users, listen.lanes_max), (Some(vec![1000, 1001]), LISTEN_LANES_DEFAULT));
+        let any = RingOptions::parse([("listen", "x"), ("listenUsers", "Any"), ("listenLanes", "2")]).unwrap();
+        assert_eq!(any.listen(), Some(Listen { path: "x".into(), users: None, lanes_max: 2 }));
+        assert_eq!(RingOptions::parse([("listen", "x")]).unwrap().listen().unwrap().users, Some(vec![]));
     }
 
     #[test]
@@ -145,7 +204,9 @@ mod tests {
         let error = RingOptions::parse([("capasity", "1")]).unwrap_err();
         assert!(error.message().contains("capasity") && error.hint_text().unwrap().contains("idleTimeout"));
         assert!(error.is_invalid_job());
-        for (key, value) in [("lane", "../x"), ("lane", ""), ("onFull", "wait"), ("capacity", "much")] {
+        for (key, value) in
+            [("lane", "../x"), ("lane", ""), ("onFull", "wait"), ("capacity", "much"), ("listenUsers", "me")]
+        {
             let error = RingOptions::parse([(key, value)]).unwrap_err();
             assert!(error.message().contains(key) && error.hint_text().is_some(), "{error}");
         }

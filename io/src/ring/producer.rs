@@ -12,10 +12,12 @@ use firesteel_core::{
     schema::Schema,
 };
 
+#[cfg(target_os = "linux")]
+use super::sealed::link::Link;
 use super::{
     StreamFolder, about,
     bell::Bell,
-    claim,
+    check_name, claim,
     cursors::Readers,
     lane::{self, OwnedLane},
     wait::{Step, Wait, Waiting},
@@ -27,12 +29,25 @@ const LANE_DEFAULT: &str = "main";
 /// The producer of one lane.
 #[derive(Debug)]
 pub struct Producer {
-    // Fixed properties.
-    folder: StreamFolder,
     name: String,
-    lane: OwnedLane,
-    // State.
     ring: ring::Producer,
+    home: Home,
+}
+
+/// Where the lane is, and who reads it.
+#[derive(Debug)]
+enum Home {
+    /// A file of a stream's folder.
+    Folder(Box<InFolder>),
+    /// Memory that an engine handed us.
+    #[cfg(target_os = "linux")]
+    Engine(Box<Link>),
+}
+
+#[derive(Debug)]
+struct InFolder {
+    folder: StreamFolder,
+    lane: OwnedLane,
     bell: Bell,
     readers: Readers,
 }
@@ -51,13 +66,27 @@ impl Producer {
         let (lane, region) = lane::open_owned(&folder, name)?;
         let ring = ring::Producer::attach(region, &lane.header).map_err(about(&lane.path))?;
         bell.announce();
-        Ok(Self { folder, name: name.into(), lane, ring, bell, readers: Readers::default() })
+        let home = InFolder { folder, lane, bell, readers: Readers::default() };
+        Ok(Self { name: name.into(), ring, home: Home::Folder(home.into()) })
+    }
+
+    /// Asks the engine that listens at a socket (option `listen` of its ring) for a lane: for producers that the engine
+    /// need not trust, and that may not see the ring's folder. The lane ends with the connection: what is in it then is
+    /// still read. If the engine ends, storing rows becomes an error; those that it had not read are gone.
+    #[cfg(target_os = "linux")]
+    pub fn connect(socket: impl AsRef<Path>, lane: Option<&str>) -> Result<Self> {
+        let name = lane.unwrap_or(LANE_DEFAULT);
+        check_name("lane", name)?;
+        let (link, header, region) = Link::open(socket.as_ref(), name)?;
+        let ring = ring::Producer::attach(region, &header).map_err(about(link.path()))?;
+        Ok(Self { name: name.into(), ring, home: Home::Engine(link.into()) })
     }
 
     /// Stores one row: one value a column. False if it was dropped because the lane is full and its policy says so.
     #[inline]
     pub fn push(&mut self, row: &[Cell<'_>]) -> Result<bool> {
         match self.ring.push(row)? {
+            Pushed::All if self.home.is_cut() => self.check_home(false).map(|()| true),
             Pushed::All => Ok(true),
             Pushed::Full(_) => self.push_when_full(row),
         }
@@ -67,7 +96,7 @@ impl Producer {
     #[inline]
     pub fn publish(&mut self) {
         self.ring.publish();
-        self.bell.rows().ring();
+        self.home.ring();
     }
 
     /// Stores and publishes the rows of a block that count; waits for readers if the lane's policy says so. Returns how
@@ -87,6 +116,7 @@ impl Producer {
                 return Ok(done as u64);
             }
             self.wait_for_room(Duration::MAX);
+            self.check_home(false)?;
         }
     }
 
@@ -100,9 +130,9 @@ impl Producer {
         let total = block.rows().count();
         let mut done = skip;
         loop {
-            self.check_intact()?;
+            self.check_home(true)?;
             let pushed = self.ring.append(block, done)?;
-            self.bell.rows().ring();
+            self.home.ring();
             match pushed {
                 Pushed::All => return Ok(Pushed::All),
                 Pushed::Full(more) => done += more,
@@ -134,17 +164,17 @@ impl Producer {
             if step == Step::Over {
                 return false;
             }
-            let Self { folder, lane, ring, bell, readers, .. } = self;
-            let wanted = ring.wanted().unwrap_or_default();
-            let lane_id = lane.header.lane_id;
-            bell.space().sleep(&mut waiting, || readers.have_read(folder, bell, lane_id, wanted, false));
+            let wanted = self.ring.wanted().unwrap_or_default();
+            if !self.home.sleep(&mut waiting, wanted) {
+                return false;
+            }
         }
     }
 
     /// Publishes, and marks the lane as finished: no more rows will come until another producer opens it.
     pub fn finish(mut self) {
         self.ring.finish();
-        self.bell.rows().ring();
+        self.home.ring();
     }
 
     /// The lane's name.
@@ -154,7 +184,7 @@ impl Producer {
 
     /// The stream's columns.
     pub fn schema(&self) -> &Schema {
-        self.folder.schema()
+        self.ring.layout().schema()
     }
 
     /// Rows published in this lane since it was created, by this producer and those before it.
@@ -174,8 +204,8 @@ impl Producer {
 
     #[cold]
     fn push_when_full(&mut self, row: &[Cell<'_>]) -> Result<bool> {
-        self.check_intact()?;
-        self.bell.rows().ring();
+        self.check_home(true)?;
+        self.home.ring();
         let mut has_room = self.ask_readers(false);
         if !has_room && self.ring.on_full() == OnFull::DropNewest {
             has_room = self.ask_readers(true);
@@ -186,6 +216,7 @@ impl Producer {
         }
         while !has_room {
             has_room = self.wait_for_room(Duration::MAX);
+            self.check_home(false)?;
         }
         match self.ring.push(row)? {
             Pushed::All => Ok(true),
@@ -193,19 +224,28 @@ impl Producer {
         }
     }
 
-    /// What is stored behind the end of a file is stored nowhere.
-    fn check_intact(&self) -> Result<()> {
-        if self.ring.region().is_intact() {
-            return Ok(());
+    /// What is stored behind the end of a file, or for an engine that is gone, is stored nowhere.
+    fn check_home(&mut self, looks: bool) -> Result<()> {
+        match &mut self.home {
+            Home::Folder(home) if !self.ring.region().is_intact() => {
+                Err(Error::corrupt(format!("{}: the file was cut off while it was written", home.lane.path.display()))
+                    .hint("remove it and start the producer again; find out which program truncates it"))
+            }
+            Home::Folder(_) => Ok(()),
+            #[cfg(target_os = "linux")]
+            Home::Engine(link) => {
+                if looks {
+                    link.look();
+                }
+                link.check(self.ring.rows_published())
+            }
         }
-        Err(Error::corrupt(format!("{}: the file was cut off while it was written", self.lane.path.display()))
-            .hint("remove it and start the producer again; find out which program truncates it"))
     }
 
     /// Tells the ring if the readers have given back the block it wants to reuse.
     fn ask_readers(&mut self, closely: bool) -> bool {
         let Some(wanted) = self.ring.wanted() else { return true };
-        let is_free = self.readers.have_read(&self.folder, &self.bell, self.lane.header.lane_id, wanted, closely);
+        let is_free = self.home.has_read(wanted, closely);
         if is_free {
             self.ring.release(wanted);
         }
@@ -213,10 +253,63 @@ impl Producer {
     }
 }
 
+impl Home {
+    /// Whether the engine is known to be gone.
+    #[inline]
+    fn is_cut(&self) -> bool {
+        match self {
+            Self::Folder(_) => false,
+            #[cfg(target_os = "linux")]
+            Self::Engine(link) => link.is_cut(),
+        }
+    }
+
+    /// Wakes readers who sleep.
+    #[inline]
+    fn ring(&mut self) {
+        match self {
+            Self::Folder(home) => home.bell.rows().ring(),
+            #[cfg(target_os = "linux")]
+            Self::Engine(link) => link.ring(),
+        }
+    }
+
+    fn has_read(&mut self, row: u64, closely: bool) -> bool {
+        match self {
+            Self::Folder(home) => {
+                let InFolder { folder, lane, bell, readers } = &mut **home;
+                readers.have_read(folder, bell, lane.header.lane_id, row, closely)
+            }
+            #[cfg(target_os = "linux")]
+            Self::Engine(link) => link.has_read(row),
+        }
+    }
+
+    /// Sleeps until the rows before this one may have been read; false if nobody is there to read them.
+    fn sleep(&mut self, waiting: &mut Waiting, row: u64) -> bool {
+        match self {
+            Self::Folder(home) => {
+                let InFolder { folder, lane, bell, readers } = &mut **home;
+                let lane_id = lane.header.lane_id;
+                bell.space().sleep(waiting, || readers.have_read(folder, bell, lane_id, row, false));
+                true
+            }
+            #[cfg(target_os = "linux")]
+            Self::Engine(link) => {
+                waiting.nap();
+                link.look();
+                !link.is_cut()
+            }
+        }
+    }
+}
+
 impl Drop for Producer {
     fn drop(&mut self) {
         self.publish();
-        claim::give_back(self.ring.region(), claim::LANE, self.lane.claim);
-        self.bell.announce();
+        if let Home::Folder(home) = &self.home {
+            claim::give_back(self.ring.region(), claim::LANE, home.lane.claim);
+            home.bell.announce();
+        }
     }
 }

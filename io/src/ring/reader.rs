@@ -8,6 +8,7 @@
 
 mod broken;
 mod care;
+mod handed;
 mod resume;
 
 use std::{
@@ -91,6 +92,8 @@ pub struct Reader {
     // State.
     bell: Option<Bell>,
     cursor: Option<CursorFile>,
+    /// Lanes that are handed out to producers.
+    handed: handed::Handed,
     lanes: Vec<LaneReader>,
     /// Lanes that cannot be read.
     broken: Vec<BrokenLane>,
@@ -201,13 +204,10 @@ impl Reader {
 
     /// Gives back the rows of each lane that were ready, and those before them.
     pub fn commit_ready(&mut self, ready: &[ReadyRows]) -> Result<()> {
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
         for rows in ready {
-            cursor.commit(self.lanes[rows.lane].lane_id(), rows.end)?;
+            self.give(rows.lane, rows.end)?;
         }
-        if let Some(bell) = &self.bell {
-            bell.space().ring();
-        }
+        self.ring_space();
         Ok(())
     }
 
@@ -262,30 +262,39 @@ impl Reader {
 
     /// Gives back the rows before these positions: producers may reuse their space.
     pub fn commit(&mut self, positions: &[(String, u64)]) -> Result<()> {
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
         for (key, row) in positions {
-            if let Some(lane) = self.lanes.iter().find(|lane| *lane.key == **key) {
-                let row =
-                    if rows_since(lane.consumer.position(), *row).is_some() { *row } else { lane.consumer.position() };
-                cursor.commit(lane.lane_id(), row)?;
+            if let Some(i) = self.lanes.iter().position(|lane| *lane.key == **key) {
+                let read = self.lanes[i].consumer.position();
+                self.give(i, if rows_since(read, *row).is_some() { *row } else { read })?;
             }
         }
-        if let Some(bell) = &self.bell {
-            bell.space().ring();
-        }
+        self.ring_space();
         Ok(())
     }
 
     /// Gives back all that was read.
     pub fn commit_read(&mut self) -> Result<()> {
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
-        for lane in &self.lanes {
-            cursor.commit(lane.lane_id(), lane.consumer.position())?;
+        for i in 0..self.lanes.len() {
+            self.give(i, self.lanes[i].consumer.position())?;
         }
-        if let Some(bell) = &self.bell {
+        self.ring_space();
+        Ok(())
+    }
+
+    /// Gives back the rows of a lane before `row`.
+    fn give(&mut self, index: usize, row: u64) -> Result<()> {
+        let lane = &self.lanes[index];
+        if lane.is_handed_over() {
+            self.handed.commit(lane, row);
+            return Ok(());
+        }
+        self.cursor.as_mut().map_or(Ok(()), |cursor| cursor.commit(lane.lane_id(), row))
+    }
+
+    fn ring_space(&self) {
+        if let (Some(bell), Some(_)) = (&self.bell, &self.cursor) {
             bell.space().ring();
         }
-        Ok(())
     }
 
     /// What is known of each lane, in the order of the indices that `poll` gives.
@@ -324,6 +333,7 @@ impl Reader {
             options,
             bell: None,
             cursor: None,
+            handed: handed::Handed::default(),
             lanes: Vec::new(),
             broken: Vec::new(),
             breaks: 0,
@@ -381,6 +391,7 @@ impl Reader {
         for lane in &mut self.lanes {
             lane.is_gone = !lane.is_current() && !lane.has_producer();
         }
+        self.find_handed_over();
         for name in folder.lanes()? {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
             if !is_known && !self.is_known_broken(&name, &folder) {
@@ -450,7 +461,7 @@ impl Reader {
                 (Step::Look, _) => {}
                 (Step::Sleep, Some(bell)) => {
                     has_slept = true;
-                    bell.rows().sleep(waiting, is_ready);
+                    bell.rows().sleep(waiting, || self.handed.would_sleep(is_ready));
                     if self.listed_at.elapsed() >= care::CARE_AFTER {
                         return true;
                     }
@@ -491,7 +502,7 @@ fn take_pending(pending: &mut Vec<(String, u64)>, lane: &mut LaneReader) -> Resu
 
 /// Has the cursor hold what is not read yet, also where it said before that it was given back.
 fn hold_from_here(cursor: &mut Option<CursorFile>, lane: &LaneReader) -> Result<()> {
-    let Some(cursor) = cursor else { return Ok(()) };
+    let Some(cursor) = cursor.as_mut().filter(|_| !lane.is_handed_over()) else { return Ok(()) };
     let row = lane.consumer.position();
     let holds = cursor.committed(lane.lane_id()).is_some_and(|given_back| rows_since(row, given_back).is_some());
     if holds { Ok(()) } else { cursor.commit(lane.lane_id(), row) }

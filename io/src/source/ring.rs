@@ -33,7 +33,8 @@ use super::{
     place::{Place, as_count},
 };
 use crate::ring::{
-    self, Failure, LaneReader, LaneStatus, OpenLanes, ReaderOptions, ReadyRows, RingOptions, Start, StreamFolder, Wait,
+    self, Failure, LaneReader, LaneStatus, Listen, OpenLanes, ReaderOptions, ReadyRows, RingOptions, Start,
+    StreamFolder, Wait,
 };
 
 /// A position in each lane, by the lane's key.
@@ -51,6 +52,10 @@ pub struct RingSource {
     idle_timeout: Option<Duration>,
     // State.
     reader: ring::Reader,
+    /// Where producers connect, until we listen there.
+    listen: Option<Listen>,
+    /// What is to be told.
+    warnings: Vec<String>,
     /// What was planned last.
     planned: Vec<ReadyRows>,
     /// Where a frozen stream ends.
@@ -113,6 +118,8 @@ impl RingSource {
             options,
             idle_timeout: ring_options(table)?.idle_timeout,
             reader,
+            listen: ring_options(table)?.listen(),
+            warnings: Vec::new(),
             planned: Vec::new(),
             frozen_at: None,
             has_planned: false,
@@ -213,11 +220,25 @@ impl Source for RingSource {
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
+        if let Some(listen) = self.listen.take_if(|_| self.is_stream && self.frozen_at.is_none()) {
+            self.reader.listen(&listen)?;
+            self.warnings.extend(self.is_held.then(|| {
+                format!(
+                    "rows that producers hand over at {} cannot be read again: after a crash, those that came behind \
+                     the last checkpoint are lost",
+                    listen.path.display()
+                )
+            }));
+        }
         Ok(Box::new(RingReader::new(self)))
     }
 
     fn commit(&mut self) -> Result<()> {
-        let committed = if self.is_held { Ok(()) } else { self.reader.commit_ready(&self.planned) };
+        let committed = match self.is_held {
+            // What cannot be read again is not kept for that.
+            true => self.reader.commit_handed_over(&self.planned),
+            false => self.reader.commit_ready(&self.planned),
+        };
         self.planned.clear();
         self.counts_before = self.counts();
         committed
@@ -325,6 +346,9 @@ impl Source for RingSource {
 
     fn warnings(&mut self) -> Vec<String> {
         // Nothing is asked of the clock while all is well.
+        if !self.warnings.is_empty() {
+            return std::mem::take(&mut self.warnings);
+        }
         if self.reader.broken_lanes().is_empty() || self.warned_at.is_some_and(|at| at.elapsed() < WARN_AFTER) {
             return Vec::new();
         }
@@ -398,8 +422,7 @@ fn open_folder(path: &Path, table: &Table, schema: &Schema, is_stream: bool) -> 
 
 /// The options that a ring itself knows; others are ignored, as Spark does.
 pub(crate) fn ring_options(table: &Table) -> Result<RingOptions> {
-    let known = ["path", "capacity", "onFull", "lane", "idleTimeout"];
-    let is_known = |key: &str| known.iter().any(|name| name.eq_ignore_ascii_case(key));
+    let is_known = |key: &str| ring::KNOWN_OPTIONS.iter().any(|name| name.eq_ignore_ascii_case(key));
     RingOptions::parse(table.options.iter().filter(|(key, _)| is_known(key)).map(|(k, v)| (k, v)))
 }
 

@@ -6,8 +6,12 @@ pub mod file;
 pub mod futex;
 pub mod guard;
 pub mod mapping;
+#[cfg(target_os = "linux")]
+pub mod memory;
 pub mod poll;
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod socket;
 
 pub use affinity::{cores, pin_to_core};
 pub use mapping::Mapping;

@@ -83,12 +83,13 @@ impl Reader {
         if !self.lanes.iter().any(|lane| lane.is_broken || lane.is_gone) {
             return;
         }
-        let (open, cursor, retired) = (&self.open, &mut self.cursor, &mut self.retired);
+        let (open, handed, cursor, retired) = (&self.open, &self.handed, &mut self.cursor, &mut self.retired);
         self.lanes.retain(|lane| {
             let stays = !lane.is_over();
             if !stays {
                 open.remove(&lane.key);
                 retired.push(lane.status());
+                handed.leave(lane);
             }
             if let (false, true, Some(cursor)) = (stays, lane.is_gone, cursor.as_mut()) {
                 cursor.forget(lane.lane_id());

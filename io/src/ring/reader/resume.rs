@@ -20,7 +20,9 @@ impl Reader {
     pub fn place(&self) -> Vec<(String, u64)> {
         let lanes = self.lanes.iter().enumerate();
         // A lane that was made anew stands behind its older self, whose file nobody will find again.
-        let current = lanes.filter(|(i, lane)| self.lanes[i + 1..].iter().all(|later| later.name != lane.name));
+        let current = lanes
+            .filter(|(_, lane)| !lane.is_handed_over())
+            .filter(|(i, lane)| self.lanes[i + 1..].iter().all(|later| later.name != lane.name));
         let mut place: Vec<(String, u64)> =
             current.map(|(_, lane)| (lane.key.to_string(), lane.consumer.position())).collect();
         let is_gone = |key: &str| self.lanes.iter().all(|lane| Some(lane.name.as_str()) != lane_name(key));

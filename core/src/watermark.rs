@@ -36,6 +36,8 @@ pub struct EventTimeStats {
     pub max_us: i64,
     /// Mean of the milliseconds.
     pub mean_ms: f64,
+    /// Rows that were turned away, and are in none of the above.
+    pub ahead: u64,
 }
 
 impl EventTimeStats {
@@ -69,18 +71,22 @@ impl EventTimeStats {
             min_us: times.min,
             max_us: times.max,
             mean_ms: millis as f64 + behind / MICROS_PER_MILLI as f64,
+            ahead: 0,
         });
     }
 
     /// Counts what another part of the same epoch saw.
     pub fn merge(&mut self, other: &Self) {
+        let ahead = self.ahead + other.ahead;
         if other.count == 0 {
+            self.ahead = ahead;
             return;
         }
         if self.count == 0 {
-            *self = *other;
+            *self = Self { ahead, ..*other };
             return;
         }
+        self.ahead = ahead;
         let count = self.count + other.count;
         self.mean_ms += (other.mean_ms - self.mean_ms) * other.count as f64 / count as f64;
         self.min_us = self.min_us.min(other.min_us);

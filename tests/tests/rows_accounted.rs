@@ -167,3 +167,35 @@ fn rows_of_an_epoch_that_fails_are_pending() {
     let rows = reports.last().sources[0].rows.clone();
     assert_eq!((rows.processed, rows.accepted), (100, rows.pending + 100));
 }
+
+#[test]
+fn a_row_of_the_far_future_moves_no_watermark() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |ts: &str| format!("{{\"ts\":\"{ts}\",\"key\":1,\"value\":1}}\n");
+    let [poison, later] = ["2999-01-01 00:00:00", "2025-01-01 00:09:00"].map(line);
+    let files = [line("2025-01-01 00:00:01") + &poison, line("2025-01-01 00:00:02"), later];
+    for (file, text) in files.iter().enumerate() {
+        fs::write(dir.path().join(format!("{file}.json")), text).unwrap();
+    }
+    for workers in ["1", "2"] {
+        let session = Session::new().unwrap();
+        session.set("firesteel.maxFutureTime", "1 hour").unwrap();
+        session.set("firesteel.workers", workers).unwrap();
+        let reports = Reports::of(&session);
+        let stream = session.read_stream().schema(DDL).option("maxFilesPerTrigger", 1);
+        let counted = stream.json(dir.path()).unwrap().with_watermark("ts", "0 seconds").unwrap();
+        let counted = counted.group_by([window("ts", "10 seconds").unwrap()]).agg([count_all().alias("n")]).unwrap();
+        let found = Arc::new(Mutex::new(Vec::new()));
+        let rows = found.clone();
+        let add = move |frame: DataFrame, _| {
+            rows.lock().unwrap().extend(frame.collect()?.iter().map(|row| row.get::<i64>("n").unwrap()));
+            Ok(())
+        };
+        let query = counted.write_stream().trigger(Trigger::AvailableNow).foreach_batch(add).start().unwrap();
+        query.await_termination().unwrap();
+        let all = reports.0.lock().unwrap();
+        let count = |name: &str| all.iter().filter_map(|r| r.state_operators[0].custom_metrics.get(name)).sum::<u64>();
+        let turned_away = all.iter().filter_map(|r| r.event_time.rows_ahead.as_ref()?.parse::<u64>().ok()).sum::<u64>();
+        assert_eq!((&*found.lock().unwrap(), count("numRowsLate"), turned_away), (&vec![2], 0, 1));
+    }
+}

@@ -16,7 +16,7 @@ use crate::{
     codec::{self, Scalar},
     error::{Error, Result},
     expr::EvalContext,
-    limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN},
+    limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN, CLOCK_SET_US},
     plan::{Aggregate, LogicalPlan, OutputMode, Scan},
     time::MICROS_PER_MILLI,
     watermark::{EventTimeStats, WatermarkPolicy, WatermarkTracker},
@@ -36,11 +36,19 @@ pub struct DriverOptions {
     pub policy: WatermarkPolicy,
     /// Whether an epoch without data may run to emit what the watermark has closed.
     pub no_data_epochs: bool,
+    /// How far ahead of the clock event times may lie; one row further ahead would move the watermark past all others.
+    pub max_future_us: Option<i64>,
 }
 
 impl Default for DriverOptions {
     fn default() -> Self {
-        Self { mode: None, block_rows: BLOCK_ROWS, policy: WatermarkPolicy::Min, no_data_epochs: true }
+        Self {
+            mode: None,
+            block_rows: BLOCK_ROWS,
+            policy: WatermarkPolicy::Min,
+            no_data_epochs: true,
+            max_future_us: None,
+        }
     }
 }
 
@@ -73,6 +81,8 @@ pub struct EpochReport {
     pub watermark_ms: Option<i64>,
     /// Event times seen, if rows passed a `WATERMARK` clause.
     pub event_times: Option<EventTimeStats>,
+    /// Rows that did not pass one because their event time lies too far ahead of the clock.
+    pub rows_ahead: u64,
 }
 
 /// A query in execution.
@@ -99,7 +109,7 @@ impl Driver {
             options: DriverOptions { block_rows, ..options },
             pipeline,
             tracker,
-            epoch: Epoch { id: 0, mode: options.mode, lateness, eval: EvalContext::default() },
+            epoch: Epoch { id: 0, mode: options.mode, lateness, eval: EvalContext::default(), latest_us: i64::MAX },
             partial: partial_plan(plan, 0),
             next_id: 0,
             next_late_us: 0,
@@ -121,7 +131,14 @@ impl Driver {
             mode: self.options.mode,
             lateness: Lateness { late_us: self.next_late_us, evict_us },
             eval: EvalContext { now_us },
+            latest_us: self.latest_us(now_us),
         };
+    }
+
+    /// A clock that was never set says nothing about rows.
+    fn latest_us(&self, now_us: i64) -> i64 {
+        let ahead = self.options.max_future_us.filter(|_| now_us >= CLOCK_SET_US && self.options.mode.is_some());
+        ahead.map_or(i64::MAX, |ahead| now_us.saturating_add(ahead))
     }
 
     /// Starts the last epoch of a stream whose input has truly ended: the watermark is at the end of time, so that
@@ -165,6 +182,7 @@ impl Driver {
             id: self.epoch.id,
             watermark_ms: self.tracker.is_defined().then_some(used_ms),
             event_times: (event_times.count > 0).then_some(event_times),
+            rows_ahead: event_times.ahead,
         }
     }
 

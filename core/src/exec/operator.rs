@@ -16,6 +16,8 @@ pub struct Epoch {
     pub lateness: Lateness,
     /// What expressions may ask for.
     pub eval: EvalContext,
+    /// Rows with a later event time do not pass a `WATERMARK` clause; `i64::MAX`: all do.
+    pub latest_us: i64,
 }
 
 /// Two watermarks in microseconds: rows at or below `late_us` are dropped; groups at or below `evict_us` close.

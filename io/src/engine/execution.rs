@@ -1,5 +1,6 @@
 //! A query being run: the loop that plans epochs, reads them through the driver into the sink and reports.
 
+mod attendant;
 mod remember;
 
 use std::{
@@ -13,6 +14,7 @@ use firesteel_core::{
     exec::{Driver, Stage},
 };
 
+use self::attendant::SinkAttendant;
 use super::{
     checkpointing::{CheckpointOptions, Checkpointing, OnWarning},
     handle::{Doing, StreamingQuery},
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     ring::Wait,
-    sink::{Attendant, Patience, Sink},
+    sink::{Patience, Sink},
     source::{Meter, Part, Reader, Source},
     sys,
 };
@@ -139,6 +141,8 @@ pub struct Execution<'s> {
     is_batch: bool,
     /// A table has an `idleTimeout`.
     may_idle: bool,
+    /// Rows were too far ahead of the clock.
+    has_rows_ahead: bool,
 }
 
 impl Execution<'static> {
@@ -209,6 +213,7 @@ impl<'s> Execution<'s> {
             idle_waits: 0,
             is_batch: false,
             may_idle,
+            has_rows_ahead: false,
         })
     }
 
@@ -344,6 +349,9 @@ impl<'s> Execution<'s> {
             }
         }
         let report = self.driver.end_epoch();
+        if report.rows_ahead > 0 {
+            self.note_rows_ahead(report.rows_ahead);
+        }
         if let Some(watch) = &mut watch {
             watch.added = watch.elapsed();
         }
@@ -360,6 +368,18 @@ impl<'s> Execution<'s> {
             self.report_pending(watch)?;
         }
         Ok(())
+    }
+
+    #[cold]
+    fn note_rows_ahead(&mut self, rows: u64) {
+        if !std::mem::replace(&mut self.has_rows_ahead, true)
+            && let Some(warn) = &self.options.on_warning
+        {
+            warn(&format!(
+                "{rows} row(s) lie further ahead of this machine's clock than firesteel.maxFutureTime: they and later \
+                 ones are dropped, and counted as numRowsAhead"
+            ));
+        }
     }
 
     /// Static tables are read again when they have changed.
@@ -516,44 +536,6 @@ impl<'s> Execution<'s> {
 
     fn emit(&self, event: &QueryEvent<'_>) {
         self.options.listeners.iter().for_each(|listener| listener.on_event(event));
-    }
-}
-
-/// Looks after the query while its sink waits.
-struct SinkAttendant {
-    handle: StreamingQuery,
-    on_warning: Option<OnWarning>,
-    has_checkpoint: bool,
-}
-
-impl SinkAttendant {
-    fn new(handle: &StreamingQuery, options: &QueryOptions) -> Self {
-        let (on_warning, has_checkpoint) = (options.on_warning.clone(), options.checkpoint.is_some());
-        Self { handle: handle.clone(), on_warning, has_checkpoint }
-    }
-}
-
-impl Attendant for SinkAttendant {
-    fn is_stop_requested(&self) -> bool {
-        self.handle.is_stop_requested()
-    }
-
-    fn note_waiting(&self, waits: bool) {
-        self.handle.set_doing(if waits { Doing::WaitingForSink } else { Doing::Processing });
-    }
-
-    fn warn(&self, text: &str) {
-        if let Some(warn) = &self.on_warning {
-            warn(text);
-        }
-    }
-
-    fn cut_short(&self, reason: Error) -> Error {
-        if !self.has_checkpoint {
-            return reason.context("the query was stopped while it waited, with rows that are not written");
-        }
-        self.warn("the query stops before the rows of its last epoch are written: they come again from the checkpoint");
-        Error::stopped()
     }
 }
 

@@ -71,6 +71,9 @@ pub struct EventTimeProgress {
     /// The watermark that the epoch used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
+    /// Rows that were dropped because their event time lies too far ahead of the clock, if any were.
+    #[serde(rename = "numRowsAhead", skip_serializing_if = "Option::is_none")]
+    pub rows_ahead: Option<String>,
 }
 
 /// A stateful operator in an epoch.

@@ -114,8 +114,9 @@ impl Reporter {
         self.epochs += 1;
         self.rows_out += rows_out;
         (self.last, self.started) = (epoch, started);
-        if let Some(stats) = &epoch.event_times {
-            self.event_times.merge(stats);
+        match &epoch.event_times {
+            Some(stats) => self.event_times.merge(stats),
+            None => self.event_times.ahead += epoch.rows_ahead,
         }
         for (i, metrics) in metrics.enumerate() {
             match self.state.get_mut(i) {
@@ -198,6 +199,7 @@ impl Reporter {
             max: stats.map(|s| instant(s.max_us)),
             min: stats.map(|s| instant(s.min_us)),
             watermark: self.last.watermark_ms.map(spark_instant),
+            rows_ahead: Some(self.event_times.ahead).filter(|rows| *rows > 0).map(|rows| rows.to_string()),
         }
     }
 }

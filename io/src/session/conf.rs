@@ -29,6 +29,8 @@ pub(crate) struct Conf {
     pub(crate) wait: Wait,
     /// Time between two checkpoints of a stream that has them.
     pub(crate) checkpoint_interval: Duration,
+    /// How far ahead of the clock event times may lie.
+    pub(crate) max_future: Option<Duration>,
     /// What becomes of streams of jobs that fail.
     pub(crate) restart: RestartPolicy,
 }
@@ -44,6 +46,7 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("spark.sql.streaming.multipleWatermarkPolicy", "min", set_policy),
     ("firesteel.blockRows", "4096", set_block_rows),
     ("firesteel.checkpoint.interval", "1 second", set_checkpoint_interval),
+    ("firesteel.maxFutureTime", "unlimited", set_max_future),
     ("firesteel.restart", "never", set_restart),
     ("firesteel.restart.delay", "1 second", set_restart_delay),
     ("firesteel.restart.delayMax", "1 minute", set_restart_delay_max),
@@ -93,6 +96,7 @@ impl Default for Conf {
             workers: 1,
             wait: Wait::default(),
             checkpoint_interval: Duration::from_secs(1),
+            max_future: None,
             restart: RestartPolicy::default(),
         }
     }
@@ -203,6 +207,14 @@ fn set_wait(conf: &mut Conf, value: &str) -> Result<(), String> {
 
 fn set_checkpoint_interval(conf: &mut Conf, value: &str) -> Result<(), String> {
     conf.checkpoint_interval = duration(value)?;
+    Ok(())
+}
+
+fn set_max_future(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.max_future = match value.to_lowercase().as_str() {
+        "unlimited" => None,
+        _ => Some(duration(value).map_err(|rule| format!("{rule}, or unlimited"))?),
+    };
     Ok(())
 }
 

@@ -25,6 +25,7 @@ impl Session {
             block_rows: conf.block_rows,
             policy: conf.policy,
             no_data_epochs: conf.no_data_epochs,
+            max_future_us: conf.max_future.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX)),
         };
         Driver::new(&rewrite(plan.clone()), options)
     }

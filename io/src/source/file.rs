@@ -10,7 +10,7 @@ use std::{
     fs,
     hash::{Hash, Hasher},
     path::PathBuf,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use firesteel_core::{Error, Result, plan::Table};
@@ -54,6 +54,8 @@ pub struct FileSource {
     log_offset: Option<u64>,
     /// The folder's time when it was listed, if nothing can have come since while the time is the same.
     listed_at: Option<SystemTime>,
+    /// The folder's time that was last seen, and since when: the wall clock may be set in between.
+    folder_seen: Option<(SystemTime, Instant)>,
     // Metrics.
     dropped: Dropped,
 }
@@ -95,6 +97,7 @@ impl FileSource {
             is_frozen: false,
             log_offset: None,
             listed_at: None,
+            folder_seen: None,
             dropped: Dropped::default(),
         })
     }
@@ -109,8 +112,12 @@ impl FileSource {
         if changed_at.is_some() && changed_at == self.listed_at {
             return Ok(());
         }
+        if self.folder_seen.map(|(at, _)| at) != changed_at {
+            self.folder_seen = changed_at.map(|at| (at, Instant::now()));
+        }
+        let is_settled = self.folder_seen.is_some_and(|(_, since)| since.elapsed() > FOLDER_TIME_STEP);
         let mut files = self.list()?;
-        self.listed_at = changed_at.filter(|at| at.elapsed().is_ok_and(|ago| ago > FOLDER_TIME_STEP));
+        self.listed_at = changed_at.filter(|_| is_settled);
         files.retain(|file| self.seen.is_new(file));
         if self.latest_first {
             files.reverse();

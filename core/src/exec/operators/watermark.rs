@@ -1,9 +1,10 @@
-//! The `WATERMARK` clause: looks at the event times of the rows that pass, changes nothing.
+//! The `WATERMARK` clause: looks at the event times of the rows that pass. All do, unless the query turns away those
+//! that lie too far ahead of the clock.
 
 use core::any::Any;
 
 use crate::{
-    block::{BlockRef, ColumnRef, Values},
+    block::{Bitmap, BlockRef, ColumnRef, Values},
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     watermark::EventTimeStats,
@@ -13,16 +14,16 @@ use crate::{
 pub(in crate::exec) struct WatermarkOperator {
     column: usize,
     seen: EventTimeStats,
+    /// The rows that pass, of a block that has others.
+    passed: Bitmap,
 }
 
 impl WatermarkOperator {
     pub(in crate::exec) fn new(column: usize) -> Self {
-        Self { column, seen: EventTimeStats::default() }
+        Self { column, seen: EventTimeStats::default(), passed: Bitmap::new() }
     }
-}
 
-impl Operator for WatermarkOperator {
-    fn process(&mut self, _port: usize, block: &BlockRef<'_>, _: &Epoch, out: &mut dyn Output) -> Result<()> {
+    fn look_at(&mut self, block: &BlockRef<'_>) {
         let (column, seen) = (block.column(self.column), &mut self.seen);
         match column.values {
             Values::Int64(ts) if column.validity.is_none() && !column.is_constant => {
@@ -30,7 +31,42 @@ impl Operator for WatermarkOperator {
             }
             _ => block.rows().for_each(|row| seen.add(event_time(&column, row).unwrap_or(0))),
         }
-        out.push(block)
+    }
+
+    /// Counts the rows that are later than they may be; false if there are none, else `passed` has the others.
+    fn turn_away(&mut self, block: &BlockRef<'_>, latest_us: i64) -> bool {
+        let column = block.column(self.column);
+        if let Values::Int64(ts) = column.values
+            && !column.is_constant
+            && !ts[..block.len()].iter().fold(false, |any, ts| any | (*ts > latest_us))
+        {
+            return false;
+        }
+        let mut ahead = 0;
+        self.passed.clear();
+        self.passed.resize(block.len(), false);
+        block.rows().for_each(|row| {
+            let is_ahead = event_time(&column, row).is_some_and(|ts| ts > latest_us);
+            self.passed.set(row, !is_ahead);
+            ahead += u64::from(is_ahead);
+        });
+        self.seen.ahead += ahead;
+        ahead > 0
+    }
+}
+
+impl Operator for WatermarkOperator {
+    fn process(&mut self, _port: usize, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
+        if epoch.latest_us == i64::MAX || !self.turn_away(block, epoch.latest_us) {
+            self.look_at(block);
+            return out.push(block);
+        }
+        let passed = core::mem::take(&mut self.passed);
+        let block = block.select(Some(passed.view()));
+        self.look_at(&block);
+        let pushed = out.push(&block);
+        self.passed = passed;
+        pushed
     }
 
     fn take_event_times(&mut self) -> Option<EventTimeStats> {

@@ -201,7 +201,7 @@ impl Groups {
         let Some(entry) = self.panes.get_mut(pane) else { return Vec::new() };
         let groups: Vec<u32> = dropped.iter().map(|&key| entry.ids.remove(key)).collect();
         if !groups.is_empty() {
-            let Pane { ids, keys, groups } = entry;
+            let Pane { ids, keys, groups, .. } = entry;
             let is_left: Vec<bool> = keys.iter().zip(&*groups).map(|(&key, &group)| ids.get(key) == group).collect();
             let (mut of_keys, mut of_groups) = (is_left.iter(), is_left.iter());
             keys.retain(|_| of_keys.next().is_some_and(|left| *left));

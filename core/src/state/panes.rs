@@ -13,8 +13,11 @@ use hashbrown::HashMap;
 /// "No group": never a group id.
 pub const NO_GROUP: u32 = u32::MAX;
 
-/// An array of ids may be this many times longer than the groups in it before a pane becomes a hash table.
+/// An array of ids may be this many times longer than the groups in it before a pane becomes a hash table: where there
+/// are few panes they can have what many could not.
 const SPARSENESS_MAX: usize = 16;
+const SPARSENESS_MAX_OF_FEW: usize = 64;
+const FEW_PANES: usize = 64;
 /// Arrays up to this length are never converted.
 const DENSE_ALWAYS: usize = 4096;
 /// Panes that make room for one between them, at most, before a tree takes all.
@@ -35,6 +38,8 @@ pub struct Pane {
     // Key and group ids in the order in which the groups appeared.
     pub(super) keys: Vec<u32>,
     pub(super) groups: Vec<u32>,
+    /// It is one of few.
+    is_of_few: bool,
 }
 
 #[derive(Debug)]
@@ -75,6 +80,8 @@ impl Panes {
     /// The pane, made if there is none.
     pub fn get_or_make(&mut self, start: i64, make: impl FnOnce() -> Pane) -> &mut Pane {
         let place = self.place(start);
+        let is_of_few = self.len() < FEW_PANES;
+        let make = || Pane { is_of_few, ..make() };
         if place.is_err_and(|at| at.min(self.ring.len() - at) > MOVED_MAX) {
             self.tree = self.ring.drain(..).collect();
         }
@@ -171,7 +178,8 @@ impl Pane {
     pub(super) fn insert(&mut self, key: u32, group: u32) {
         self.keys.push(key);
         self.groups.push(group);
-        self.ids.insert(key, group, self.keys.len());
+        let sparseness = if self.is_of_few { SPARSENESS_MAX_OF_FEW } else { SPARSENESS_MAX };
+        self.ids.insert(key, group, self.keys.len() * sparseness);
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -207,12 +215,13 @@ impl Ids {
         id.unwrap_or_else(|| panic!("key {key} has no group in this pane"))
     }
 
-    fn insert(&mut self, key: u32, group: u32, members: usize) {
+    /// As an array while that is no longer than `len_max`.
+    fn insert(&mut self, key: u32, group: u32, len_max: usize) {
         let needed = key as usize + 1;
         if let Self::Dense(ids) = self
             && needed > ids.len()
         {
-            if needed > DENSE_ALWAYS && needed > members * SPARSENESS_MAX {
+            if needed > DENSE_ALWAYS && needed > len_max {
                 let entries = ids.iter().enumerate().filter(|(_, id)| **id != NO_GROUP);
                 *self = Self::Sparse { ids: entries.map(|(key, &id)| (key as u32, id)).collect(), bound: needed };
             } else {
@@ -224,7 +233,7 @@ impl Ids {
             Self::Sparse { ids, bound } => {
                 ids.insert(key, group);
                 *bound = (*bound).max(needed);
-                if *bound <= members * SPARSENESS_MAX {
+                if *bound <= len_max {
                     let mut dense = alloc::vec![NO_GROUP; bound.next_power_of_two()];
                     ids.iter().for_each(|(&key, &group)| dense[key as usize] = group);
                     *self = Self::Dense(dense);

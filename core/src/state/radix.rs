@@ -59,25 +59,37 @@ impl Radix {
     /// Writes the id of each row's key to `ids`, `u32::MAX` where it is not known; tells whether all are known. `None`
     /// if the table cannot be asked about these columns, and then `ids` is untouched.
     pub fn lookup(&mut self, columns: &[ColumnRef<'_>], ids: &mut [u32]) -> Option<bool> {
-        self.look(columns, None, ids)
+        self.look(columns, 0, None, ids)
     }
 
-    /// As [`Radix::lookup`], but writes `second[id]` for each id.
-    pub fn lookup_twice(&mut self, columns: &[ColumnRef<'_>], second: &[u32], ids: &mut [u32]) -> Option<bool> {
-        self.look(columns, Some(second), ids)
+    /// As [`Radix::lookup`], but writes `second[id]` for each id, and of the rows from `from` on, as many as `ids` takes.
+    pub fn lookup_twice(
+        &mut self,
+        columns: &[ColumnRef<'_>],
+        from: usize,
+        second: &[u32],
+        ids: &mut [u32],
+    ) -> Option<bool> {
+        self.look(columns, from, Some(second), ids)
     }
 
-    fn look(&mut self, columns: &[ColumnRef<'_>], second: Option<&[u32]>, ids: &mut [u32]) -> Option<bool> {
+    fn look(
+        &mut self,
+        columns: &[ColumnRef<'_>],
+        from: usize,
+        second: Option<&[u32]>,
+        ids: &mut [u32],
+    ) -> Option<bool> {
         let is_plain = |c: &ColumnRef<'_>| c.validity.is_none() && !c.is_constant;
         if self.table.is_empty() || !columns.iter().all(is_plain) {
             return None;
         }
         if let ([column], [digit]) = (columns, &self.columns[..]) {
             return Some(match column.values {
-                Values::Int8(v) => find(v, digit.low, &self.table, second, ids),
-                Values::Int16(v) => find(v, digit.low, &self.table, second, ids),
-                Values::Int32(v) => find(v, digit.low, &self.table, second, ids),
-                Values::Int64(v) => find(v, digit.low, &self.table, second, ids),
+                Values::Int8(v) => find(&v[from..], digit.low, &self.table, second, ids),
+                Values::Int16(v) => find(&v[from..], digit.low, &self.table, second, ids),
+                Values::Int32(v) => find(&v[from..], digit.low, &self.table, second, ids),
+                Values::Int64(v) => find(&v[from..], digit.low, &self.table, second, ids),
                 _ => return None,
             });
         }
@@ -86,10 +98,10 @@ impl Radix {
         for (column, digit) in columns.iter().zip(&self.columns) {
             let Digit { low, bits, shift, .. } = *digit;
             let fits = match column.values {
-                Values::Int8(v) => simd::lookup_radix(v, low, bits, shift, &mut self.places),
-                Values::Int16(v) => simd::lookup_radix(v, low, bits, shift, &mut self.places),
-                Values::Int32(v) => simd::lookup_radix(v, low, bits, shift, &mut self.places),
-                Values::Int64(v) => simd::lookup_radix(v, low, bits, shift, &mut self.places),
+                Values::Int8(v) => simd::lookup_radix(&v[from..], low, bits, shift, &mut self.places),
+                Values::Int16(v) => simd::lookup_radix(&v[from..], low, bits, shift, &mut self.places),
+                Values::Int32(v) => simd::lookup_radix(&v[from..], low, bits, shift, &mut self.places),
+                Values::Int64(v) => simd::lookup_radix(&v[from..], low, bits, shift, &mut self.places),
                 _ => return None,
             };
             if !fits {

@@ -30,6 +30,9 @@ const PANES_AT_ONCE: usize = 16;
 const RUNS_PROBED: usize = 64;
 const RUN_ROWS_MIN: usize = 8;
 
+/// Rows whose groups are looked up together: a group that is new to them is found by those that follow.
+const KNOWN_ROWS: usize = 512;
+
 /// Of saved state.
 const VERSION: u8 = 1;
 
@@ -258,17 +261,21 @@ impl GroupState {
         if keys.is_empty() || first != panes.pane_of(high) {
             return Ok(false);
         }
-        let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return Ok(false) };
         self.group_ids.resize(rows.len(), 0);
-        let Some(are_known) = self.keys.find_through(keys, by_key, &mut self.group_ids) else { return Ok(false) };
-        if !are_known {
-            rows.try_for_each(|row| {
-                if self.group_ids[row] == NO_GROUP {
+        for from in (0..rows.len()).step_by(KNOWN_ROWS) {
+            let range = from..rows.len().min(from + KNOWN_ROWS);
+            let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return Ok(false) };
+            match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()]) {
+                Some(true) => continue,
+                Some(false) => {}
+                None => return Ok(false),
+            }
+            for row in range {
+                if self.group_ids[row] == NO_GROUP && rows.contains(row) {
                     let key = self.keys.id_at(keys, row)?;
                     self.group_ids[row] = self.groups.group(first, key).0;
                 }
-                Ok(())
-            })?;
+            }
         }
         self.changed_from = self.changed_from.min(first);
         Ok(true)

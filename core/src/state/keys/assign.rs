@@ -130,10 +130,17 @@ impl KeyTable {
         Ok(id)
     }
 
-    /// Writes `by_id[id]` for each row's key, `u32::MAX` for keys that are not known or have no entry; tells whether
-    /// all got one. `None` if keys of these types are not found so simply, and then `found` is untouched.
-    pub fn find_through(&mut self, columns: &[ColumnRef<'_>], by_id: &[u32], found: &mut [u32]) -> Option<bool> {
-        self.radix.lookup_twice(columns, by_id, found)
+    /// Writes `by_id[id]` for the keys of the rows from `from` on, as many as `found` takes, `u32::MAX` for keys that are
+    /// not known or have no entry; tells whether all got one. `None` if keys of these types are not found so simply, and
+    /// then `found` is untouched.
+    pub fn find_through(
+        &mut self,
+        columns: &[ColumnRef<'_>],
+        from: usize,
+        by_id: &[u32],
+        found: &mut [u32],
+    ) -> Option<bool> {
+        self.radix.lookup_twice(columns, from, by_id, found)
     }
 
     /// The id of one row's key, made if it is new.

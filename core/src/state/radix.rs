@@ -62,7 +62,8 @@ impl Radix {
         self.look(columns, 0, None, ids)
     }
 
-    /// As [`Radix::lookup`], but writes `second[id]` for each id, and of the rows from `from` on, as many as `ids` takes.
+    /// As [`Radix::lookup`], but writes `second[id]` for each id, and of the rows from `from` on, as many as `ids`
+    /// takes.
     pub fn lookup_twice(
         &mut self,
         columns: &[ColumnRef<'_>],

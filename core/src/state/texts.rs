@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 /// Longest text that is remembered.
 pub(super) const TEXT_MAX: usize = 16;
 const NONE: u32 = u32::MAX;
-/// Lines for each key: with four, one key in a hundred shares a line with two others. With two it was one in twelve, and
-/// every block had one of them.
+/// Lines for each key: with four, one key in a hundred shares a line with two others. With two it was one in twelve,
+/// and every block had one of them.
 const LINES_PER_KEY: usize = 4;
 const LINES_MIN: usize = 64;
 

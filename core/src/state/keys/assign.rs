@@ -131,8 +131,8 @@ impl KeyTable {
     }
 
     /// Writes `by_id[id]` for the keys of the rows from `from` on, as many as `found` takes, `u32::MAX` for keys that
-    /// are not known or have no entry; tells whether all got one. `None` if keys of these types are not found so simply,
-    /// and then `found` is untouched.
+    /// are not known or have no entry; tells whether all got one. `None` if keys of these types are not found so
+    /// simply, and then `found` is untouched.
     pub fn find_through(
         &mut self,
         columns: &[ColumnRef<'_>],

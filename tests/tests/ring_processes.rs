@@ -149,6 +149,76 @@ fn a_stopped_producer_keeps_its_lane_and_stops_nobody_else() {
     stopped.kill();
 }
 
+#[test]
+fn a_zombie_holds_no_lane() {
+    let folder = Folder::new("zombie", "96k");
+    let mut reader = Reader::open(&folder.0, ReaderOptions::default()).unwrap();
+    let mut rows = Rows::new();
+    let mut victim = folder.play("write a 1000000000");
+    while rows.of("a") == 0 {
+        rows.read(&mut reader);
+    }
+    // Killed, and nobody has asked for its status: its number is still taken.
+    victim.child.kill().unwrap();
+    let killed = Instant::now();
+    let next = loop {
+        match Producer::open(&folder.0, Some("a")) {
+            Ok(next) => break next,
+            Err(error) => assert!(killed.elapsed() < Duration::from_secs(5), "{error}"),
+        }
+    };
+    assert!(Path::new("/proc").join(victim.child.id().to_string()).exists(), "it is a zombie still");
+    assert!(next.rows_published() > 0);
+}
+
+/// Another process has the dead producer's number: it is not taken for the owner. Needs the right to say which number
+/// comes next; without it there is nothing to test.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_that_has_the_number_of_a_dead_producer_does_not_own_its_lane() {
+    let folder = Folder::new("number", "96k");
+    for _ in 0..20 {
+        let mut reader = Reader::open(&folder.0, ReaderOptions::default()).unwrap();
+        let mut rows = Rows::new();
+        let mut victim = folder.play("write a 1000000000");
+        while rows.read(&mut reader) == 0 {}
+        let number = victim.child.id();
+        victim.kill();
+        if fs::write("/proc/sys/kernel/ns_last_pid", (number - 1).to_string()).is_err() {
+            return;
+        }
+        let mut other = Command::new("sleep").arg("60").spawn().unwrap();
+        let is_same = other.id() == number;
+        if is_same {
+            assert!(!info(&folder.0).unwrap().lanes.iter().flatten().any(|lane| lane.pid == Some(number)));
+            Producer::open(&folder.0, Some("a")).unwrap();
+        }
+        other.kill().unwrap();
+        other.wait().unwrap();
+        if is_same {
+            return;
+        }
+        // Somebody else on the machine took the number; once more.
+    }
+}
+
+#[test]
+fn of_two_who_claim_a_lane_one_gets_it_and_the_other_is_told_who_has_it() {
+    let folder = Folder::new("claims", "96k");
+    for round in 0..10 {
+        let mut both: Vec<Player> = (0..2).map(|_| folder.play(&format!("claim lane{round}"))).collect();
+        let words: Vec<String> = both.iter_mut().map(|player| player.line_with("claim: ")).collect();
+        let owner = words.iter().position(|words| words.ends_with("mine"));
+        let owner = owner.unwrap_or_else(|| panic!("nobody got it: {words:?}"));
+        let number = both[owner].child.id().to_string();
+        assert!(words[1 - owner].contains("is written") && !words[1 - owner].ends_with("mine"), "{words:?}");
+        // Who comes in the very moment between the claim and the name may not learn the name yet.
+        let is_named = words[1 - owner].contains(&number);
+        assert!(is_named || !words[1 - owner].contains("by process"), "{words:?}");
+        both.iter_mut().for_each(Player::kill);
+    }
+}
+
 /// Readers and producers meet while the folder is being made, again and again: nobody ever maps half a file.
 /// `FIRESTEEL_COLD_STARTS=1000` for a night's worth.
 #[test]
@@ -180,6 +250,11 @@ fn child() {
         }
         ["read", name, lanes, rows] => read(&path, name, lanes.parse().unwrap(), rows.parse().unwrap()),
         ["query"] => query(&path),
+        ["claim", lane] => {
+            let claimed = Producer::open(&path, Some(lane));
+            println!("claim: {}", claimed.as_ref().map_or_else(ToString::to_string, |_| "mine".into()));
+            thread::sleep(PATIENCE);
+        }
         ["sleep", name] => {
             let options = ReaderOptions { name: Some(name.into()), ..ReaderOptions::default() };
             let _reader = Reader::open(&path, options).unwrap();
@@ -393,6 +468,16 @@ impl Player {
             line.clear();
             assert!(self.output.read_line(&mut line).unwrap() > 0, "{} ended before it said {word}", self.role);
         }
+    }
+
+    /// The next line of its output with this in it.
+    fn line_with(&mut self, word: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "{} ended before it said {word}", self.role);
+        }
+        line.trim_end().into()
     }
 
     fn succeed(&mut self) {

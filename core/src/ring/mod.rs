@@ -49,6 +49,9 @@ mod producer;
 mod push;
 pub mod region;
 pub mod sync;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod thread_tests;
 mod view;
 
 pub use cell::Cell;

@@ -177,4 +177,57 @@ mod tests {
         assert_ne!(Identity { started: us.started + 1, ..us }.claim(), us.claim());
         assert_eq!(Identity::from_words([u64::MAX, 1, us.boot, us.namespace]).is_alive(), Some(false));
     }
+
+    const FORKS: &str = "FIRESTEEL_TEST_FORKS";
+
+    /// A child that a producer forked has all its files, locks included, and is not the producer.
+    #[test]
+    fn a_forked_child_does_not_keep_its_dead_parents_lane() {
+        use std::io::{BufRead, BufReader};
+
+        use firesteel_core::schema::Schema;
+
+        use crate::ring::{Producer, RingOptions, StreamFolder};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ring");
+        let options = RingOptions::parse([("capacity", "100k")]).unwrap();
+        StreamFolder::create(&path, &Schema::parse_ddl("n BIGINT").unwrap(), &options).unwrap();
+        let mut parent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sys::process::tests::a_producer_that_forks", "--nocapture"])
+            .env(FORKS, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+        let forked = |line: String| Some(line.split_once("forked ")?.1.trim().to_string());
+        let child = lines.map_while(Result::ok).find_map(forked).unwrap();
+        assert!(Producer::open(&path, None).unwrap_err().message().contains(&parent.id().to_string()));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        assert!(std::path::Path::new("/proc").join(&child).exists());
+        let next = Producer::open(&path, None);
+        Command::new("kill").args(["-KILL", &child]).status().unwrap();
+        assert_eq!(next.unwrap().rows_published(), 1);
+    }
+
+    /// The part of the test above that forks; does nothing by itself.
+    #[test]
+    #[expect(unsafe_code, reason = "fork")]
+    fn a_producer_that_forks() {
+        let Some(path) = std::env::var_os(FORKS) else { return };
+        let mut producer = crate::ring::Producer::open(path, None).unwrap();
+        producer.push(&[1_i64.into()]).unwrap();
+        producer.publish();
+        // SAFETY: the child does nothing but wait for its end, which any process may do after a fork.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            loop {
+                // SAFETY: has no preconditions.
+                unsafe { libc::pause() };
+            }
+        }
+        println!("forked {child}");
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    }
 }

@@ -260,3 +260,42 @@ fn producers_are_handed_lanes_over_a_socket_and_their_rows_come_whatever_becomes
     stopped.wait().unwrap();
     assert!(!socket.exists());
 }
+
+/// A job with checkpoints is read again while producers are connected: they stay connected, and no row is lost or read
+/// twice.
+#[test]
+fn producers_stay_connected_while_the_job_is_read_again() {
+    let (dir, ring) = ring("reload");
+    let socket = dir.path().join("in.sock");
+    let checkpoint = dir.path().join("checkpoint");
+    let options = format!(", listen '{}'", socket.display());
+    let mut engine = run(&dir, &ring, &options, &["--checkpoint", checkpoint.to_str().unwrap()]);
+    let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line = lines.next().unwrap().unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_i64().unwrap()
+    };
+    let until = Instant::now() + PATIENCE;
+    let mut producer = loop {
+        match Producer::connect(&socket, Some("a")) {
+            Ok(producer) => break producer,
+            Err(error) => assert!(Instant::now() < until, "{error}"),
+        }
+        sleep(Duration::from_millis(2));
+    };
+    for round in 0..3 {
+        (0..10).for_each(|id| write(&mut producer, round * 100 + id));
+        (0..10).for_each(|id| assert_eq!(next(), round * 100 + id));
+        Command::new("kill").args(["-HUP", &engine.id().to_string()]).status().unwrap();
+        for id in 10..100 {
+            write(&mut producer, round * 100 + id);
+            sleep(Duration::from_millis(2));
+        }
+        (10..100).for_each(|id| assert_eq!(next(), round * 100 + id));
+    }
+    Command::new("kill").arg(engine.id().to_string()).status().unwrap();
+    assert!(engine.wait().unwrap().success());
+    let mut words = String::new();
+    engine.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+    assert!(words.contains("cannot be read again") && !words.contains("error"), "{words}");
+}

@@ -388,10 +388,10 @@ impl Reader {
         self.changes = self.bell.as_ref().map_or(0, Bell::changes);
         self.listed_at = Instant::now();
         self.has_waited = false;
+        self.find_handed_over();
         for lane in &mut self.lanes {
             lane.is_gone = !lane.is_current() && !lane.has_producer();
         }
-        self.find_handed_over();
         for name in folder.lanes()? {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
             if !is_known && !self.is_known_broken(&name, &folder) {

@@ -54,8 +54,8 @@ pub struct RingSource {
     reader: ring::Reader,
     /// Where producers connect, until we listen there.
     listen: Option<Listen>,
-    /// What is to be told.
-    warnings: Vec<String>,
+    /// Some rows cannot be read again: producers hand them over.
+    listens: bool,
     /// What was planned last.
     planned: Vec<ReadyRows>,
     /// Where a frozen stream ends.
@@ -110,7 +110,7 @@ impl RingSource {
         let begun = reader.positions();
         let open = OpenLanes::default();
         reader.share_lanes(open.clone());
-        Ok(Self {
+        let mut source = Self {
             path,
             is_stream: scan.is_stream,
             columns: scan.needed.clone().into(),
@@ -119,7 +119,7 @@ impl RingSource {
             idle_timeout: ring_options(table)?.idle_timeout,
             reader,
             listen: ring_options(table)?.listen(),
-            warnings: Vec::new(),
+            listens: ring_options(table)?.listen().is_some(),
             planned: Vec::new(),
             frozen_at: None,
             has_planned: false,
@@ -133,7 +133,10 @@ impl RingSource {
             begun,
             retired: Retired::default(),
             unreadable: Arc::default(),
-        })
+        };
+        // Before a source that we take the place of closes: whoever is connected stays so.
+        source.start_listening()?;
+        Ok(source)
     }
 
     /// Rows lost, and rows that could not be read.
@@ -152,6 +155,14 @@ impl RingSource {
     fn accepted_of(&self, lane: &LaneStatus) -> u64 {
         let begun = self.begun.iter().find(|(key, _)| *key == lane.key).map_or(lane.position, |(_, row)| *row);
         rows_since(lane.end, begun).unwrap_or_default().saturating_add(lane.rows_dropped)
+    }
+
+    /// Lets producers connect, if the table says so.
+    fn start_listening(&mut self) -> Result<()> {
+        match self.listen.take_if(|_| self.is_stream && !self.options.observe) {
+            Some(listen) => self.reader.listen(&listen),
+            None => Ok(()),
+        }
     }
 
     /// Remembers what was counted in lanes that the reader has let go of.
@@ -220,16 +231,6 @@ impl Source for RingSource {
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
-        if let Some(listen) = self.listen.take_if(|_| self.is_stream && self.frozen_at.is_none()) {
-            self.reader.listen(&listen)?;
-            self.warnings.extend(self.is_held.then(|| {
-                format!(
-                    "rows that producers hand over at {} cannot be read again: after a crash, those that came behind \
-                     the last checkpoint are lost",
-                    listen.path.display()
-                )
-            }));
-        }
         Ok(Box::new(RingReader::new(self)))
     }
 
@@ -318,6 +319,7 @@ impl Source for RingSource {
             self.begun = reader.positions();
         }
         reader.note_checkpoint(checkpoint)?;
+        reader.listen_as(&mut self.reader);
         reader.share_lanes(self.open.clone());
         (self.reader, self.options) = (reader, options);
         Ok(())
@@ -334,8 +336,9 @@ impl Source for RingSource {
         if self.is_held { self.reader.held_share() } else { 0.0 }
     }
 
+    /// What is handed over ends with the process.
     fn is_replayable(&self) -> bool {
-        true
+        !self.listens
     }
 
     fn fingerprint(&mut self) -> Result<u64> {
@@ -346,9 +349,6 @@ impl Source for RingSource {
 
     fn warnings(&mut self) -> Vec<String> {
         // Nothing is asked of the clock while all is well.
-        if !self.warnings.is_empty() {
-            return std::mem::take(&mut self.warnings);
-        }
         if self.reader.broken_lanes().is_empty() || self.warned_at.is_some_and(|at| at.elapsed() < WARN_AFTER) {
             return Vec::new();
         }

@@ -150,6 +150,10 @@ pub(super) fn resume(
     if let Some(found) = &found {
         driver.load(&found.state).map_err(|e| e.context("the checkpoint"))?;
     }
+    // It fits. What is not taken over is closed now: a ring has one cursor for each checkpoint.
+    if let Some(legacy) = &options.legacy {
+        legacy.settle();
+    }
     for (i, input) in inputs.iter_mut().filter(|i| i.is_stream).enumerate() {
         input.source.hold(&checkpointing::reader_name(&checkpoint.folder, i), &checkpoint.folder)?;
         if let Some(found) = &found {
@@ -172,9 +176,6 @@ pub(super) fn resume(
     let id = found.as_ref().map(|found| found.header.query_id.clone());
     let durable = found.map(|found| found.header.into());
     let checkpointing = Checkpointing::start(store, checkpoint.interval, durable)?;
-    if let Some(legacy) = &options.legacy {
-        legacy.settle();
-    }
     Ok((StreamingQuery::new(options.name.clone(), id), Some(checkpointing)))
 }
 

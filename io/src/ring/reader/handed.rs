@@ -20,6 +20,11 @@ impl Reader {
         self.handed.join(folder, listen)
     }
 
+    /// Takes over from another reader of the same ring, which has not read yet, what producers connect to.
+    pub(crate) fn listen_as(&mut self, other: &mut Self) {
+        self.handed = std::mem::take(&mut other.handed);
+    }
+
     /// Gives back rows that were ready, of lanes that were handed over: they cannot be read again anyway.
     pub(crate) fn commit_handed_over(&mut self, ready: &[ReadyRows]) -> Result<()> {
         let lanes = ready.iter().filter(|rows| self.lanes[rows.lane].is_handed_over());

@@ -202,7 +202,7 @@ fn random_words_over_a_lane_harm_nobody_who_copies() {
 /// Numbers are then read while they change, which is why only producers of our own user are read so; text, lengths
 /// and everything else that steers is copied here, too.
 #[test]
-fn random_words_over_a_lane_harm_nobody_who_reads_in_place_while_they_come() {
+fn random_words_over_a_lane_harm_nobody_who_reads_in_place() {
     attack(OnFull::Block, ReadMode::InPlace, 7);
 }
 

@@ -1,8 +1,9 @@
 //! A producer and readers on threads of their own, in place and copied, round and round a small lane: every row whole,
 //! once, in order. For ThreadSanitizer, which sees every pair of accesses that nothing orders:
 //!
-//! `RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" cargo +nightly test -p firesteel-core --lib
-//! --target x86_64-unknown-linux-gnu ring:: -- --skip in_place_while_they_come`
+//! `TSAN_OPTIONS=suppressions=$PWD/.ci/tsan.supp RUSTFLAGS="-Zsanitizer=thread
+//! -Cunsafe-allow-abi-mismatch=sanitizer" cargo +nightly test -p firesteel-core --lib
+//! --target x86_64-unknown-linux-gnu ring::thread`
 
 use alloc::sync::Arc;
 use std::{

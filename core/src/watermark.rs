@@ -226,4 +226,64 @@ mod tests {
             assert!((left.mean_ms - whole.mean_ms).abs() < 1e-6);
         }
     }
+
+    /// The rows of a block with a bit, added one by one, but for the mean, which is that of the microseconds.
+    #[test]
+    fn a_block_counts_as_its_rows() {
+        let blocks: [&[i64]; 6] = [
+            &[500, 500],
+            &[-1, -999, 1, 999_999],
+            &[1_735_689_600_123_456, 1_735_689_600_000_000, 1_735_689_601_000_001, 1_735_689_599_999_999],
+            &[i64::MIN, i64::MAX],
+            &[0, i64::MAX, i64::MAX, 7],
+            &[i64::MAX / 4, 0, i64::MAX / 4 + 1, i64::MAX / 4],
+        ];
+        for ts_us in blocks {
+            for bits in 0..1_u32 << ts_us.len() {
+                let chosen: Vec<i64> = (0..ts_us.len()).filter(|i| bits >> i & 1 == 1).map(|i| ts_us[i]).collect();
+                let selection: crate::block::Bitmap = (0..ts_us.len()).map(|i| bits >> i & 1 == 1).collect();
+                let is_whole = chosen.len() == ts_us.len();
+                let mut block = EventTimeStats::default();
+                block.add_all(ts_us, (!is_whole).then(|| selection.view()));
+                let rows = stats(&chosen);
+                let of = |stats: &EventTimeStats| (stats.count, stats.min_us, stats.max_us);
+                assert_eq!(of(&block), of(&rows), "{chosen:?}");
+                let mean = chosen.iter().map(|&ts| ts as f64 / 1000.0).sum::<f64>() / chosen.len().max(1) as f64;
+                let off = (block.mean_ms - mean).abs();
+                // Times that are centuries apart are counted by the millisecond.
+                let is_near = chosen.iter().all(|&ts| ts < 1 << 60 && ts > -(1 << 60));
+                let allowed = if is_near { 1e-3 } else { mean.abs() * 1e-9 + 1.0 };
+                assert!(off <= allowed, "{chosen:?}: {} for {mean}", block.mean_ms);
+            }
+        }
+    }
+
+    #[test]
+    fn under_policy_max_the_fastest_clause_decides() {
+        let mut tracker = WatermarkTracker::new(WatermarkPolicy::Max, [5_000_000, 10_000_000]);
+        tracker.observe(0, &stats(&[100_000_000, -7]));
+        tracker.observe(1, &EventTimeStats::default());
+        assert_eq!((tracker.advance(), tracker.watermark_ms()), (95_000, 95_000));
+        assert!(tracker.is_defined());
+        assert!(!WatermarkTracker::new(WatermarkPolicy::Max, []).is_defined());
+    }
+
+    #[test]
+    fn what_is_loaded_goes_on_as_what_was_saved() {
+        let new = |clauses: usize| WatermarkTracker::new(WatermarkPolicy::Min, (0..clauses).map(|_| 1_000));
+        let mut tracker = new(2);
+        tracker.observe(0, &stats(&[-9_000_000]));
+        tracker.observe(1, &stats(&[3_000_000]));
+        tracker.advance();
+        let mut bytes = Vec::new();
+        tracker.save(&mut bytes);
+        let mut loaded = new(2);
+        loaded.load(&mut &bytes[..]).unwrap();
+        assert_eq!((loaded.watermark_ms, &loaded.clauses_ms), (tracker.watermark_ms, &tracker.clauses_ms));
+        assert!(new(1).load(&mut &bytes[..]).is_err() && new(3).load(&mut &bytes[..]).is_err());
+        let mut fresh = Vec::new();
+        new(2).save(&mut fresh);
+        loaded.load(&mut &fresh[..]).unwrap();
+        assert_eq!(loaded.clauses_ms, [None, None], "a clause that has seen nothing");
+    }
 }

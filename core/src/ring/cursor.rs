@@ -130,6 +130,12 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "65537 rows in a block")]
+    fn a_cursor_has_no_more_rows_than_a_block() {
+        let _ = Cursor::new(BlockNumber::new(1), BLOCK_ROWS_MAX + 1);
+    }
+
+    #[test]
     fn distances_undo_steps_at_every_corner() {
         for number in corners() {
             let block = BlockNumber::new(number);

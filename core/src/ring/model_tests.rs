@@ -150,7 +150,9 @@ impl Model {
         let view = block.view().select(selected);
         let mut picked = Vec::new();
         view.rows().for_each(|i| picked.push(self.next + i as u64));
-        let done = match self.producer.append(&view, 0).unwrap() {
+        let skip = (bits % 4) as usize;
+        picked.drain(..skip.min(picked.len()));
+        let done = match self.producer.append(&view, skip).unwrap() {
             Pushed::All => picked.len(),
             Pushed::Full(done) => done,
         };
@@ -348,4 +350,71 @@ fn columns_that_are_not_asked_for_are_not_prepared() {
     assert_eq!(block.view().column(2).value(1), Value::Boolean(false));
     let other = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block.view().column(1).value(1)));
     assert!(other.is_err());
+}
+
+#[test]
+fn policies_are_read_by_the_names_that_they_show() {
+    for policy in OnFull::ALL {
+        assert_eq!(OnFull::parse(&format!(" {} ", policy.name().to_uppercase())), Ok(policy));
+    }
+    assert!(OnFull::parse("").unwrap_err().hint_text().is_some_and(|hint| hint.contains("drop_newest")));
+}
+
+/// A string may be as long as a heap, and takes a block of its own then; one byte more is too long.
+#[test]
+fn the_longest_string_is_a_heap() {
+    let heap_bytes = 24;
+    for len in [heap_bytes - 1, heap_bytes, heap_bytes + 1] {
+        let mut model = Model::new(OnFull::Block, ReadMode::InPlace, 0, 0);
+        let mut row = values(1);
+        row[1] = Value::String("x".repeat(len));
+        let cells: Vec<Cell<'_>> = row.iter().map(|v| Cell::try_from(v).unwrap()).collect();
+        let mut block = Block::new(model.header.layout.schema());
+        (0..2).for_each(|_| block.push_row(&row));
+        let pushed = (0..2).map(|_| model.producer.push(&cells)).collect::<Vec<_>>();
+        let appended = model.producer.append(&block.view(), 0);
+        if len > heap_bytes {
+            assert!(pushed.iter().all(|result| result.is_err()) && appended.is_err());
+            continue;
+        }
+        assert!(pushed.iter().all(|result| *result == Ok(Pushed::All)));
+        assert_eq!(appended, Ok(Pushed::All));
+        let mut read = Vec::new();
+        while let Some(block) = model.consumer.next(9).unwrap() {
+            read.extend(rows_of(&block.view()));
+            let len = block.len();
+            model.consumer.advance(len).unwrap();
+        }
+        assert_eq!(read, alloc::vec![row.clone(); 4]);
+    }
+}
+
+#[test]
+fn a_published_block_whose_slot_holds_another_is_an_error() {
+    for mode in [ReadMode::InPlace, ReadMode::Copy] {
+        let mut model = Model::new(OnFull::Block, mode, 0, 0);
+        (0..3).for_each(|_| model.push());
+        model.publish();
+        let region = RegionMut::new(model.memory.clone());
+        region.store_u64(model.header.layout.slot_at(0) + SlotHeader::STAMP, 4, Ordering::Relaxed);
+        let error = model.consumer.next(9).map(|block| block.map(|block| block.len())).unwrap_err();
+        assert!(error.message().contains("its last block is not where it should be"), "{error}");
+    }
+}
+
+/// The block to which a reader went by itself may be reused by a producer that had not heard of it.
+#[test]
+fn the_first_block_is_a_copy_in_any_mode() {
+    for mode in [ReadMode::InPlace, ReadMode::Copy] {
+        let mut model = Model::new(OnFull::Block, mode, 0, 0);
+        (0..3).for_each(|_| model.push());
+        model.publish();
+        let expected: Vec<_> = (0..3).map(values).collect();
+        let block = model.consumer.next(9).unwrap().unwrap();
+        let slots = model.header.layout.slots_at();
+        let region = RegionMut::new(model.memory.clone());
+        region.fill_bytes(slots, region.len() - slots, 0x5a);
+        assert_eq!(rows_of(&block.view()), expected);
+        model.consumer.advance(3).unwrap();
+    }
 }

@@ -17,7 +17,9 @@ impl Producer {
         if row.len() != self.fills.len() {
             return Err(Error::invalid(format!("a row of {} values for {} columns", row.len(), self.fills.len())));
         }
-        let has_room = self.rows_left() > 0 && (!self.has_strings || self.heaps_take(row)?);
+        // Asked of a full block, too: a string that no heap takes is refused before a block is begun for it.
+        let has_heap = !self.has_strings || self.heaps_take(row)?;
+        let has_room = has_heap && self.rows_left() > 0;
         if !has_room && !self.begin() {
             return Ok(Pushed::Full(0));
         }

@@ -49,6 +49,9 @@ pub const TEXT_BLOCK_BYTES_MAX: usize = 64 << 20;
 /// a window of a year is a typing error that would fill any memory.
 pub const WINDOWS_PER_ROW_MAX: i64 = 1_000_000;
 
+/// Rows after which a query looks at its memory: the look is a walk over its operators, and a row adds some bytes.
+pub const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
+
 /// 2025: a clock that shows less was never set since the machine booted, because this was written later.
 pub const CLOCK_SET_US: i64 = 1_735_689_600_000_000;
 

@@ -18,6 +18,11 @@ pub struct BitmapRef<'a> {
 }
 
 impl Bitmap {
+    /// Bytes that it has set aside.
+    pub fn memory_bytes(&self) -> usize {
+        self.words.memory_bytes()
+    }
+
     /// An empty bitmap; allocates nothing.
     pub const fn new() -> Self {
         Self { words: Buffer::new(), len: 0 }

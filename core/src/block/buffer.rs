@@ -97,6 +97,11 @@ impl<T: Pod> Buffer<T> {
         self.chunks.len() * COLUMN_ALIGN / size_of::<T>()
     }
 
+    /// Bytes that it has set aside.
+    pub fn memory_bytes(&self) -> usize {
+        self.chunks.capacity() * COLUMN_ALIGN
+    }
+
     fn chunks_for(items: usize) -> usize {
         (items * size_of::<T>()).div_ceil(COLUMN_ALIGN)
     }

@@ -96,6 +96,11 @@ impl Block {
         Self { columns: schema.fields().iter().map(|f| Column::new(f.data_type.clone())).collect(), len: 0 }
     }
 
+    /// Bytes that it has set aside.
+    pub fn memory_bytes(&self) -> usize {
+        self.columns.iter().map(Column::memory_bytes).sum()
+    }
+
     /// A block of finished columns of one length.
     pub fn from_columns(columns: Vec<Column>, len: usize) -> Self {
         let block = Self { columns, len };

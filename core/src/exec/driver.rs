@@ -218,6 +218,12 @@ impl Driver {
         self.pipeline.nodes.iter().all(|n| n.operator.wants_more())
     }
 
+    /// Most bytes of state that the query may hold while it makes rows by itself; whoever pushes rows looks at
+    /// [`Driver::memory_bytes`].
+    pub fn bound_memory(&mut self, most: Option<u64>) {
+        self.pipeline.memory_bytes_max = most;
+    }
+
     /// What triggers hand out; `None` for a batch query.
     pub fn mode(&self) -> Option<OutputMode> {
         self.options.mode
@@ -235,7 +241,7 @@ impl Driver {
 
     /// Bytes of state held by the query.
     pub fn memory_bytes(&self) -> u64 {
-        self.pipeline.nodes.iter().filter_map(|n| n.operator.state_metrics()).map(|m| m.memory_bytes).sum()
+        self.pipeline.nodes.iter().map(|node| node.operator.memory_bytes()).sum()
     }
 
     /// What each operator with a state is, in words, topmost first: [`Driver::load`] takes what a driver of the same

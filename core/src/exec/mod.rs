@@ -20,3 +20,4 @@ mod tests;
 
 pub use driver::{Driver, DriverOptions, EpochReport, ScanPort, Stage};
 pub use operator::{Epoch, Lateness, Output, StateMetrics};
+pub use pipeline::check_memory;

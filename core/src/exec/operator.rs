@@ -77,6 +77,11 @@ pub(crate) trait Operator: fmt::Debug + Send {
         None
     }
 
+    /// Bytes that it holds beyond a block or two.
+    fn memory_bytes(&self) -> u64 {
+        self.state_metrics().map_or(0, |metrics| metrics.memory_bytes)
+    }
+
     /// Takes the event-time statistics of the epoch that has just finished.
     fn take_event_times(&mut self) -> Option<EventTimeStats> {
         None

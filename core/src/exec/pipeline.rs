@@ -22,8 +22,9 @@ use super::{
 };
 use crate::{
     block::{Block, BlockRef, Column, ColumnRef, Columns},
-    error::Result,
+    error::{Error, Result},
     expr::Evaluator,
+    limits::ROWS_BETWEEN_MEMORY_CHECKS,
     plan::{Aggregate, EventKey, Join, JoinExpiry, JoinKind, LogicalPlan, Scan, describe_state},
     schema::DataType,
 };
@@ -43,6 +44,15 @@ pub(super) struct Pipeline {
     /// The ports below each.
     pub(super) watermark_ports: Vec<core::ops::Range<usize>>,
     block_rows: usize,
+    /// Most bytes that the operators may hold while rows are made here; whoever pushes rows looks for itself.
+    pub(super) memory_bytes_max: Option<u64>,
+}
+
+/// A query that outgrows what it may take fails alone.
+pub fn check_memory(held: u64, most: Option<u64>) -> Result<()> {
+    let Some(most) = most.filter(|most| held > *most) else { return Ok(()) };
+    Err(Error::limit(alloc::format!("the query's state takes {held} bytes, and may take {most}"))
+        .hint("give it more with --memory, group by fewer keys, or let a watermark close windows earlier"))
 }
 
 #[derive(Debug)]
@@ -97,6 +107,7 @@ impl Pipeline {
             watermark_nodes: Vec::new(),
             watermark_ports: Vec::new(),
             block_rows,
+            memory_bytes_max: None,
         };
         pipeline.add(plan, None, 0)?;
         Ok(pipeline)
@@ -149,6 +160,7 @@ impl Pipeline {
     fn push_inline(&mut self, port: usize, epoch: &Epoch, sink: &mut dyn Output) -> Result<()> {
         let Port { leaf, target, .. } = &mut self.ports[port];
         let mut downstream = Downstream { nodes: &mut self.nodes, next: *target, epoch, sink };
+        let mut unchecked = 0;
         match leaf {
             Leaf::Table(_) => Ok(()),
             Leaf::Values(block) => downstream.push(&block.view()),
@@ -158,6 +170,12 @@ impl Pipeline {
                     block.clear();
                     next = fill_range(block, first, *end, *step, self.block_rows);
                     downstream.push(&block.view())?;
+                    unchecked += block.len();
+                    if self.memory_bytes_max.is_some() && unchecked >= ROWS_BETWEEN_MEMORY_CHECKS {
+                        unchecked = 0;
+                        let held = downstream.nodes.iter().map(|node| node.operator.memory_bytes()).sum();
+                        check_memory(held, self.memory_bytes_max)?;
+                    }
                     if !downstream.nodes.iter().all(|n| n.operator.wants_more()) {
                         break;
                     }

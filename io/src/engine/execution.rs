@@ -11,7 +11,8 @@ use std::{
 use firesteel_core::{
     Error, Result,
     block::BlockRef,
-    exec::{Driver, Stage},
+    exec::{self, Driver, Stage},
+    limits::ROWS_BETWEEN_MEMORY_CHECKS,
 };
 
 use self::attendant::SinkAttendant;
@@ -33,8 +34,6 @@ use crate::{
 
 /// Longest a query sleeps without looking whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
-/// Looking at the size of the state costs a walk over the operators; state grows by at most some bytes a row.
-pub(super) const ROWS_BETWEEN_MEMORY_CHECKS: usize = 1 << 16;
 /// How long a query with several live inputs waits on each in turn: Spark's polling delay.
 const INPUT_POLL: Duration = Duration::from_millis(10);
 /// Live rows that come so soon after others find nothing else begun: no report, no status.
@@ -168,6 +167,7 @@ impl<'s> Execution<'s> {
         mut sink: Box<dyn Sink + 's>,
         options: QueryOptions,
     ) -> Result<Self> {
+        driver.bound_memory(options.memory_bytes_max);
         let (handle, checkpointing) = remember::resume(&mut driver, &mut inputs, &mut *sink, &options)?;
         let mut open = Vec::new();
         for Input { port, is_stream, mut source, reads, .. } in inputs {
@@ -541,14 +541,10 @@ impl<'s> Execution<'s> {
 
 /// A query that outgrows what it may take fails alone.
 fn check_memory(driver: &Driver, workers: &Workers, options: &QueryOptions) -> Result<()> {
-    let Some(most) = options.memory_bytes_max else { return Ok(()) };
-    let held = driver.memory_bytes() + workers.memory_bytes();
-    if held > most { Err(too_big(held, most)) } else { Ok(()) }
-}
-
-pub(super) fn too_big(held: u64, most: u64) -> Error {
-    Error::limit(format!("the query's state takes {held} bytes, and may take {most}"))
-        .hint("give it more with --memory, group by fewer keys, or let a watermark close windows earlier")
+    match options.memory_bytes_max {
+        None => Ok(()),
+        most => exec::check_memory(driver.memory_bytes() + workers.memory_bytes(), most),
+    }
 }
 
 /// A reader that has gone away is no failure.

@@ -17,10 +17,15 @@ use std::{
     thread::JoinHandle,
 };
 
-use firesteel_core::{Error, Result, block::BlockRef, exec::Driver};
+use firesteel_core::{
+    Error, Result,
+    block::BlockRef,
+    exec::{Driver, check_memory},
+    limits::ROWS_BETWEEN_MEMORY_CHECKS,
+};
 
 use super::{
-    execution::{QueryOptions, ROWS_BETWEEN_MEMORY_CHECKS, too_big},
+    execution::QueryOptions,
     handle::StreamingQuery,
     shares::{Share, deal, is_worth_sharing},
 };
@@ -211,7 +216,7 @@ impl Surroundings {
         let Some(most) = self.options.memory_bytes_max else { return Ok(()) };
         self.held[number].store(driver.memory_bytes(), Ordering::Relaxed);
         let held = self.held.iter().map(|held| held.load(Ordering::Relaxed)).sum();
-        if held > most { Err(too_big(held, most)) } else { Ok(()) }
+        check_memory(held, Some(most))
     }
 }
 

@@ -40,6 +40,26 @@ pub enum ColumnValues {
     Array { offsets: Buffer<i32>, elements: Box<Column> },
 }
 
+impl ColumnValues {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Boolean(bits) => bits.memory_bytes(),
+            Self::Int8(values) => values.memory_bytes(),
+            Self::Int16(values) => values.memory_bytes(),
+            Self::Int32(values) => values.memory_bytes(),
+            Self::Int64(values) => values.memory_bytes(),
+            Self::Float32(values) => values.memory_bytes(),
+            Self::Float64(values) => values.memory_bytes(),
+            Self::Int128(values) => values.memory_bytes(),
+            Self::Bytes { offsets, bytes } => offsets.memory_bytes() + bytes.memory_bytes(),
+            Self::Interval(values) => values.memory_bytes(),
+            Self::Struct(fields) => fields.iter().map(Column::memory_bytes).sum(),
+            Self::Array { offsets, elements } => offsets.memory_bytes() + elements.memory_bytes(),
+        }
+    }
+}
+
 /// Fixed-width values that lie in a column one after the other.
 pub trait Native: bytemuck::Pod + core::fmt::Debug + PartialOrd + Default {
     /// Name of the Rust type, for messages.
@@ -77,6 +97,11 @@ macro_rules! native {
 native!(i8 => Int8, i16 => Int16, i32 => Int32, i64 => Int64, f32 => Float32, f64 => Float64, i128 => Int128);
 
 impl Column {
+    /// Bytes that it has set aside.
+    pub fn memory_bytes(&self) -> usize {
+        self.validity.memory_bytes() + self.values.memory_bytes()
+    }
+
     /// An empty column; allocates nothing.
     pub fn new(data_type: DataType) -> Self {
         let values = ColumnValues::new(&data_type);

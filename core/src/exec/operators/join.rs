@@ -21,6 +21,9 @@ use crate::{
     state::KeyTable,
 };
 
+/// Pairs that are found before the first of them go on: some megabytes, however many there are in all.
+const PAIRS_MAX: usize = 1 << 18;
+
 /// Port of the side that is built.
 pub(in crate::exec) const BUILD_PORT: usize = 1;
 
@@ -113,6 +116,23 @@ impl JoinOperator {
         if self.partners.are_single() && self.residual.is_none() && !self.keeps_unmatched() {
             return self.probe_single(block, epoch, out);
         }
+        let rows_max = (PAIRS_MAX / self.partners.most()).max(1);
+        if block.rows().count() <= rows_max {
+            return self.probe_pairs(block, epoch, out);
+        }
+        let mut rows = Vec::with_capacity(block.len());
+        block.rows().for_each(|row| rows.push(row));
+        let mut part = Bitmap::new();
+        rows.chunks(rows_max).try_for_each(|rows| {
+            part.clear();
+            part.resize(block.len(), false);
+            rows.iter().for_each(|&row| part.set(row, true));
+            self.probe_pairs(&block.select(Some(part.view())), epoch, out)
+        })
+    }
+
+    /// Joins rows that have a bounded number of partners.
+    fn probe_pairs(&mut self, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         self.find_pairs(block, epoch)?;
         self.check_residual(block, epoch)?;
         self.settle(block);
@@ -286,6 +306,10 @@ impl Operator for JoinOperator {
 
     fn finish(&mut self, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         if epoch.mode.is_none() { self.emit_unmatched(out) } else { Ok(()) }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        (self.keys.memory_bytes() + self.partners.memory_bytes() + self.built.memory_bytes()) as u64
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -19,6 +19,10 @@ pub(super) struct Partners {
     later: Vec<Vec<u32>>,
     /// The row of each key is its id.
     is_identity: bool,
+    /// Rows of the key that has most.
+    most: usize,
+    /// Of `later`.
+    later_bytes: usize,
 }
 
 impl Partners {
@@ -26,6 +30,7 @@ impl Partners {
         self.first.clear();
         self.later.clear();
         self.is_identity = true;
+        (self.most, self.later_bytes) = (0, 0);
     }
 
     /// Makes room for keys below `bound`.
@@ -45,7 +50,11 @@ impl Partners {
             if self.later.is_empty() {
                 self.later.resize_with(self.first.len(), Vec::new);
             }
-            self.later[key as usize].push(row);
+            let later = &mut self.later[key as usize];
+            let before = later.capacity();
+            later.push(row);
+            self.later_bytes += (later.capacity() - before) * size_of::<u32>();
+            self.most = self.most.max(later.len() + 1);
         }
     }
 
@@ -53,6 +62,16 @@ impl Partners {
     pub(super) fn of(&self, key: u32) -> impl Iterator<Item = u32> + '_ {
         let first = self.first.get(key as usize).copied().filter(|&row| row != NO_ROW);
         first.into_iter().chain(self.later.get(key as usize).into_iter().flatten().copied())
+    }
+
+    /// Rows of the key that has most of them.
+    pub(super) fn most(&self) -> usize {
+        self.most.max(1)
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let lists = self.later.capacity() * size_of::<Vec<u32>>();
+        self.first.capacity() * size_of::<u32>() + lists + self.later_bytes
     }
 
     /// Whether no key has more than one row.

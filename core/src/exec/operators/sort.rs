@@ -72,6 +72,12 @@ impl Operator for SortOperator {
         Ok(())
     }
 
+    fn memory_bytes(&self) -> u64 {
+        // With the order in which the rows come out.
+        let order = self.rows.len() * size_of::<usize>();
+        (self.rows.memory_bytes() + self.row_keys.memory_bytes() + order) as u64
+    }
+
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }

@@ -111,12 +111,11 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let session = settings.fold(Session::builder(), |builder, (key, value)| builder.config(key, value)).build()?;
     let bandwidth = read_bandwidth();
     print_machine(&Machine::this(), bandwidth, args.json)?;
+    // First, because the memory is looked at behind them, and the rates leave a heap that has held much.
+    measure_latencies(&latencies, &folder, args)?;
     // On a thread of its own, because it may be pinned to a core.
     let measure = || measure_rates(&session, &workloads, &folder, args, bandwidth);
     std::thread::scope(|scope| scope.spawn(measure).join()).map_err(|_| Error::internal("a measurement failed"))??;
-    // Its cells and tables go before the memory is looked at.
-    drop(session);
-    measure_latencies(&latencies, &folder, args)?;
     Ok(())
 }
 
@@ -134,7 +133,7 @@ fn measure_rates(
 ) -> Result<()> {
     if !args.json && !workloads.is_empty() {
         say!(
-            "{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
+            "\n{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
             title(args.cores()),
             "M rows/s",
             "GB/s",
@@ -163,7 +162,7 @@ fn measure_latencies(latencies: &[Latency], folder: &Path, args: &BenchArgs) -> 
     }
     if !args.json {
         say!(
-            "\n{:<36} {:>12}  {:>6}  {:>8}  {:>8}  {:>8}",
+            "{:<36} {:>12}  {:>6}  {:>8}  {:>8}  {:>8}",
             "1 M rows/s: from ring to ring, us",
             "p50",
             "p99",

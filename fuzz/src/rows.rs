@@ -159,7 +159,7 @@ pub fn text(bytes: &[u8]) {
         assert_eq!(whole.rows.len() as u64, whole.lines, "{table:?}");
     }
     let values: Vec<Vec<Value>> = lines.split(|&byte| byte == b'\n').map(line_value).collect();
-    let Ok(job) = find(&pattern) else { return };
+    let Ok(job) = find(FINDERS[usize::from(choices >> 4) % FINDERS.len()], &pattern) else { return };
     let found = answer(&job, &values, 1000);
     assert_eq!(answer(&job, &values, block_rows), found, "{pattern:?} in blocks of {block_rows}");
     if let Ok(found) = found {
@@ -171,14 +171,20 @@ fn line_value(line: &[u8]) -> Vec<Value> {
     vec![Value::String(String::from_utf8_lossy(line).into_owned())]
 }
 
-/// All that SQL does with a pattern.
-fn find(pattern: &str) -> Result<Job> {
+/// What SQL does with a pattern; `?` stands for it.
+const FINDERS: [&str; 7] = [
+    "value RLIKE ?",
+    "regexp_extract(value, ?, 1)",
+    "regexp_replace(value, ?, '<$0>')",
+    "regexp_count(value, ?)",
+    "split(value, ?)",
+    "value LIKE ?",
+    "regexp_instr(value, ?)",
+];
+
+fn find(finder: &str, pattern: &str) -> Result<Job> {
     let pattern = pattern.replace('\\', "\\\\").replace('\'', "\\'");
-    let text = format!(
-        "SELECT value RLIKE '{pattern}', regexp_extract(value, '{pattern}', 0), regexp_replace(value, '{pattern}', '<$0>'), \
-         regexp_count(value, '{pattern}'), split(value, '{pattern}'), value LIKE '{pattern}', regexp_instr(value, '{pattern}') \
-         FROM log"
-    );
+    let text = format!("SELECT {} FROM log", finder.replacen('?', &format!("'{pattern}'"), 1));
     let statement = parse(&text, &|_| None)?.remove(0);
     let StatementKind::Query(query) = statement.kind else { return Err(Error::internal("no query")) };
     Job::new(&query, &Tables::new(&[("log", "value STRING")]), OutputMode::Append)

@@ -355,4 +355,39 @@ mod tests {
         assert!(Layout::new(schema("a INT"), Geometry { block_rows: 1, slot_count: 6, heap_bytes: 0 }).is_err());
         assert!(Layout::new(schema("a INT"), Geometry { block_rows: 0, slot_count: 8, heap_bytes: 0 }).is_err());
     }
+
+    #[test]
+    fn the_capacity_that_is_advised_is_the_least_that_works() {
+        for ddl in ["line STRING", "b BOOLEAN NOT NULL", "ts TIMESTAMP, a STRING, b STRING, v DOUBLE"] {
+            let error = Geometry::fit(&schema(ddl), 1).unwrap_err();
+            let hint = error.hint_text().unwrap();
+            let advised: u64 = hint.split(' ').find_map(|word| word.parse().ok()).unwrap();
+            assert!(Geometry::fit(&schema(ddl), advised << 10).is_ok(), "{hint}");
+            assert!(Geometry::fit(&schema(ddl), (advised - 1) << 10).is_err(), "{hint}");
+        }
+        let most = RING_FILE_BYTES_MAX;
+        assert!(Geometry::fit(&schema("line STRING"), most).is_ok());
+        assert!(Geometry::fit(&schema("line STRING"), most + 1).unwrap_err().message().contains("1024 GiB"));
+    }
+
+    #[test]
+    fn numbers_are_taken_up_to_their_bounds_and_no_further() {
+        let good = Geometry { block_rows: 1, slot_count: RING_SLOTS_MIN, heap_bytes: 0 };
+        for (geometry, is_taken) in [
+            (good, true),
+            (Geometry { block_rows: BLOCK_ROWS_MAX, ..good }, true),
+            (Geometry { block_rows: BLOCK_ROWS_MAX + 1, ..good }, false),
+            (Geometry { block_rows: usize::MAX, ..good }, false),
+            (Geometry { slot_count: RING_SLOTS_MAX, ..good }, true),
+            (Geometry { slot_count: RING_SLOTS_MAX * 2, ..good }, false),
+            (Geometry { slot_count: RING_SLOTS_MIN / 2, ..good }, false),
+            (Geometry { heap_bytes: RING_HEAP_BYTES_MAX, ..good }, true),
+            (Geometry { heap_bytes: RING_HEAP_BYTES_MAX + 1, ..good }, false),
+            (Geometry { heap_bytes: usize::MAX, ..good }, false),
+        ] {
+            assert_eq!(Layout::new(schema("line STRING"), geometry).is_ok(), is_taken, "{geometry:?}");
+        }
+        let widest = Geometry { block_rows: BLOCK_ROWS_MAX, slot_count: RING_SLOTS_MAX, heap_bytes: 0 };
+        assert!(Layout::new(schema("a INT"), widest).unwrap_err().is_limit(), "no lane has terabytes");
+    }
 }

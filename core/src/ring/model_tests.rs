@@ -124,7 +124,7 @@ impl Model {
         assert_eq!(self.producer.rows_stored(), self.first_row.wrapping_add(self.rows.len() as u64));
         assert_eq!(self.producer.rows_published(), self.first_row.wrapping_add(self.published as u64));
         assert_eq!(self.consumer.end().unwrap(), self.producer.rows_published());
-        assert_eq!(self.consumer.rows_dropped(), self.dropped);
+        assert_eq!((self.consumer.rows_dropped(), self.producer.dropped()), (self.dropped, self.dropped));
     }
 
     fn push(&mut self) {
@@ -417,4 +417,47 @@ fn the_first_block_is_a_copy_in_any_mode() {
         assert_eq!(rows_of(&block.view()), expected);
         model.consumer.advance(3).unwrap();
     }
+}
+
+/// What was stored of a row before one of its values was refused is not there for the next row.
+#[test]
+fn a_refused_row_leaves_no_bytes() {
+    let mut model = Model::new(OnFull::Block, ReadMode::Copy, 0, 0);
+    (0..5).for_each(|_| model.push());
+    let row = values(9);
+    let mut cells: Vec<Cell<'_>> = row.iter().map(|v| Cell::try_from(v).unwrap()).collect();
+    (cells[1], cells[5]) = (Cell::Str("abc"), Cell::Null);
+    for _ in 0..9 {
+        assert!(model.producer.push(&cells).unwrap_err().is_data());
+    }
+    model.push();
+    model.publish();
+    model.read(9, 9);
+    assert_eq!((model.position, model.published), (6, 6));
+}
+
+#[test]
+fn rows_without_nulls_have_no_validity() {
+    let mut model = Model::new(OnFull::Block, ReadMode::InPlace, 0, 0);
+    (0..6).for_each(|_| model.push());
+    model.publish();
+    // Row 0 lacks its boolean, rows 1 to 4 have theirs.
+    for (rows_max, has_nulls) in [(1, true), (4, false), (4, true)] {
+        let block = model.consumer.next(rows_max).unwrap().unwrap();
+        assert_eq!(block.view().column(2).validity.is_some(), has_nulls);
+        let len = block.len();
+        model.consumer.advance(len).unwrap();
+    }
+}
+
+#[test]
+fn a_lane_remembers_how_often_its_producers_waited() {
+    let mut model = Model::new(OnFull::Block, ReadMode::Copy, 0, 0);
+    (0..3).for_each(|_| model.producer.count_wait());
+    model.producer.count_dropped(5);
+    model.take_over();
+    model.producer.count_wait();
+    assert_eq!((model.producer.waits(), model.producer.dropped()), (4, 5));
+    assert_eq!(model.producer.on_full(), OnFull::Block);
+    assert_eq!(model.region.load_u64(control::WAITS, Ordering::Relaxed), 4);
 }

@@ -135,6 +135,34 @@ mod tests {
         }
     }
 
+    /// Panes are as long as they can be: what a row costs is the groups of its pane.
+    #[test]
+    fn a_grid_is_what_it_was_made_of() {
+        for (size, slide, start, pane) in [(10, 10, 3, 10), (10, 4, 0, 2), (60, 15, 5, 15), (9, 6, -1, 3), (7, 2, 1, 1)]
+        {
+            let panes = Panes::new(size, slide, start);
+            assert_eq!((panes.size_us(), panes.slide_us(), panes.pane_us()), (size, slide, pane));
+            assert_eq!(panes.is_tumbling(), size == slide);
+            for ts in -50..50 {
+                let windows = spark(ts, size, slide, start);
+                let (first, last) = (windows[windows.len() - 1], windows[0]);
+                let of = panes.pane_of(ts);
+                assert!(of <= ts && ts < of + pane, "{ts} is in its pane {of}");
+                assert_eq!((panes.first_end(of), panes.pane_expiry(of)), (first + size, last + size));
+                let of_window: Vec<i64> = panes.panes_of(first).collect();
+                assert_eq!(of_window, (0..size / pane).map(|i| first + i * pane).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn grids_that_no_window_has_are_refused() {
+        for (size, slide, start) in [(0, 1, 0), (-1, -1, 0), (10, 0, 0), (10, 11, 0), (10, 5, 5), (10, 5, -5)] {
+            assert!(std::panic::catch_unwind(|| Panes::new(size, slide, start)).is_err(), "{size} {slide} {start}");
+        }
+        assert_eq!(Panes::new(10, 5, -4).pane_of(0), -4);
+    }
+
     #[test]
     fn the_ends_of_time_do_not_overflow() {
         let panes = Panes::new(60, 1, 0);

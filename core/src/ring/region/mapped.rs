@@ -350,6 +350,28 @@ mod tests {
     }
 
     #[test]
+    fn a_region_is_as_long_as_its_memory() {
+        for (len, bytes) in [(0, 0), (1, 64), (64, 64), (65, 128)] {
+            let memory = HeapMemory::zeroed(len);
+            assert_eq!((memory.len(), memory.is_empty(), memory.is_intact()), (bytes, bytes == 0, true));
+            let region = RegionMut::new(memory);
+            assert_eq!((region.len(), region.is_empty(), region.is_intact()), (bytes, bytes == 0, true));
+            region.prefetch(0);
+            region.prefetch(bytes);
+        }
+    }
+
+    /// Words for read-modify-write are the region's own.
+    #[test]
+    fn a_word_is_a_place_in_the_region() {
+        let region = RegionMut::new(HeapMemory::zeroed(64));
+        region.word_u64(8).fetch_add(7, Ordering::Relaxed);
+        region.word_u32(20).fetch_sub(1, Ordering::Relaxed);
+        assert_eq!((region.load_u64(8, Ordering::Relaxed), region.load_u32(20, Ordering::Relaxed)), (7, u32::MAX));
+        assert_eq!(region.load_u64(0, Ordering::Relaxed), 0);
+    }
+
+    #[test]
     #[should_panic(expected = "2 values at 56 of 64 bytes")]
     fn nothing_is_reached_outside() {
         let region = Region::new(HeapMemory::zeroed(64));

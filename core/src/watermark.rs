@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn rows_that_were_turned_away_add_up_with_and_without_others() {
+        for (left, right) in [(&[][..], &[][..]), (&[1_000], &[]), (&[], &[1_000]), (&[1_000], &[5_000, 6_000])] {
+            let (mut left, right) =
+                (EventTimeStats { ahead: 5, ..stats(left) }, EventTimeStats { ahead: 2, ..stats(right) });
+            let count = left.count + right.count;
+            left.merge(&right);
+            assert_eq!((left.ahead, left.count), (7, count));
+        }
+    }
+
+    #[test]
     fn under_policy_max_the_fastest_clause_decides() {
         let mut tracker = WatermarkTracker::new(WatermarkPolicy::Max, [5_000_000, 10_000_000]);
         tracker.observe(0, &stats(&[100_000_000, -7]));

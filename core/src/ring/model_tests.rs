@@ -461,3 +461,33 @@ fn a_lane_remembers_how_often_its_producers_waited() {
     assert_eq!(model.producer.on_full(), OnFull::Block);
     assert_eq!(model.region.load_u64(control::WAITS, Ordering::Relaxed), 4);
 }
+
+#[test]
+fn row_numbers_that_jump_from_block_to_block_are_an_error() {
+    for mode in [ReadMode::InPlace, ReadMode::Copy] {
+        let mut model = Model::new(OnFull::Block, mode, 0, 0);
+        // Strings of a heap each: a row a block.
+        let text = "x".repeat(24);
+        let row = [Cell::I64(0), Cell::Str(&text), Cell::Null, Cell::Null, Cell::Null, Cell::Bytes(b"")];
+        (0..3).for_each(|_| assert_eq!(model.producer.push(&row), Ok(Pushed::All)));
+        model.publish();
+        let region = RegionMut::new(model.memory.clone());
+        region.store_u64(model.header.layout.slot_at(1) + SlotHeader::FIRST_ROW, 2, Ordering::Relaxed);
+        assert_eq!(model.consumer.next(9).unwrap().map(|block| block.len()), Some(1));
+        model.consumer.advance(1).unwrap();
+        let error = model.consumer.next(9).map(|block| block.map(|block| block.len())).unwrap_err();
+        assert!(error.message().contains("its row numbers jump"), "{error}");
+    }
+}
+
+#[test]
+fn the_published_word_changes_with_every_row() {
+    let mut model = Model::new(OnFull::Block, ReadMode::Copy, 0, 0);
+    let mut words = alloc::vec![model.consumer.published_word()];
+    for _ in 0..9 {
+        model.push();
+        model.publish();
+        words.push(model.consumer.published_word());
+    }
+    assert!(words.windows(2).all(|pair| pair[0] < pair[1]), "{words:?}");
+}

@@ -356,6 +356,12 @@ mod tests {
         region.write_bytes(CONTROL_BYTES, header.layout.ddl().as_bytes());
         assert_eq!(LaneHeader::read_cut(&region).unwrap().layout.geometry(), geometry);
         assert!(LaneHeader::read(&region).unwrap_err().message().contains("cut off"));
+        // One byte more than any heap has, while all else fits the largest.
+        let mut lie = header.fixed();
+        lie.heap_bytes += 1;
+        lie.checksum = checksum(&lie, header.layout.ddl().as_bytes());
+        region.write_bytes(0, bytemuck::bytes_of(&lie));
+        assert!(LaneHeader::read_cut(&region).unwrap_err().message().contains("bytes of strings"));
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl std::fmt::Display for Outcome {
 fn measure(query: Query, wait: &str, warm_up: u64, rows: u64, is_full: bool) -> Outcome {
     let memory = PathBuf::from("/dev/shm");
     let base = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let mut rig = Rig::start(query, wait, &base).unwrap();
+    let mut rig = Rig::start(query, wait, &base, None).unwrap();
     // The first rows, for warmth, are not counted.
     rig.run(warm_up, None).unwrap();
     let mut nanos = Histogram::new();

@@ -50,6 +50,9 @@ pub struct BenchArgs {
     /// Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Measure latencies with a checkpoint every second in this folder
+    #[arg(long, value_name = "DIR")]
+    checkpoint: Option<PathBuf>,
     /// One JSON object a line: the machine, each workload, each latency, the memory
     #[arg(long)]
     json: bool,
@@ -174,7 +177,7 @@ fn measure_latencies(latencies: &[Latency], folder: &Path, args: &BenchArgs) -> 
     let mut memory = Memory::default();
     for latency in latencies {
         // On a thread of its own, because it is pinned to a core.
-        let outcome = std::thread::scope(|scope| scope.spawn(|| measure_latency(latency, folder, args.seconds)).join());
+        let outcome = std::thread::scope(|scope| scope.spawn(|| measure_latency(latency, folder, args)).join());
         let (nanos, used) = outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         print_latency(latency, &nanos, args.json)?;
         memory = used;
@@ -183,9 +186,9 @@ fn measure_latencies(latencies: &[Latency], folder: &Path, args: &BenchArgs) -> 
 }
 
 /// Latencies, and the memory of the process while the query was there.
-fn measure_latency(latency: &Latency, folder: &Path, seconds: u64) -> Result<(Histogram, Memory)> {
-    let mut rig = Rig::start(latency.query, latency.wait, folder)?;
-    let (mut nanos, rows) = (Histogram::new(), seconds * ROWS_PER_SECOND);
+fn measure_latency(latency: &Latency, folder: &Path, args: &BenchArgs) -> Result<(Histogram, Memory)> {
+    let mut rig = Rig::start(latency.query, latency.wait, folder, args.checkpoint.as_deref())?;
+    let (mut nanos, rows) = (Histogram::new(), args.seconds * ROWS_PER_SECOND);
     // The first rows, for warmth, are not counted.
     rig.run(rows / 10, None)?;
     rig.run(rows, Some(&mut nanos))?;

@@ -35,6 +35,9 @@ const WINDOW_ROWS: u64 = 1_000;
 /// Rows under way, less than either ring holds: who waited for room in one would not empty the other. After a stall
 /// rows are stored late, but count from when they were due.
 const UNANSWERED_MAX: u64 = 16_384;
+/// Of a ring in the second-level cache, and of one that holds the rows of two checkpoints without being a quarter full.
+const CAPACITY: &str = "1MB";
+const CAPACITY_HELD: &str = "256MB";
 /// Results that do not come at all end the measurement.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -110,31 +113,47 @@ pub struct Rig {
     stored: u64,
     /// Rows that results have answered.
     answered: u64,
-    /// Last, so that it goes last.
+    /// Last, so that they go last.
     _folder: Folder,
+    _checkpoints: Option<Folder>,
 }
 
 impl Rig {
-    /// Starts the query, waiting as `firesteel.wait` says, over rings in a folder of their own below `base`. The
-    /// calling thread is pinned to the first core.
-    pub fn start(what: Query, wait: &str, base: &Path) -> Result<Self> {
+    /// Starts the query, waiting as `firesteel.wait` says, over rings in a folder of their own below `base`, and with
+    /// checkpoints if there is a folder for them. The calling thread is pinned to the first core.
+    pub fn start(what: Query, wait: &str, base: &Path, checkpoints: Option<&Path>) -> Result<Self> {
         let folder = Folder::create(base, what, wait)?;
         let (readings, results) = (folder.0.join("readings"), folder.0.join("results"));
-        let producer = Producer::open_in(ring(&readings, COLUMNS)?, None)?;
-        let results_ring = ring(&results, "ts TIMESTAMP, value DOUBLE, n BIGINT")?;
+        let capacity = if checkpoints.is_some() { CAPACITY_HELD } else { CAPACITY };
+        let producer = Producer::open_in(ring(&readings, COLUMNS, capacity)?, None)?;
+        let results_ring = ring(&results, "ts TIMESTAMP, value DOUBLE, n BIGINT", CAPACITY)?;
         let reader = Reader::open_in(results_ring, ReaderOptions::default())?;
         let session = Session::builder().config("firesteel.wait", wait).build()?;
         let table = session.read_stream().format("ring").option("path", readings.display()).load()?;
         table.create_or_replace_temp_view("readings")?;
         let writer = session.sql(what.sql())?.write_stream().output_mode(what.mode());
-        let writer = writer.format("ring").option("path", results.display());
+        let mut writer = writer.format("ring").option("path", results.display());
+        let checkpoints = checkpoints.map(|base| Folder::create(base, what, wait)).transpose()?;
+        if let Some(folder) = &checkpoints {
+            writer = writer.option("checkpointLocation", folder.0.display());
+        }
         // On a machine of one core the query is not pinned to that of the producer.
         let cores = sys::cores();
         let query = if let [_, second, ..] = cores[..] { writer.cores([second]).start() } else { writer.start() }?;
         if let Some(&first) = cores.first() {
             sys::pin_to_core(first);
         }
-        Ok(Self { what, producer, results: reader, query, stored: 0, answered: 0, _folder: folder })
+        let (stored, answered) = (0, 0);
+        Ok(Self {
+            what,
+            producer,
+            results: reader,
+            query,
+            stored,
+            answered,
+            _folder: folder,
+            _checkpoints: checkpoints,
+        })
     }
 
     /// Stores so many rows at the rate and waits for all their results; latencies go into `nanos`, if that is wanted.
@@ -197,8 +216,8 @@ impl Rig {
     }
 }
 
-fn ring(path: &Path, columns: &str) -> Result<StreamFolder> {
-    StreamFolder::create(path, &Schema::parse_ddl(columns)?, &RingOptions::parse([("capacity", "1MB")])?)
+fn ring(path: &Path, columns: &str, capacity: &str) -> Result<StreamFolder> {
+    StreamFolder::create(path, &Schema::parse_ddl(columns)?, &RingOptions::parse([("capacity", capacity)])?)
 }
 
 /// A folder that is removed at the end.

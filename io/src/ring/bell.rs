@@ -173,3 +173,58 @@ impl Sound<'_> {
 fn bad(what: String) -> Error {
     Error::corrupt(what).hint("remove the file; it is made anew, and holds nothing but who sleeps")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of the picture at the head of this file, as the file has them.
+    fn words(folder: &Path) -> [u32; 5] {
+        let bytes = fs::read(folder.join(NAME)).unwrap();
+        assert_eq!((&bytes[..8], bytes.len()), (&b"FIREBELL"[..], BYTES));
+        [64, 68, 128, 132, 192].map(|at| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()))
+    }
+
+    #[test]
+    fn who_sleeps_is_woken_once_and_by_the_right_sound() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let bell = Bell::open(folder).unwrap();
+        let other = Bell::open_existing(folder).unwrap();
+        bell.rows().ring();
+        assert_eq!(words(folder), [0, 0, 0, 0, 0], "nobody sleeps");
+        other.rows().asleep.store(1, Ordering::Relaxed);
+        bell.space().ring();
+        assert_eq!(words(folder), [0, 1, 0, 0, 0], "who waits for rows is not woken by space");
+        bell.rows().ring();
+        bell.rows().ring();
+        assert_eq!(words(folder), [1, 0, 0, 0, 0]);
+        other.space().asleep.store(1, Ordering::Relaxed);
+        other.rows().asleep.store(1, Ordering::Relaxed);
+        bell.announce();
+        assert_eq!(words(folder), [2, 0, 1, 0, 1]);
+        assert_eq!((other.changes(), bell.is_intact(), bell.is_there()), (1, true, true));
+        fs::remove_file(folder.join(NAME)).unwrap();
+        assert!(!bell.is_there());
+    }
+
+    #[test]
+    fn a_bell_of_another_kind_is_refused_or_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        drop(Bell::open(folder).unwrap());
+        let good = fs::read(folder.join(NAME)).unwrap();
+        let wrong = |at: usize| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            bytes
+        };
+        for bytes in [wrong(0), wrong(7), wrong(8), good[..BYTES - 1].to_vec(), Vec::new()] {
+            fs::write(folder.join(NAME), &bytes).unwrap();
+            let error = Bell::open_existing(folder).map(|_| ()).unwrap_err();
+            assert!(error.is_corrupt() && error.message().contains(NAME), "{error}");
+            assert_eq!(Bell::renew(folder).unwrap().changes(), 0);
+            assert_eq!(words(folder), [0; 5]);
+        }
+    }
+}

@@ -18,6 +18,8 @@
 mod bell;
 mod claim;
 mod cursors;
+#[cfg(test)]
+mod cursors_tests;
 mod folder;
 mod inspect;
 mod lane;

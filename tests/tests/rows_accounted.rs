@@ -9,7 +9,7 @@ use std::{
 };
 
 use firesteel::{
-    Error, QueryEvent, QueryListener, StreamingQueryProgress,
+    Error, Job, JobOptions, QueryEvent, QueryListener, StreamingQueryProgress,
     prelude::*,
     ring::{Cell, OnFull, Producer, RingOptions, StreamFolder},
 };
@@ -198,4 +198,120 @@ fn a_row_of_the_far_future_moves_no_watermark() {
         let turned_away = all.iter().filter_map(|r| r.event_time.rows_ahead.as_ref()?.parse::<u64>().ok()).sum::<u64>();
         assert_eq!((&*found.lock().unwrap(), count("numRowsLate"), turned_away), (&vec![2], 0, 1));
     }
+}
+
+/// Numbers of the query, over all reports.
+fn total(reports: &Reports, name: &str) -> u64 {
+    let all = reports.0.lock().unwrap();
+    all.iter().flat_map(|report| &report.state_operators).filter_map(|state| state.custom_metrics.get(name)).sum()
+}
+
+/// What `n` of all files of a folder is in all, and its largest.
+fn counted(folder: &Path) -> (u64, u64) {
+    let (mut sum, mut most) = (0, 0);
+    for entry in fs::read_dir(folder).unwrap() {
+        for line in fs::read_to_string(entry.unwrap().path()).unwrap().lines() {
+            let row: serde_json::Value = serde_json::from_str(line).unwrap();
+            let n = row["n"].as_u64().unwrap();
+            (sum, most) = (sum + n, most.max(n));
+        }
+    }
+    (sum, most)
+}
+
+const STATE_BYTES: u64 = 3 << 20;
+const KEYS: usize = 40_000;
+
+/// Files of an epoch each: more keys than there is memory for, some of them again with as many new ones, later windows.
+fn write_many_keys(folder: &Path) -> u64 {
+    let line = |key: usize, at: &str| {
+        format!("{{\"ts\":\"2025-01-01 {at}\",\"key\":\"a key that is too long for thirty-two bytes {key}\"}}\n")
+    };
+    let file = |keys: std::ops::Range<usize>, at: &str| keys.map(|key| line(key, at)).collect::<String>();
+    let files = [
+        file(0..KEYS, "00:00:01"),
+        file(KEYS - 500..KEYS + 500, "00:00:02"),
+        file(0..300, "02:00:00"),
+        file(0..300, "04:00:00"),
+        file(0..KEYS / 2, "06:00:00"),
+        file(0..1, "08:00:00"),
+    ];
+    for (number, text) in files.iter().enumerate() {
+        fs::write(folder.join(format!("{number}.json")), text).unwrap();
+    }
+    files.iter().map(|text| text.lines().count() as u64).sum()
+}
+
+fn run_full(dir: &Path, group: &str, settings: &str, reports: &Reports) -> Result<Vec<String>, Error> {
+    let session = Session::new().unwrap();
+    session.add_listener(Arc::new(reports.clone()));
+    let sql = format!(
+        "SET firesteel.state.onFull = 'drop_new_keys'; {settings}
+         CREATE TABLE i (ts TIMESTAMP, key STRING) USING json OPTIONS (path '{}/in', maxFilesPerTrigger '1');
+         CREATE TABLE o USING json OPTIONS (path '{}/out');
+         INSERT INTO o SELECT key, count(*) AS n FROM STREAM i WATERMARK ts DELAY OF INTERVAL 1 SECOND GROUP BY {group}, key;",
+        dir.display(),
+        dir.display()
+    );
+    let job = Job::parse(&sql, &|_| None)?;
+    let words: Arc<Mutex<Vec<String>>> = Arc::default();
+    let said = words.clone();
+    let options = JobOptions {
+        memory_bytes_max: Some(STATE_BYTES),
+        checkpoint: Some(dir.join("checkpoint")),
+        on_warning: Some(Arc::new(move |text: &str| said.lock().unwrap().push(text.into()))),
+        ..JobOptions::default()
+    };
+    job.run(&session, &options, &mut |_, _| Ok(Box::new(firesteel::sink::NoopSink::default())))?;
+    let words = words.lock().unwrap().clone();
+    Ok(words)
+}
+
+#[test]
+fn rows_of_new_keys_that_a_full_state_does_not_take_are_accounted_for() {
+    for (group, settings) in [
+        ("window(ts, '1 hour')", ""),
+        ("window(ts, '1 hour')", "SET firesteel.workers = 3;"),
+        ("session_window(ts, '10 minutes')", ""),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("in")).unwrap();
+        let all = write_many_keys(&dir.path().join("in"));
+        let reports = Reports::default();
+        let words = run_full(dir.path(), group, settings, &reports).unwrap();
+        reports.check();
+        let rows = reports.last().sources[0].rows.clone();
+        assert_eq!((rows.accepted, rows.processed, rows.pending), (all, all, 0), "{group}");
+        // New keys of the second file, and windows that begin while the first is open.
+        let dropped = total(&reports, "numRowsStateFull");
+        assert_eq!(dropped, 500 + 300 + 300, "{group} {settings}");
+        let open = 1;
+        assert_eq!(counted(&dir.path().join("out")), (all - dropped - open, 2), "{group}: known keys go on");
+        assert_eq!(words.iter().filter(|text| text.contains("rows of new keys are dropped")).count(), 1, "{words:?}");
+    }
+}
+
+#[test]
+fn a_full_state_is_gone_on_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("in");
+    fs::create_dir(&folder).unwrap();
+    let all = write_many_keys(&folder);
+    // The files of later runs are not there yet.
+    let later: Vec<_> =
+        (1..6).map(|n| (folder.join(format!("{n}.json")), dir.path().join(format!("{n}.json")))).collect();
+    later.iter().for_each(|(file, aside)| fs::rename(file, aside).unwrap());
+    let (mut processed, mut dropped) = (0, 0);
+    for next in std::iter::once(None).chain(later.iter().map(Some)) {
+        if let Some((file, aside)) = next {
+            fs::rename(aside, file).unwrap();
+        }
+        let reports = Reports::default();
+        run_full(dir.path(), "window(ts, '1 hour')", "", &reports).unwrap();
+        reports.check();
+        processed += reports.last().sources[0].rows.processed;
+        dropped += total(&reports, "numRowsStateFull");
+    }
+    let (sum, _) = counted(&dir.path().join("out"));
+    assert_eq!((processed, sum + dropped + 1), (all, all), "one row is in a window that is open");
 }

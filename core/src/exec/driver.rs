@@ -8,8 +8,9 @@
 use alloc::vec::Vec;
 
 use super::{
+    full::{Fullness, OnFullState},
     operator::{Epoch, Lateness, Output, StateMetrics},
-    pipeline::{Leaf, Pipeline},
+    pipeline::{Leaf, Pipeline, check_memory},
 };
 use crate::{
     block::BlockRef,
@@ -38,6 +39,8 @@ pub struct DriverOptions {
     pub no_data_epochs: bool,
     /// How far ahead of the clock event times may lie; one row further ahead would move the watermark past all others.
     pub max_future_us: Option<i64>,
+    /// What becomes of new groups when the state takes what it may.
+    pub on_full: OnFullState,
 }
 
 impl Default for DriverOptions {
@@ -48,6 +51,7 @@ impl Default for DriverOptions {
             policy: WatermarkPolicy::Min,
             no_data_epochs: true,
             max_future_us: None,
+            on_full: OnFullState::Fail,
         }
     }
 }
@@ -91,8 +95,10 @@ pub struct Driver {
     options: DriverOptions,
     pipeline: Pipeline,
     tracker: WatermarkTracker,
+    fullness: Fullness,
     epoch: Epoch,
-    /// The part of the plan that workers may run on their own, and its first node.
+    /// The part of the plan that workers may run on their own, and its first node. None does if new groups may have to
+    /// be dropped: only where all groups are is it known which are new.
     partial: Option<(LogicalPlan, usize)>,
     next_id: u64,
     next_late_us: i64,
@@ -102,15 +108,20 @@ impl Driver {
     /// Makes a plan ready to run. The plan has been checked and rewritten.
     pub fn new(plan: &LogicalPlan, options: DriverOptions) -> Result<Self> {
         let block_rows = options.block_rows.clamp(BLOCK_ROWS_MIN, BLOCK_ROWS_MAX);
-        let pipeline = Pipeline::new(plan, block_rows)?;
+        let mut pipeline = Pipeline::new(plan, block_rows)?;
+        let drops_groups = options.on_full == OnFullState::DropNewKeys && options.mode.is_some();
+        if drops_groups {
+            Fullness::start(&mut pipeline);
+        }
         let tracker = WatermarkTracker::new(options.policy, pipeline.watermark_delays.iter().copied());
         let lateness = Lateness { late_us: 0, evict_us: 0 };
         Ok(Self {
             options: DriverOptions { block_rows, ..options },
             pipeline,
             tracker,
+            fullness: Fullness::default(),
             epoch: Epoch { id: 0, mode: options.mode, lateness, eval: EvalContext::default(), latest_us: i64::MAX },
-            partial: partial_plan(plan, 0),
+            partial: if drops_groups { None } else { partial_plan(plan, 0) },
             next_id: 0,
             next_late_us: 0,
         })
@@ -222,6 +233,20 @@ impl Driver {
     /// [`Driver::memory_bytes`].
     pub fn bound_memory(&mut self, most: Option<u64>) {
         self.pipeline.memory_bytes_max = most;
+    }
+
+    /// Looks at the memory that the query's state takes, `others` beside this driver's. An error, or new groups are
+    /// dropped from now on, if it is more than this.
+    pub fn check_memory(&mut self, others: u64, most: u64) -> Result<()> {
+        match (self.options.on_full, self.options.mode) {
+            (OnFullState::DropNewKeys, Some(_)) => self.fullness.check(&mut self.pipeline, others, most),
+            _ => check_memory(self.memory_bytes() + others, Some(most)),
+        }
+    }
+
+    /// Whether the state takes all that it may, so that new groups are dropped.
+    pub fn is_full(&self) -> bool {
+        self.fullness.is_full()
     }
 
     /// What triggers hand out; `None` for a batch query.

@@ -12,6 +12,7 @@
 
 mod aggregate;
 mod driver;
+mod full;
 mod operator;
 mod operators;
 mod pipeline;
@@ -19,5 +20,6 @@ mod pipeline;
 mod tests;
 
 pub use driver::{Driver, DriverOptions, EpochReport, ScanPort, Stage};
+pub use full::OnFullState;
 pub use operator::{Epoch, Lateness, Output, StateMetrics};
 pub use pipeline::check_memory;

@@ -82,6 +82,14 @@ pub(crate) trait Operator: fmt::Debug + Send {
         self.state_metrics().map_or(0, |metrics| metrics.memory_bytes)
     }
 
+    /// Groups that it holds, if it can go on without new ones.
+    fn group_count(&self) -> Option<usize> {
+        None
+    }
+
+    /// From now on rows of groups beyond so many are dropped and counted.
+    fn limit_groups(&mut self, _most: usize) {}
+
     /// Takes the event-time statistics of the epoch that has just finished.
     fn take_event_times(&mut self) -> Option<EventTimeStats> {
         None
@@ -123,6 +131,8 @@ pub struct StateMetrics {
     pub rows_late: u64,
     /// Rows that belong to no window because their event time is NULL, or to no session because its gap is.
     pub rows_untimed: u64,
+    /// Rows of new groups that there was no room for.
+    pub rows_without_room: u64,
     /// Bytes held.
     pub memory_bytes: u64,
 }

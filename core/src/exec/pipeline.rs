@@ -69,6 +69,13 @@ pub(super) struct Node {
     pub(super) remembers: Option<String>,
 }
 
+impl Node {
+    /// Bytes that groups hold which can do without new ones.
+    pub(super) fn group_bytes(&self) -> Option<u64> {
+        self.operator.group_count().map(|_| self.operator.memory_bytes())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Port {
     pub(super) leaf: Leaf,
@@ -155,6 +162,12 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// The nodes that work on streams; others are batch queries inside one.
+    pub(super) fn streaming_nodes(&mut self) -> impl Iterator<Item = &mut Node> {
+        let Self { nodes, stages, .. } = self;
+        nodes.iter_mut().filter(|node| !stages[node.stage].is_static)
     }
 
     fn push_inline(&mut self, port: usize, epoch: &Epoch, sink: &mut dyn Output) -> Result<()> {

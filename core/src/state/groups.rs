@@ -188,7 +188,8 @@ impl Groups {
         }
     }
 
-    fn forget_idle_keys(&mut self, keys: &mut KeyTable) {
+    /// Forgets the keys that no pane uses.
+    pub fn forget_idle_keys(&mut self, keys: &mut KeyTable) {
         let Uses { by_key, live, most_live } = &mut self.uses;
         let is_idle = |key: &u32| by_key.get(*key as usize).is_none_or(|uses| *uses == 0);
         let idle: Vec<u32> = keys.ids().filter(is_idle).collect();

@@ -11,7 +11,7 @@ use std::{
 use firesteel_core::{
     Error, Result,
     block::BlockRef,
-    exec::{self, Driver, Stage},
+    exec::{Driver, Stage},
     limits::ROWS_BETWEEN_MEMORY_CHECKS,
 };
 
@@ -142,6 +142,8 @@ pub struct Execution<'s> {
     may_idle: bool,
     /// Rows were too far ahead of the clock.
     has_rows_ahead: bool,
+    /// Rows of new keys were not taken.
+    has_been_full: bool,
 }
 
 impl Execution<'static> {
@@ -214,6 +216,7 @@ impl<'s> Execution<'s> {
             is_batch: false,
             may_idle,
             has_rows_ahead: false,
+            has_been_full: false,
         })
     }
 
@@ -382,6 +385,18 @@ impl<'s> Execution<'s> {
         }
     }
 
+    #[cold]
+    fn note_full(&mut self) {
+        if !std::mem::replace(&mut self.has_been_full, true)
+            && let Some(warn) = &self.options.on_warning
+        {
+            warn(
+                "the query's state takes all that --memory gives it: rows of new keys are dropped, and counted as \
+                 numRowsStateFull, until groups close; those of keys that are there go on",
+            );
+        }
+    }
+
     /// Static tables are read again when they have changed.
     fn statics_changed(&mut self) -> Result<bool> {
         let prints = self.inputs.iter_mut().filter(|i| !i.is_stream).map(|i| i.source.fingerprint());
@@ -426,7 +441,10 @@ impl<'s> Execution<'s> {
         {
             return Err(error);
         }
-        check_memory(&self.driver, &self.workers, &self.options)?;
+        check_memory(&mut self.driver, &self.workers, &self.options)?;
+        if self.driver.is_full() {
+            self.note_full();
+        }
         let sink = &mut self.sink;
         self.driver.finish_stage(stage.stage, &mut |block: &BlockRef<'_>| sink.write(block))
     }
@@ -540,11 +558,8 @@ impl<'s> Execution<'s> {
 }
 
 /// A query that outgrows what it may take fails alone.
-fn check_memory(driver: &Driver, workers: &Workers, options: &QueryOptions) -> Result<()> {
-    match options.memory_bytes_max {
-        None => Ok(()),
-        most => exec::check_memory(driver.memory_bytes() + workers.memory_bytes(), most),
-    }
+fn check_memory(driver: &mut Driver, workers: &Workers, options: &QueryOptions) -> Result<()> {
+    options.memory_bytes_max.map_or(Ok(()), |most| driver.check_memory(workers.memory_bytes(), most))
 }
 
 /// A reader that has gone away is no failure.

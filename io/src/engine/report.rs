@@ -261,6 +261,7 @@ fn add_metrics(sum: &mut StateMetrics, epoch: StateMetrics) {
         rows_dropped_by_watermark: sum.rows_dropped_by_watermark + epoch.rows_dropped_by_watermark,
         rows_late: sum.rows_late + epoch.rows_late,
         rows_untimed: sum.rows_untimed + epoch.rows_untimed,
+        rows_without_room: sum.rows_without_room + epoch.rows_without_room,
         ..epoch
     };
 }
@@ -278,11 +279,15 @@ fn state_progress(metrics: &StateMetrics) -> StateOperatorProgress {
         num_rows_dropped_by_watermark: metrics.rows_dropped_by_watermark,
         num_shuffle_partitions: 1,
         num_state_store_instances: 1,
-        custom_metrics: [("numRowsLate", metrics.rows_late), ("numRowsWithoutEventTime", metrics.rows_untimed)]
-            .into_iter()
-            .filter(|(_, rows)| *rows > 0)
-            .map(|(name, rows)| (name.into(), rows))
-            .collect(),
+        custom_metrics: [
+            ("numRowsLate", metrics.rows_late),
+            ("numRowsStateFull", metrics.rows_without_room),
+            ("numRowsWithoutEventTime", metrics.rows_untimed),
+        ]
+        .into_iter()
+        .filter(|(_, rows)| *rows > 0)
+        .map(|(name, rows)| (name.into(), rows))
+        .collect(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use firesteel_core::{
     Error, Result,
+    exec::OnFullState,
     expr::{Settings, suggest},
     limits::{BLOCK_ROWS, BLOCK_ROWS_MAX, BLOCK_ROWS_MIN, WORKERS_MAX},
     time::zone,
@@ -31,6 +32,8 @@ pub(crate) struct Conf {
     pub(crate) checkpoint_interval: Duration,
     /// How far ahead of the clock event times may lie.
     pub(crate) max_future: Option<Duration>,
+    /// What becomes of new keys when the state of a stream is full.
+    pub(crate) on_full_state: OnFullState,
     /// What becomes of streams of jobs that fail.
     pub(crate) restart: RestartPolicy,
 }
@@ -51,6 +54,7 @@ const KNOWN: &[(&str, &str, Apply)] = &[
     ("firesteel.restart.delay", "1 second", set_restart_delay),
     ("firesteel.restart.delayMax", "1 minute", set_restart_delay_max),
     ("firesteel.restart.most", "unlimited", set_restart_most),
+    ("firesteel.state.onFull", "fail", set_on_full_state),
     ("firesteel.sum", "plain", set_sum),
     ("firesteel.wait", "adaptive", set_wait),
     ("firesteel.workers", "1", set_workers),
@@ -97,6 +101,7 @@ impl Default for Conf {
             wait: Wait::default(),
             checkpoint_interval: Duration::from_secs(1),
             max_future: None,
+            on_full_state: OnFullState::Fail,
             restart: RestartPolicy::default(),
         }
     }
@@ -214,6 +219,15 @@ fn set_max_future(conf: &mut Conf, value: &str) -> Result<(), String> {
     conf.max_future = match value.to_lowercase().as_str() {
         "unlimited" => None,
         _ => Some(duration(value).map_err(|rule| format!("{rule}, or unlimited"))?),
+    };
+    Ok(())
+}
+
+fn set_on_full_state(conf: &mut Conf, value: &str) -> Result<(), String> {
+    conf.on_full_state = match value.trim_matches(['\'', '"']).to_lowercase().as_str() {
+        "fail" => OnFullState::Fail,
+        "drop_new_keys" => OnFullState::DropNewKeys,
+        _ => return Err("fail or drop_new_keys".into()),
     };
     Ok(())
 }

@@ -26,6 +26,7 @@ impl Session {
             policy: conf.policy,
             no_data_epochs: conf.no_data_epochs,
             max_future_us: conf.max_future.map(|ahead| i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX)),
+            on_full: conf.on_full_state,
         };
         Driver::new(&rewrite(plan.clone()), options)
     }

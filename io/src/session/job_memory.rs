@@ -5,6 +5,7 @@ use std::{fmt, fs, path::Path};
 
 use firesteel_core::{
     Error, Result,
+    exec::OnFullState,
     limits::GROUPS_MAX,
     plan::{LogicalPlan, Scan, Table},
     schema::{DataType, Physical, Schema},
@@ -22,6 +23,7 @@ pub(super) struct Memory {
     /// What grows with the rows.
     state: Vec<String>,
     most: Option<u64>,
+    on_full: OnFullState,
 }
 
 impl Memory {
@@ -33,7 +35,8 @@ impl Memory {
         hands: usize,
         most: Option<u64>,
     ) -> Self {
-        let mut memory = Self { fixed: Vec::new(), mapped: Vec::new(), state: Vec::new(), most };
+        let mut memory =
+            Self { fixed: Vec::new(), mapped: Vec::new(), state: Vec::new(), most, on_full: OnFullState::Fail };
         let rows = block_rows as u64;
         plan.scans().into_iter().for_each(|scan| memory.add_scan(scan, rows, hands as u64));
         let mut made = 0;
@@ -45,6 +48,11 @@ impl Memory {
         memory.fixed.push((format!("blocks of {rows} rows between operators{threads}"), made * hands as u64));
         memory.add_sink(into, plan.schema(), rows);
         memory
+    }
+
+    /// What the query does when its state takes all that it may.
+    pub(super) fn when_full(self, on_full: OnFullState) -> Self {
+        Self { on_full, ..self }
     }
 
     /// Refuses what does not fit before the first row.
@@ -101,7 +109,11 @@ impl fmt::Display for Memory {
         match self.most {
             Some(most) => {
                 let all = self.fixed_bytes().saturating_add(most);
-                writeln!(f, "    the query fails when its state takes more than {}", size(most))?;
+                let then = match self.on_full {
+                    OnFullState::Fail => "the query fails",
+                    OnFullState::DropNewKeys => "rows of new keys are dropped",
+                };
+                writeln!(f, "    {then} when its state takes more than {}", size(most))?;
                 writeln!(f, "    {:>10}  at most in all, but for text and what is mapped", size(all))
             }
             None if self.state.is_empty() => Ok(()),

@@ -3,6 +3,7 @@
 use firesteel_core::{
     Error, Result,
     error::Span,
+    exec::OnFullState,
     plan::{LogicalPlan, OutputMode, Table},
     sql::Statement,
 };
@@ -37,6 +38,8 @@ pub(super) struct Planned {
     pub(super) cores: Vec<usize>,
     /// Most bytes that its state may take.
     memory_bytes_max: Option<u64>,
+    /// What becomes of new keys when it does.
+    on_full: OnFullState,
     /// Whether workers can take a share of it.
     has_workers: bool,
     /// What it would remember; none for a batch.
@@ -76,6 +79,7 @@ impl Planned {
             block_rows,
             cores: Vec::new(),
             memory_bytes_max: options.memory_bytes_max,
+            on_full: if header.is_some() { session.conf().on_full_state } else { OnFullState::Fail },
             has_workers,
             header,
         }))
@@ -84,7 +88,8 @@ impl Planned {
     /// What it takes, from what is known now.
     fn memory(&self) -> Memory {
         let hands = if self.has_workers { self.cores.len().max(1) } else { 1 };
-        Memory::of(&self.plan, self.into.as_ref(), self.block_rows, hands, self.memory_bytes_max)
+        let memory = Memory::of(&self.plan, self.into.as_ref(), self.block_rows, hands, self.memory_bytes_max);
+        memory.when_full(self.on_full)
     }
 
     /// Refuses a query that takes more than it may before its first row.

@@ -7,7 +7,7 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups};
+use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups, room::Room};
 use crate::{
     block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows, Values},
     codec::{self, Scalar},
@@ -62,6 +62,7 @@ pub(super) struct GroupState {
     pub(super) changed_from: i64,
     // Metrics of the epoch.
     pub(super) late: LateGroups,
+    pub(super) room: Room,
     metrics: StateMetrics,
     // Scratch.
     key_ids: Vec<u32>,
@@ -92,6 +93,7 @@ impl GroupState {
             touched: Touched::default(),
             changed_from: i64::MAX,
             late: LateGroups::default(),
+            room: Room::default(),
             metrics: StateMetrics { operator_name: "stateStoreSave", ..StateMetrics::default() },
             key_ids: Vec::new(),
             group_ids: Vec::new(),
@@ -129,6 +131,15 @@ impl GroupState {
         } else {
             block.rows().selection()
         };
+        let mut kept = Bitmap::new();
+        let (range, selection) = if range.is_some() && !self.has_room_for(block.len()) {
+            let ts = times.as_slice::<i64>();
+            let pane_at = |row: usize| panes.pane_of(ts[times.index(row)]);
+            self.keep_fitting(&Rows::new(block.len(), selection), keys, pane_at, &mut kept)?;
+            (time_range(&Rows::new(block.len(), Some(kept.view())), times), Some(kept.view()))
+        } else {
+            (range, selection)
+        };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
             if epoch.mode == Some(OutputMode::Update) || !self.route_known(&rows, keys, panes, range)? {
@@ -164,6 +175,13 @@ impl GroupState {
             }
             _ => block.rows().selection(),
         };
+        let mut kept = Bitmap::new();
+        let selection = if self.has_room_for(block.len()) {
+            selection
+        } else {
+            self.keep_fitting(&Rows::new(block.len(), selection), keys, |_| ONLY_PANE, &mut kept)?;
+            Some(kept.view())
+        };
         let rows = Rows::new(block.len(), selection);
         self.keys.assign(keys, &rows, &mut self.key_ids)?;
         self.note_closing(&rows, keys);
@@ -198,6 +216,10 @@ impl GroupState {
         self.metrics.rows_updated = self.touched.groups.len() as u64;
         self.metrics.rows_removed = dropped.len() as u64;
         self.late.report(&mut self.metrics);
+        self.room.report(&mut self.metrics);
+        if self.room.is_limited() && !dropped.is_empty() {
+            self.groups.forget_idle_keys(&mut self.keys);
+        }
         self.touched.groups.clear();
         self.changed_from = i64::MAX;
     }

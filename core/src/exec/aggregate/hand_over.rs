@@ -32,6 +32,7 @@ impl GroupState {
     /// Takes over the groups of another worker that this epoch hands out; without an epoch, all.
     pub(super) fn absorb(&mut self, other: &mut Self, epoch: Option<&Epoch>) -> Result<()> {
         self.late.absorb(&mut other.late);
+        self.room.absorb(&mut other.room);
         match epoch {
             Some(epoch) if epoch.mode == Some(OutputMode::Append) && self.accumulators.ignore_order() => {
                 self.absorb_closing(other, epoch.lateness.evict_us)

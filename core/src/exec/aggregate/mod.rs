@@ -17,6 +17,7 @@ mod groups;
 mod hand_over;
 mod late;
 mod operator;
+mod room;
 mod session;
 mod stacks;
 

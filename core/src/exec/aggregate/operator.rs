@@ -68,6 +68,14 @@ impl Operator for AggregateOperator {
         Some(self.state.metrics())
     }
 
+    fn group_count(&self) -> Option<usize> {
+        Some(self.state.groups.len())
+    }
+
+    fn limit_groups(&mut self, most: usize) {
+        self.state.room.limit(most);
+    }
+
     fn absorb(&mut self, other: &mut dyn Operator, epoch: Option<&Epoch>) -> Result<()> {
         match other.as_any_mut().downcast_mut::<Self>() {
             Some(other) => self.state.absorb(&mut other.state, epoch),

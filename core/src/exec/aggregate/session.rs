@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::any::Any;
 
-use super::{accumulators::Accumulators, emit::push_window, groups::time_range, late::LateGroups};
+use super::{accumulators::Accumulators, emit::push_window, groups::time_range, late::LateGroups, room::Room};
 use crate::{
     agg::Aggregate as AggregateGroups,
     block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Rows, Values},
@@ -65,6 +65,7 @@ struct Sessions {
     /// One group's room, for merging within the accumulators.
     bridge: Vec<Box<dyn AggregateGroups>>,
     late: LateGroups,
+    room: Room,
     metrics: StateMetrics,
     key_ids: Vec<u32>,
     group_ids: Vec<u32>,
@@ -100,6 +101,7 @@ impl SessionOperator {
                 group_bound: 0,
                 bridge,
                 late: LateGroups::default(),
+                room: Room::default(),
                 metrics,
                 key_ids: Vec::new(),
                 group_ids: Vec::new(),
@@ -176,11 +178,20 @@ impl Operator for SessionOperator {
         self.state.forget(&closed);
         self.state.metrics.rows_removed = closed.len() as u64;
         self.state.late.report(&mut self.state.metrics);
+        self.state.room.report(&mut self.state.metrics);
         Ok(())
     }
 
     fn state_metrics(&self) -> Option<StateMetrics> {
         Some(self.state.metrics())
+    }
+
+    fn group_count(&self) -> Option<usize> {
+        Some(self.state.session_count())
+    }
+
+    fn limit_groups(&mut self, most: usize) {
+        self.state.room.limit(most);
     }
 
     fn absorb(&mut self, other: &mut dyn Operator, _: Option<&Epoch>) -> Result<()> {
@@ -226,14 +237,30 @@ impl Sessions {
             Some(live.view())
         };
         let rows = Rows::new(block.len(), selection);
-        self.key_table.assign(keys, &rows, &mut self.key_ids)?;
+        let mut kept = Bitmap::new();
+        let is_roomy = self.room.left(self.session_count()) >= block.len();
+        if is_roomy {
+            self.key_table.assign(keys, &rows, &mut self.key_ids)?;
+        } else {
+            self.key_ids.resize(block.len(), 0);
+            kept.resize(block.len(), false);
+            rows.for_each(|row| kept.set(row, true));
+        }
         self.open.resize_with(self.key_table.id_bound(), Vec::new);
         self.group_ids.resize(block.len(), 0);
         let mut pending = 0;
         rows.try_for_each(|row| {
             let start = event_time(times, row).unwrap_or_default();
             let gap_us = gap_us.or_else(|| self::gap_us(gaps, row)).unwrap_or_default();
-            let (key, end) = (self.key_ids[row], start.saturating_add(gap_us));
+            let end = start.saturating_add(gap_us);
+            if !is_roomy {
+                let Some(key) = self.fitting_key(keys, row, (start, end))? else {
+                    kept.set(row, false);
+                    return Ok(());
+                };
+                self.key_ids[row] = key;
+            }
+            let key = self.key_ids[row];
             if let Some(last) = self.open[key as usize].last_mut()
                 && last.start_us <= start
                 && start <= last.end_us
@@ -244,15 +271,38 @@ impl Sessions {
             }
             // Rows are accumulated in runs between bridges: a merge needs the rows before it to have arrived.
             if self.bridges(key, start, end) {
+                let selection = if is_roomy { selection } else { Some(kept.view()) };
                 self.accumulate(block, selection, pending..row, epoch)?;
                 pending = row;
             }
             self.group_ids[row] = self.place(key, start, end)?;
             Ok::<_, crate::Error>(())
         })?;
+        let selection = if is_roomy { selection } else { Some(kept.view()) };
         self.accumulate(block, selection, pending..block.len(), epoch)?;
         self.live = live;
         Ok(())
+    }
+
+    /// The key of a row that belongs to an open session, or opens one that there is room for; counts others.
+    #[cold]
+    fn fitting_key(&mut self, keys: &[ColumnRef<'_>], row: usize, (start, end): (i64, i64)) -> Result<Option<u32>> {
+        let known = self.key_table.find_at(keys, row);
+        let is_open = |key: &u32| self.open[*key as usize].iter().any(|session| session.touches(start, end));
+        if known.as_ref().is_some_and(is_open) {
+            return Ok(known);
+        }
+        if self.room.left(self.session_count()) == 0 {
+            self.room.drop_row();
+            return Ok(None);
+        }
+        let key = self.key_table.id_at(keys, row)?;
+        self.open.resize_with(self.key_table.id_bound(), Vec::new);
+        Ok(Some(key))
+    }
+
+    fn session_count(&self) -> usize {
+        self.group_bound as usize - self.free.len()
     }
 
     /// Sets the bits of the rows that open or extend a session; counts those that are too late for it.
@@ -426,6 +476,7 @@ impl Sessions {
             self.accumulators.merge(&other.accumulators, &[session.group], &[group])?;
         }
         self.late.absorb(&mut other.late);
+        self.room.absorb(&mut other.room);
         let closed = other.all();
         other.open.iter_mut().for_each(Vec::clear);
         other.forget(&closed);

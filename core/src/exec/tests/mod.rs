@@ -3,6 +3,8 @@
 mod deduplicate;
 mod filter;
 #[cfg(feature = "sql")]
+mod full;
+#[cfg(feature = "sql")]
 mod joins;
 #[cfg(feature = "sql")]
 mod saved;

@@ -12,9 +12,9 @@ use crate::{
     time::MICROS_PER_SECOND,
 };
 
-const TABLES: [(&str, &str); 2] =
+pub(super) const TABLES: [(&str, &str); 2] =
     [("a", "ts TIMESTAMP, k INT, s STRING, v DOUBLE"), ("b", "ts TIMESTAMP, k INT, s STRING, v DOUBLE")];
-const EPOCHS: usize = 7;
+pub(super) const EPOCHS: usize = 7;
 
 /// Queries of every operator that has a state, with a mode that they run in.
 const QUERIES: [(&str, OutputMode); 15] = [
@@ -73,7 +73,7 @@ const QUERIES: [(&str, OutputMode); 15] = [
 ];
 
 /// Rows of an epoch: times go forward and some lag behind, values are no whole numbers, and some of all are NULL.
-fn rows(seed: u64, table: &str, epoch: usize) -> Option<Vec<Vec<Value>>> {
+pub(super) fn rows(seed: u64, table: &str, epoch: usize) -> Option<Vec<Vec<Value>>> {
     let mut state = seed ^ (epoch as u64) << 32 ^ u64::from(table.as_bytes()[0]) << 48;
     let mut next = move |below: i64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

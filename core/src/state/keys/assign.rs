@@ -147,7 +147,28 @@ impl KeyTable {
     pub fn id_at(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
         match self.radix.id_at(columns, row) {
             Some(id) => Ok(id),
+            None if columns.is_empty() => self.id_of_encoded(&[]),
             None => self.id_of_row(columns, row),
+        }
+    }
+
+    /// The id of one row's key, if it is known.
+    pub fn find_at(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Option<u32> {
+        if columns.is_empty() {
+            return self.ids().next();
+        }
+        self.radix.id_at(columns, row).or_else(|| {
+            let mut bytes = core::mem::take(&mut self.row);
+            let found = self.find_row(columns, row, &mut bytes);
+            self.row = bytes;
+            found
+        })
+    }
+
+    fn find_row(&self, columns: &[ColumnRef<'_>], row: usize, bytes: &mut Vec<u8>) -> Option<u32> {
+        match Packed::of_row(columns, row, bytes) {
+            Some(packed) => self.find_packed(&packed),
+            None => self.find_long(bytes, self.hash_long(bytes)),
         }
     }
 
@@ -166,11 +187,7 @@ impl KeyTable {
             if is_begun && ids[row] != NONE {
                 return;
             }
-            let found = match Packed::of_row(columns, row, &mut bytes) {
-                Some(packed) => self.find_packed(&packed),
-                None => self.find_long(&bytes, self.hash_long(&bytes)),
-            };
-            ids[row] = found.unwrap_or(NONE);
+            ids[row] = self.find_row(columns, row, &mut bytes).unwrap_or(NONE);
         });
         self.row = bytes;
     }

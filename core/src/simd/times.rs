@@ -48,6 +48,8 @@ fn times_of_scalar(ts: &[i64], words: &[u64]) -> Times {
 
 #[inline(always)]
 fn times_of_lanes(ts: &[i64], words: &[u64]) -> Times {
+    // A row is a bit in a mask and three numbers in lanes: with eight lanes AVX2 would pick bits one by one.
+    const LANES: usize = 16;
     let first = ts[0];
     let (mut min, mut max, mut sum) = ([i64::MAX; LANES], [i64::MIN; LANES], [0_i64; LANES]);
     let (chunks, rest) = ts.as_chunks::<LANES>();

@@ -208,7 +208,7 @@ pub fn nothing_there(scan: &Scan) -> Option<String> {
     let path = Path::new(scan.table.option("path")?);
     match find(provider).ok()?.name {
         "ring" if scan.is_stream && !path.exists() => Some(format!(
-            "table {name}: the ring {} is not there yet; it is made, for producers to come",
+            "table {name}: the ring {} is not there yet: running the query makes it, for producers to come",
             path.display()
         )),
         "csv" | "json" | "text" if !scan.is_stream && path.is_dir() => {

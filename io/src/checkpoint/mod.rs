@@ -29,7 +29,7 @@ use firesteel_core::Error;
 use serde::{Deserialize, Serialize};
 
 pub use disk::{Content, Disk, Lock, RealDisk};
-pub use store::{Discarded, Opened, Store};
+pub use store::{Discarded, Lost, Opened, Store};
 
 /// What a query needs to go on.
 #[derive(Clone, Debug, PartialEq)]

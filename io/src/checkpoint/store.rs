@@ -39,8 +39,22 @@ pub struct Store {
     /// Files that could not be made durable, or whose names could not: the system may call them clean now, without
     /// having written them. A folder stands for all that is in it.
     given_up: HashSet<PathBuf>,
+    /// What the save that failed last has lost.
+    lost: Lost,
     /// Folders of sinks of which we know that they are durable themselves.
     folders: HashSet<PathBuf>,
+}
+
+/// What may be lost for good because it could not be made durable: the next sync may succeed without having written it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lost {
+    /// Nothing: another save may succeed as things are.
+    #[default]
+    Nothing,
+    /// The contents of a file of the sink. Written anew ([`Store::renewed`]) it is as good as any.
+    File(PathBuf),
+    /// Names in a folder of the sink: nobody knows which.
+    Names,
 }
 
 /// What was found in a folder.
@@ -84,6 +98,7 @@ impl Store {
             next: Some(1),
             good: Vec::new(),
             given_up: HashSet::new(),
+            lost: Lost::Nothing,
             folders: HashSet::new(),
         };
         let (checkpoint, discarded) = store.load()?;
@@ -96,7 +111,7 @@ impl Store {
     ///
     /// After an error the last good generations are as they were, and the next save starts a new file. A save that
     /// failed in its last step may still be what the next open finds: keep its `files` until a later save succeeds. A
-    /// file that could not be made durable is refused from then on; to write it anew, choose another name.
+    /// file that could not be made durable is refused from then on: see [`Store::take_lost`].
     pub fn save(&mut self, checkpoint: &Checkpoint, files: &[PathBuf]) -> Result<u64> {
         if !self.lock.is_held() {
             return Err(Error::io(format!("the checkpoint {} is no longer ours", self.folder.display()))
@@ -112,6 +127,16 @@ impl Store {
         self.good.truncate(GENERATIONS);
         self.prune();
         Ok(encoded.size())
+    }
+
+    /// What the last save has lost, told once.
+    pub fn take_lost(&mut self) -> Lost {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Another file with the same contents, never synced, has been put in the place of one that was lost.
+    pub fn renewed(&mut self, path: &Path) {
+        self.given_up.remove(path);
     }
 
     /// Forgets all generations (the user asked to start from scratch).
@@ -196,6 +221,7 @@ impl Store {
                     return failed.hint(LOST_HINT);
                 }
                 self.given_up.insert(path.clone());
+                self.lost = Lost::File(path.clone());
                 failed.hint(LOST_HINT)
             })?;
         }
@@ -203,6 +229,7 @@ impl Store {
         for folder in folders {
             if let Err(error) = self.sync_folder_of_sink(folder) {
                 self.give_up_names(folder);
+                self.lost = Lost::Names;
                 return Err(error.hint(LOST_HINT));
             }
         }

@@ -28,8 +28,9 @@ use serde_json::Value as Json;
 
 use super::progress::CheckpointProgress;
 use crate::{
-    checkpoint::{Checkpoint, Discarded, Header, Opened, SourceHeader, Store},
+    checkpoint::{Checkpoint, Discarded, Header, Lost, Opened, SourceHeader, Store},
     format::Format,
+    sink::Prepared,
     source::Source,
 };
 
@@ -103,13 +104,15 @@ struct Counts {
     time_max: Duration,
 }
 
-/// What the writer says when it is done: the bytes it wrote, and how long it took.
-type Done = (Result<u64>, Duration);
+/// What the writer says when it is done: the bytes it wrote or what it has lost, and how long it took.
+type Done = (Result<u64, (Error, Lost)>, Duration);
 
 #[derive(Debug)]
 struct Job {
     checkpoint: Checkpoint,
+    /// Of the sink: to be made durable, and those among them that are other files than before.
     files: Vec<PathBuf>,
+    renewed: Vec<PathBuf>,
 }
 
 /// What became of a checkpoint.
@@ -119,7 +122,10 @@ pub(super) enum Outcome {
         sink: Json,
         release: Option<Vec<Json>>,
     },
-    Failed(Error),
+    Failed {
+        error: Error,
+        lost: Lost,
+    },
 }
 
 impl Checkpointing {
@@ -129,9 +135,10 @@ impl Checkpointing {
         let (done, from_writer) = sync_channel(1);
         let mut store = store;
         let write = move || {
-            while let Ok(Job { checkpoint, files }) = jobs.recv() {
+            while let Ok(Job { checkpoint, files, renewed }) = jobs.recv() {
                 let start = Instant::now();
-                let result = store.save(&checkpoint, &files);
+                renewed.iter().for_each(|path| store.renewed(path));
+                let result = store.save(&checkpoint, &files).map_err(|error| (error, store.take_lost()));
                 if done.send((result, start.elapsed())).is_err() {
                     return;
                 }
@@ -194,12 +201,13 @@ impl Checkpointing {
     }
 
     /// Has a checkpoint written. None may be in flight.
-    pub(super) fn begin(&mut self, checkpoint: Checkpoint, files: Vec<PathBuf>) -> Result<()> {
+    pub(super) fn begin(&mut self, header: Header, state: Vec<u8>, prepared: Prepared) -> Result<()> {
         assert!(self.in_flight.is_none(), "one checkpoint is written after the other");
-        self.in_flight = Some(checkpoint.header.clone().into());
+        self.in_flight = Some(header.clone().into());
         self.is_behind = false;
         self.begun_at = Instant::now();
-        let job = Job { checkpoint, files };
+        let Prepared { files, renewed, .. } = prepared;
+        let job = Job { checkpoint: Checkpoint { header, state }, files, renewed };
         let is_sent = self.to_writer.as_ref().is_some_and(|writer| writer.send(job).is_ok());
         if is_sent { Ok(()) } else { Err(gone()) }
     }
@@ -253,12 +261,12 @@ impl Checkpointing {
                 let before = self.durable.replace(remembered);
                 Outcome::Durable { sink, release: before.map(|before| before.positions) }
             }
-            Err(error) => {
+            Err((error, lost)) => {
                 self.counts.failed += 1;
                 self.counts.failing += 1;
                 self.is_behind = true;
                 self.failure = Some(error.clone());
-                Outcome::Failed(error)
+                Outcome::Failed { error, lost }
             }
         })
     }

@@ -28,7 +28,7 @@ use firesteel_core::{Error, Result, block::BlockRef, expr::Settings, plan::Table
 use serde_json::{Value as Json, json};
 
 use self::{
-    part::OpenPart,
+    part::{OpenPart, Print},
     position::{Position, hidden, number_of},
 };
 use super::{Patience, Prepared, Sink};
@@ -79,6 +79,9 @@ pub struct FileSink {
 struct Held {
     name: String,
     rows: u64,
+    /// What was written: a disk may forget it.
+    print: Print,
+    is_lost: bool,
 }
 
 /// What to do when a file cannot be written: the disk is full, the folder is away, or not ours.
@@ -180,7 +183,8 @@ impl FileSink {
             let from = part.path().clone();
             self.show(&from)?;
         } else {
-            let held = Held { name: self.name(), rows: self.rows };
+            let print = part.print();
+            let held = Held { name: self.name(), rows: self.rows, print, is_lost: false };
             self.held.get_or_insert_default().push(held);
         }
         if let Some(part) = self.part.take() {
@@ -199,6 +203,26 @@ impl FileSink {
                 Err(error) => return Err(failed("cannot rename a finished file to", &path, &error)),
             }
         }
+    }
+
+    /// Files that could not be made durable are written anew while they can still be read: the same sync again would say
+    /// that all is well, and mean nothing. Gives where they are.
+    fn write_lost_anew(&mut self) -> Result<Vec<PathBuf>> {
+        let mut held = self.held.take();
+        let mut patience = std::mem::take(&mut self.patience);
+        let lost = held.iter_mut().flatten().filter(|held| held.is_lost);
+        let written = lost.map(|held| {
+            let path = self.folder.join(hidden(&held.name));
+            match self.on_full {
+                Some(OnFull::Fail) => part::write_anew(&path, &held.print)?,
+                _ => patience.retry(|| part::write_anew(&path, &held.print))?,
+            }
+            held.is_lost = false;
+            Ok(path)
+        });
+        let written = written.collect();
+        (self.held, self.patience) = (held, patience);
+        written
     }
 
     /// What was finished and never shown must be there: without it the query has to go back to its last checkpoint.
@@ -301,6 +325,8 @@ impl Sink for FileSink {
 
     fn prepare(&mut self) -> Result<Prepared> {
         self.check_held()?;
+        let renewed = self.write_lost_anew()?.iter().map(std::path::absolute).collect::<io::Result<_>>();
+        let renewed = renewed.map_err(|e| failed("cannot find", &self.folder, &e))?;
         let held = || self.held.iter().flatten().map(|held| &held.name);
         let folder = std::path::absolute(&self.folder).unwrap_or_else(|_| self.folder.clone());
         let files = held().map(|name| folder.join(hidden(name))).collect();
@@ -309,7 +335,12 @@ impl Sink for FileSink {
                 .hint("give the folder of the results a name in UTF-8")
         })?;
         let parts: Vec<&String> = self.published.iter().chain(held()).collect();
-        Ok(Prepared { position: json!({ "folder": text, "run": self.run, "parts": parts }), files })
+        Ok(Prepared { position: json!({ "folder": text, "run": self.run, "parts": parts }), files, renewed })
+    }
+
+    fn note_lost(&mut self, file: &Path) {
+        let is_lost = |held: &&mut Held| file.file_name() == Some(hidden(&held.name).as_ref());
+        self.held.iter_mut().flatten().filter(is_lost).for_each(|held| held.is_lost = true);
     }
 
     fn publish(&mut self, prepared: &Json) -> Result<()> {

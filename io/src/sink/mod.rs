@@ -13,7 +13,11 @@ pub(crate) use registry::buffer_bytes;
 pub use registry::{SinkContext, check, open, writable};
 pub use ring::RingSink;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use firesteel_core::{Result, block::BlockRef};
 use serde_json::Value as Json;
@@ -61,6 +65,10 @@ pub trait Sink: Send + fmt::Debug {
         Ok(Prepared::default())
     }
 
+    /// One of the files that were prepared could not be made durable, and may be lost. It is written anew before
+    /// anything else is prepared, or that fails.
+    fn note_lost(&mut self, _file: &Path) {}
+
     /// Shows what was prepared, now that a checkpoint remembers it.
     fn publish(&mut self, _prepared: &Json) -> Result<()> {
         Ok(())
@@ -85,6 +93,8 @@ pub struct Prepared {
     pub position: Json,
     /// Files that must be durable, their folders too, before a checkpoint may remember them.
     pub files: Vec<PathBuf>,
+    /// Those of them that were written anew, in the place of files that were lost.
+    pub renewed: Vec<PathBuf>,
 }
 
 /// Takes rows and forgets them.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::checkpoint;
 use crate::checkpoint::{
-    Checkpoint, Discarded, Opened, Store,
+    Checkpoint, Discarded, Lost, Opened, Store,
     testing::{FakeDisk, Faults, Random},
 };
 
@@ -55,6 +55,7 @@ fn files_are_given_up_when_their_folder_could_not_be_made_durable() {
     // The first step makes the file durable, the second its folder.
     disk.set_faults(Faults { fails_after: Some(1), ..Faults::default() });
     store.save(&checkpoint(0, 10), &files[..1]).unwrap_err();
+    assert_eq!(store.take_lost(), Lost::Names);
     disk.set_faults(Faults::default());
     for path in &files {
         let error = store.save(&checkpoint(1, 10), std::slice::from_ref(path)).unwrap_err();
@@ -65,6 +66,26 @@ fn files_are_given_up_when_their_folder_could_not_be_made_durable() {
     store.save(&checkpoint(2, 10), std::slice::from_ref(&later)).unwrap();
     disk.restart(true);
     assert_eq!(disk.bytes(&later).unwrap(), b"rows");
+}
+
+#[test]
+fn a_file_that_could_not_be_made_durable_counts_again_when_it_is_another_one() {
+    let disk = FakeDisk::new(0);
+    let mut store = Store::open_on(Arc::new(disk.clone()), Path::new(FOLDER)).unwrap().store;
+    disk.make_folder(Path::new(SINK));
+    let path = Path::new(SINK).join("a");
+    disk.put(&path, b"rows");
+    let save = |store: &mut Store| store.save(&checkpoint(0, 10), std::slice::from_ref(&path)).map(drop);
+    disk.set_faults(Faults { fails_after: Some(0), ..Faults::default() });
+    save(&mut store).unwrap_err();
+    assert_eq!((store.take_lost(), store.take_lost()), (Lost::File(path.clone()), Lost::Nothing));
+    disk.set_faults(Faults::default());
+    save(&mut store).unwrap_err();
+    disk.put(&path, b"rows");
+    store.renewed(&path);
+    save(&mut store).unwrap();
+    disk.restart(true);
+    assert_eq!(disk.bytes(&path).unwrap(), b"rows");
 }
 
 /// Found by the simulation: the newest file was damaged, so the last one that a clear removed was not the newest good

@@ -4,7 +4,7 @@ use firesteel_core::{Error, Result, exec::Driver};
 
 use super::{Execution, Input, QueryOptions};
 use crate::{
-    checkpoint::Checkpoint,
+    checkpoint::Lost,
     engine::{
         checkpointing::{self, Checkpointing, Outcome},
         handle::StreamingQuery,
@@ -12,6 +12,9 @@ use crate::{
     },
     sink::Sink,
 };
+
+/// How often the last checkpoint is tried: what one call failed to write goes into a new file.
+const LAST_TRIES: usize = 3;
 
 impl Execution<'_> {
     /// A new query is remembered before its first epoch: the next run must know what is this one's.
@@ -46,8 +49,13 @@ impl Execution<'_> {
         if !is_whole || !self.checkpointing.as_ref().is_some_and(Checkpointing::is_behind) {
             return Ok(());
         }
-        self.begin_checkpoint()?;
-        self.settle_checkpoint(true)?;
+        for _ in 0..LAST_TRIES {
+            self.begin_checkpoint()?;
+            self.settle_checkpoint(true)?;
+            if !self.checkpointing.as_ref().is_some_and(Checkpointing::is_failing) {
+                break;
+            }
+        }
         match self.checkpointing.as_mut().and_then(Checkpointing::take_failure) {
             Some(error) => Err(error.context("the last checkpoint")),
             None => Ok(()),
@@ -74,9 +82,10 @@ impl Execution<'_> {
         let mut state = Vec::new();
         self.driver.save(&mut state);
         let streams = self.inputs.iter().filter(|i| i.is_stream).map(|i| &*i.source);
-        let header = checkpointing::header(self.handle.id(), &self.driver, streams, prepared.position);
+        let position = prepared.position.clone();
+        let header = checkpointing::header(self.handle.id(), &self.driver, streams, position);
         match &mut self.checkpointing {
-            Some(checkpointing) => checkpointing.begin(Checkpoint { header, state }, prepared.files),
+            Some(checkpointing) => checkpointing.begin(header, state, prepared),
             None => Ok(()),
         }
     }
@@ -98,12 +107,27 @@ impl Execution<'_> {
                 }
                 self.note_published(published)?;
             }
-            Some(Outcome::Failed(error)) if !was_failing => {
-                self.warn(&format!("a checkpoint could not be written, the one before it stays: {error}"));
+            Some(Outcome::Failed { error, lost }) => {
+                if !was_failing {
+                    self.warn(&format!("a checkpoint could not be written, the one before it stays: {error}"));
+                }
+                self.note_lost(lost, error)?;
             }
-            Some(Outcome::Failed(_)) => {}
         }
         Ok(())
+    }
+
+    /// A file that may be lost is written anew with the next checkpoint. Where nobody knows what is lost, the
+    /// query has to go back to its last checkpoint.
+    fn note_lost(&mut self, lost: Lost, error: Error) -> Result<()> {
+        match lost {
+            Lost::Nothing => Ok(()),
+            Lost::File(file) => {
+                self.sink.note_lost(&file);
+                Ok(())
+            }
+            Lost::Names => Err(error),
+        }
     }
 
     /// Results that cannot be shown now are with those of the next checkpoint, or of the next run.

@@ -112,3 +112,29 @@ fn a_file_in_the_folder_s_place_is_refused() {
     let error = FileSink::open(&table, Format::Json, &schema, &Settings::default()).unwrap_err();
     assert!(error.is_io() && error.message().contains("not a folder"));
 }
+
+#[test]
+fn a_file_that_the_disk_may_have_lost_is_written_to_a_new_one_or_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sink = open(dir.path(), Format::Json, &[]);
+    sink.hold();
+    run(&mut sink, 0, 0..30_000);
+    run(&mut sink, 1, 5..7);
+    let first = sink.prepare().unwrap();
+    let text = fs::read(&first.files[0]).unwrap();
+    // Whoever has the old file open keeps its number from being given to the next.
+    let old = fs::File::open(&first.files[0]).unwrap();
+    sink.note_lost(&first.files[0]);
+    let again = sink.prepare().unwrap();
+    assert_eq!((&again.position, &again.files, &again.renewed[..]), (&first.position, &first.files, &first.files[..1]));
+    assert!(!sys::file::is_same(&old, &first.files[0]), "another file");
+    assert_eq!(fs::read(&first.files[0]).unwrap(), text);
+    assert!(sink.prepare().unwrap().renewed.is_empty(), "it is written anew once");
+    assert_eq!(names(&dir), [".part-00000-0000.json.tmp", ".part-00001-0000.json.tmp"]);
+    // What is there is not what was written: nobody has the rows any more.
+    fs::write(&first.files[0], &text[1..]).unwrap();
+    sink.note_lost(&first.files[0]);
+    let error = sink.prepare().unwrap_err();
+    assert!(!error.is_io() && error.message().contains("no longer what was written"), "{error}");
+    assert_eq!(names(&dir).len(), 2, "nothing is left behind");
+}

@@ -205,8 +205,8 @@ impl FileSink {
         }
     }
 
-    /// Files that could not be made durable are written anew while they can still be read: the same sync again would say
-    /// that all is well, and mean nothing. Gives where they are.
+    /// Files that could not be made durable are written anew while they can still be read: the same sync again might
+    /// say that all is well, and mean nothing. Gives where they are.
     fn write_lost_anew(&mut self) -> Result<Vec<PathBuf>> {
         let mut held = self.held.take();
         let mut patience = std::mem::take(&mut self.patience);

@@ -348,10 +348,12 @@ mod tests {
     /// The lane's first bytes are enough to know what it is.
     #[test]
     fn a_lane_of_the_largest_heaps_is_one() {
-        let schema = Schema::parse_ddl("line STRING").unwrap();
+        // A schema of 64 bytes: it ends where the region ends.
+        let schema = Schema::parse_ddl(&format!("{} STRING", "x".repeat(57))).unwrap();
         let geometry = Geometry { block_rows: 8, slot_count: 4, heap_bytes: RING_HEAP_BYTES_MAX };
         let header = LaneHeader { layout: Layout::new(schema, geometry).unwrap(), ..header() };
-        let region = RegionMut::new(HeapMemory::zeroed(4096));
+        assert_eq!(header.layout.ddl().len(), 64);
+        let region = RegionMut::new(HeapMemory::zeroed(CONTROL_BYTES + 64));
         region.write_bytes(0, bytemuck::bytes_of(&header.fixed()));
         region.write_bytes(CONTROL_BYTES, header.layout.ddl().as_bytes());
         assert_eq!(LaneHeader::read_cut(&region).unwrap().layout.geometry(), geometry);

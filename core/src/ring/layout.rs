@@ -318,6 +318,7 @@ mod tests {
                 assert!(layout.file_bytes() <= capacity, "{ddl} in {capacity}: {geometry:?}");
                 assert!(layout.file_bytes() * 10 >= capacity * 6, "{ddl} in {capacity}: {geometry:?}");
                 assert!(geometry.slot_count >= SLOTS_WANTED && geometry.block_rows <= 2 * BLOCK_ROWS);
+                assert!(geometry.block_rows < 64 || geometry.block_rows.is_multiple_of(64), "{geometry:?}");
             }
         }
     }

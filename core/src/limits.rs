@@ -41,6 +41,10 @@ pub const TEXT_BYTES_MAX: usize = 64 << 20;
 /// Most elements in an array that `sequence`, `array_repeat` and `array_insert` make, for the same reason.
 pub const ARRAY_LENGTH_MAX: usize = 1 << 24;
 
+/// Most bytes that texts or arrays which an expression makes of one block may take: each value may be short enough, and
+/// a block of them not. Thirty-two kilobytes a row of the usual block, and far from where 32-bit offsets end.
+pub const COLUMN_BYTES_MAX: usize = 256 << 20;
+
 /// Bytes of text after which a reader hands on a block that is not full: long lines must not make a block of
 /// gigabytes, whose strings 32-bit offsets could not reach.
 pub const TEXT_BLOCK_BYTES_MAX: usize = 64 << 20;
@@ -89,4 +93,6 @@ const _: () = assert!(BLOCK_ROWS_MAX >= BLOCK_ROWS, "the default must be allowed
 const _: () = assert!(RING_SLOTS_MIN.is_power_of_two() && RING_SLOTS_MAX.is_power_of_two());
 const _: () = assert!(RING_HEAP_BYTES_MAX < i32::MAX as usize, "heap offsets are 31 bits");
 const _: () = assert!(TEXT_BLOCK_BYTES_MAX + LINE_BYTES_MAX < i32::MAX as usize / 4, "even if bytes become U+FFFD");
+const _: () =
+    assert!(COLUMN_BYTES_MAX + 2 * TEXT_BYTES_MAX < i32::MAX as usize / 2, "one value past the bound must fit");
 const _: () = assert!(COLUMN_ALIGN.is_power_of_two());

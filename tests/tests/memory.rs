@@ -55,3 +55,22 @@ fn pairs_of_a_join_are_not_gathered_before_they_go_on() {
     assert_eq!(count(&format!("SELECT count(*) {keyed}")), 75 * (6667 + 6667 + 6666 + 1));
     assert_eq!(count(&format!("SELECT count(*) {keyed} WHERE b.id IS NULL")), 75);
 }
+
+#[test]
+fn values_that_no_memory_could_hold_are_refused_before_they_are_there() {
+    for sql in [
+        "SELECT repeat('x', 1000000000)",
+        "SELECT size(sequence(1, 100000000))",
+        "SELECT length(replace(repeat('x', 1000000), 'x', repeat('y', 10000)))",
+        "SELECT length(regexp_replace(repeat('x', 1000000), 'x', repeat('y', 10000)))",
+        "SELECT length(concat_ws(',', array_repeat(repeat('x', 1000000), 100)))",
+        "SELECT size(flatten(array_repeat(array_repeat(1, 1000000), 1000)))",
+        // Each is short enough, and a block of them is not.
+        "SELECT count(*) FROM range(4096) WHERE length(repeat(concat('x', id), 1000000)) > 3",
+        "SELECT count(*) FROM range(4096) WHERE length(concat(repeat('x', 1000000), id)) > 3",
+    ] {
+        let error = run(sql, Some(MOST)).unwrap_err();
+        assert!(error.is_limit() || error.is_invalid_job(), "{sql}: {error}");
+        assert!(error.message().contains("than the allowed"), "{sql}: {error}");
+    }
+}

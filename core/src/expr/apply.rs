@@ -4,9 +4,12 @@
 //! closure. The closure is inlined per type (no dispatch a row). Functions that want other NULL rules or vector
 //! loops write their own.
 
+use alloc::format;
+
 use crate::{
     block::{Column, ColumnRef, Native, Rows},
-    error::Result,
+    error::{Error, Result},
+    limits::{COLUMN_BYTES_MAX, TEXT_BYTES_MAX},
 };
 
 /// How one row's value is taken out of a column.
@@ -15,8 +18,30 @@ pub trait Arg<'a>: Sized {
     fn at(column: &ColumnRef<'a>, row: usize) -> Self;
 }
 
+/// An error if what an expression makes of a block takes too much.
+pub fn check_column(out: &Column) -> Result<()> {
+    let bytes = out.memory_bytes();
+    if bytes <= COLUMN_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!("the values of one block take {bytes} bytes, more than the allowed {COLUMN_BYTES_MAX}");
+    Err(Error::limit(text).hint("make them shorter, or blocks of fewer rows: SET firesteel.blockRows"))
+}
+
+/// An error if one text that an expression makes is too long.
+pub fn check_text(bytes: usize) -> Result<()> {
+    if bytes <= TEXT_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::limit(format!("a text of {bytes} bytes is longer than the allowed {TEXT_BYTES_MAX}"))
+        .hint("no value of a row may fill the memory: make it shorter"))
+}
+
 /// How one row's result is appended to a column.
 pub trait Ret {
+    /// Results have any length.
+    const GROWS: bool = false;
+
     /// Appends the result.
     fn push(self, out: &mut Column);
 }
@@ -78,30 +103,40 @@ impl Ret for crate::time::Interval {
 }
 
 impl Ret for &str {
+    const GROWS: bool = true;
+
     fn push(self, out: &mut Column) {
         out.push_str(self);
     }
 }
 
 impl Ret for alloc::string::String {
+    const GROWS: bool = true;
+
     fn push(self, out: &mut Column) {
         out.push_str(&self);
     }
 }
 
 impl Ret for &[u8] {
+    const GROWS: bool = true;
+
     fn push(self, out: &mut Column) {
         out.push_bytes(self);
     }
 }
 
 impl Ret for alloc::vec::Vec<u8> {
+    const GROWS: bool = true;
+
     fn push(self, out: &mut Column) {
         out.push_bytes(&self);
     }
 }
 
 impl<T: Ret> Ret for Option<T> {
+    const GROWS: bool = T::GROWS;
+
     #[inline]
     fn push(self, out: &mut Column) {
         match self {
@@ -153,6 +188,9 @@ fn each<R: Ret, const N: usize>(
     for row in 0..rows.len() {
         if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
             f(row)?.push(out);
+            if R::GROWS {
+                check_column(out)?;
+            }
         } else {
             out.push_null();
         }

@@ -29,7 +29,7 @@ pub mod suggest;
 mod tests;
 mod wide;
 
-pub use apply::{Arg, Ret, apply1, apply2, apply3};
+pub use apply::{Arg, Ret, apply1, apply2, apply3, check_column, check_text};
 pub use ast::{BinaryOp, Expr, ExprKind, SortKey, UnaryOp, col, lit};
 pub use bind::{ColumnPath, SchemaScope, Scope, bind, bind_condition, resolve_column};
 pub use bound::{BoundExpr, BoundKind, EvalContext, EvalMode, FunctionCall, Part, ScalarFunction, Settings};

@@ -11,13 +11,13 @@ use alloc::{
 use core::fmt;
 
 use super::{
-    super::{Arg, BoundExpr, EvalContext, EvalMode, ScalarFunction, cast, fold},
+    super::{Arg, BoundExpr, EvalContext, EvalMode, ScalarFunction, cast, check_column, fold},
     Call,
 };
 use crate::{
     block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
-    schema::DataType,
+    schema::{DataType, Physical},
 };
 
 /// A scalar function made of a name and a closure.
@@ -281,9 +281,13 @@ fn each_row_of(
     out: &mut Column,
     f: &mut dyn FnMut(usize, &mut Column) -> Result<()>,
 ) -> Result<()> {
+    let grows = matches!(out.data_type().physical(), Physical::Bytes | Physical::Array);
     for row in 0..rows.len() {
         if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
             f(row, out)?;
+            if grows {
+                check_column(out)?;
+            }
         } else {
             out.push_null();
         }

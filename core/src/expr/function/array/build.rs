@@ -7,7 +7,7 @@ use crate::{
     block::{Column, ColumnRef, Native, Value, Values},
     error::{Error, Result},
     expr::BoundExpr,
-    limits::ARRAY_LENGTH_MAX,
+    limits::{ARRAY_LENGTH_MAX, COLUMN_BYTES_MAX},
     schema::{DataType, Field},
     time::{Clock, Interval, MICROS_PER_DAY, date_add_months, timestamp_add},
 };
@@ -80,7 +80,15 @@ fn array_repeat(mut call: Call<'_>) -> Result<BoundExpr> {
         each_row(&args[1..], rows, out, |row, out| {
             let count = args[1].as_slice::<i32>()[args[1].index(row)].max(0) as usize;
             bounded(count)?;
-            out.push_array(|elements| (0..count).for_each(|_| elements.push_from(&args[0], row)));
+            // What takes too much ends early here, and as an error behind the row.
+            out.push_array(|elements| {
+                for _ in 0..count {
+                    if elements.memory_bytes() > COLUMN_BYTES_MAX {
+                        break;
+                    }
+                    elements.push_from(&args[0], row);
+                }
+            });
             Ok(())
         })
     })?;
@@ -92,7 +100,9 @@ fn bounded(length: usize) -> Result<()> {
     if length <= ARRAY_LENGTH_MAX {
         return Ok(());
     }
-    Err(Error::limit(format!("an array of {length} elements is longer than the allowed {ARRAY_LENGTH_MAX}")))
+    Err(Error::limit(format!("an array of {length} elements is longer than the allowed {ARRAY_LENGTH_MAX}"))
+        .class("COLLECTION_SIZE_LIMIT_EXCEEDED.PARAMETER")
+        .hint("no value of a row may fill the memory: make it shorter"))
 }
 
 /// `sequence(start, stop [, step])` of integers, dates or timestamps, stop included.

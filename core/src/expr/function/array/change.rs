@@ -11,7 +11,7 @@ use crate::{
     block::Column,
     error::{Error, Result},
     expr::BoundExpr,
-    limits::ARRAY_LENGTH_MAX,
+    limits::{ARRAY_LENGTH_MAX, COLUMN_BYTES_MAX},
     schema::{DataType, Field},
 };
 
@@ -163,7 +163,13 @@ pub(in super::super) fn concat(mut call: Call<'_>) -> Result<BoundExpr> {
 
 fn push_all(array: &crate::block::ColumnRef<'_>, row: usize, to: &mut Column) {
     let (elements, range) = array_at(array, row);
-    range.for_each(|i| to.push_from(&elements, i));
+    // What takes too much ends early here, and as an error behind the row.
+    for i in range {
+        if to.memory_bytes() > COLUMN_BYTES_MAX {
+            break;
+        }
+        to.push_from(&elements, i);
+    }
 }
 
 /// `reverse` of an array.

@@ -9,7 +9,7 @@ use super::super::{
 use crate::{
     block::{ColumnRef, Value, Values},
     error::{Error, Result},
-    expr::BoundExpr,
+    expr::{BoundExpr, check_text},
     schema::DataType,
 };
 
@@ -60,7 +60,8 @@ fn concat_ws(mut call: Call<'_>) -> Result<BoundExpr> {
         each_row(&args[..1], rows, out, |row, out| {
             text.clear();
             let mut joiner = Joiner { text: &mut text, separator: args[0].str_at(row), is_first: true };
-            args[1..].iter().filter(|a| a.is_valid(row)).for_each(|a| joiner.push_all(a, row));
+            let mut parts = args[1..].iter().filter(|a| a.is_valid(row));
+            parts.try_for_each(|a| joiner.push_all(a, row))?;
             out.push_str(&text);
             Ok(())
         })
@@ -75,21 +76,22 @@ struct Joiner<'a> {
 }
 
 impl Joiner<'_> {
-    fn push_all(&mut self, column: &ColumnRef<'_>, row: usize) {
+    fn push_all(&mut self, column: &ColumnRef<'_>, row: usize) -> Result<()> {
         let Values::Array { offsets, elements } = column.values else {
             return self.push(column.str_at(row));
         };
         let (i, elements) = (column.index(row), elements.view());
         let range = offsets[i] as usize..offsets[i + 1] as usize;
-        range.filter(|j| elements.is_valid(*j)).for_each(|j| self.push(elements.str_at(j)));
+        range.filter(|j| elements.is_valid(*j)).try_for_each(|j| self.push(elements.str_at(j)))
     }
 
-    fn push(&mut self, part: &str) {
+    fn push(&mut self, part: &str) -> Result<()> {
         if !self.is_first {
             self.text.push_str(self.separator);
         }
         self.is_first = false;
         self.text.push_str(part);
+        check_text(self.text.len())
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
     expr::{
-        BinaryOp, BoundExpr, apply2,
+        BinaryOp, BoundExpr, apply2, check_text,
         operator::{self, Site},
     },
     schema::DataType,
@@ -272,6 +272,7 @@ impl Replacement {
                     }
                 });
                 done = found.end();
+                check_text(text.len())?;
             }
             text.push_str(&s[done..]);
             return Ok(());
@@ -282,6 +283,7 @@ impl Replacement {
             text.push_str(&s[done..whole.start()]);
             self.parts.iter().try_for_each(|part| self.push_part(part, &found, text))?;
             done = whole.end();
+            check_text(text.len())?;
             from = next_start(s, whole.start(), whole.end());
         }
         text.push_str(&s[done..]);

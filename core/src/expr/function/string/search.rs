@@ -12,7 +12,7 @@ use super::{
 use crate::{
     block::Value,
     error::Result,
-    expr::{BoundExpr, apply2},
+    expr::{BoundExpr, apply2, check_text},
     schema::DataType,
 };
 
@@ -98,23 +98,23 @@ fn replace(mut call: Call<'_>) -> Result<BoundExpr> {
     call.default_arg(2, Value::from(""), DataType::String);
     call.typed(&[DataType::String, DataType::String, DataType::String])?;
     call.run(DataType::String, |_, args, rows, out| {
-        fill(args, rows, out, |(s, old, new): (&str, &str, &str), text: &mut String| {
-            push_replaced(s, old, new, text);
-            Ok(())
-        })
+        fill(args, rows, out, |(s, old, new): (&str, &str, &str), text: &mut String| push_replaced(s, old, new, text))
     })
 }
 
-fn push_replaced(s: &str, old: &str, new: &str, text: &mut String) {
+fn push_replaced(s: &str, old: &str, new: &str, text: &mut String) -> Result<()> {
     if old.is_empty() {
-        return text.push_str(s);
+        text.push_str(s);
+        return Ok(());
     }
     for (i, kept) in s.split(old).enumerate() {
         if i > 0 {
             text.push_str(new);
+            check_text(text.len() + kept.len())?;
         }
         text.push_str(kept);
     }
+    Ok(())
 }
 
 fn translate(mut call: Call<'_>) -> Result<BoundExpr> {

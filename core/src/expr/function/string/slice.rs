@@ -12,8 +12,7 @@ use super::{
 use crate::{
     block::Value,
     error::{Error, Result},
-    expr::{BoundExpr, apply2, apply3},
-    limits::TEXT_BYTES_MAX,
+    expr::{BoundExpr, apply2, apply3, check_text},
     schema::DataType,
 };
 
@@ -216,7 +215,7 @@ fn repeat(mut call: Call<'_>) -> Result<BoundExpr> {
     call.run(DataType::String, |_, args, rows, out| {
         fill(args, rows, out, |(s, n): (&str, i32), text: &mut String| {
             let times = n.max(0) as usize;
-            bounded(s.len().saturating_mul(times))?;
+            check_text(s.len().saturating_mul(times))?;
             (0..times).for_each(|_| text.push_str(s));
             Ok(())
         })
@@ -228,18 +227,11 @@ fn space(mut call: Call<'_>) -> Result<BoundExpr> {
     call.run(DataType::String, |_, args, rows, out| {
         fill(args, rows, out, |(n,): (i32,), text: &mut String| {
             let length = n.max(0) as usize;
-            bounded(length)?;
+            check_text(length)?;
             text.extend(core::iter::repeat_n(' ', length));
             Ok(())
         })
     })
-}
-
-fn bounded(bytes: usize) -> Result<()> {
-    if bytes <= TEXT_BYTES_MAX {
-        return Ok(());
-    }
-    Err(Error::limit(alloc::format!("a text of {bytes} bytes is longer than the allowed {TEXT_BYTES_MAX}")))
 }
 
 fn lpad(call: Call<'_>) -> Result<BoundExpr> {
@@ -278,7 +270,7 @@ fn push_padded(s: &str, length: usize, pad: &str, at_left: bool, text: &mut Stri
         text.push_str(&s[..byte_offset(s, length)]);
         return Ok(());
     }
-    bounded(missing.saturating_mul(4))?;
+    check_text(missing.saturating_mul(4))?;
     if !at_left {
         text.push_str(s);
     }
@@ -295,7 +287,7 @@ fn push_padded_bytes(b: &[u8], length: usize, pad: &[u8], at_left: bool, bytes: 
         bytes.extend_from_slice(&b[..b.len().min(length)]);
         return Ok(());
     }
-    bounded(missing)?;
+    check_text(missing)?;
     if !at_left {
         bytes.extend_from_slice(b);
     }

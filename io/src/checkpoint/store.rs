@@ -90,7 +90,7 @@ impl Store {
         disk.create_folder(folder).map_err(|e| cannot_create(folder, &e))?;
         let lock = take_lock(&*disk, folder)?;
         // What is found is about to be relied on, and a process that died before us may not have made it durable.
-        sync_whole_folder(&*disk, folder)?;
+        sync_whole_folder(&*disk, folder).map_err(|e| failed("cannot make durable", folder, &e))?;
         let mut store = Self {
             disk,
             folder: folder.to_path_buf(),
@@ -226,14 +226,17 @@ impl Store {
             })?;
         }
         let folders: HashSet<&Path> = files.iter().map(|path| parent(path)).collect();
-        for folder in folders {
-            if let Err(error) = self.sync_folder_of_sink(folder) {
-                self.give_up_names(folder);
-                self.lost = Lost::Names;
-                return Err(error.hint(LOST_HINT));
-            }
-        }
-        Ok(())
+        folders.into_iter().try_for_each(|folder| {
+            self.sync_folder_of_sink(folder).map_err(|error| {
+                let failed = failed("cannot make durable", folder, &error);
+                // As with files: it may come back as it was.
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.give_up_names(folder);
+                    self.lost = Lost::Names;
+                }
+                failed.hint(LOST_HINT)
+            })
+        })
     }
 
     /// Names that are in a folder by now may be lost, whichever file they belong to; later ones are not concerned.
@@ -245,9 +248,9 @@ impl Store {
         }
     }
 
-    fn sync_folder_of_sink(&mut self, folder: &Path) -> Result<()> {
+    fn sync_folder_of_sink(&mut self, folder: &Path) -> io::Result<()> {
         if self.folders.contains(folder) {
-            return self.disk.sync_folder(folder).map_err(|e| failed("cannot make durable", folder, &e));
+            return self.disk.sync_folder(folder);
         }
         sync_whole_folder(&*self.disk, folder)?;
         self.folders.insert(folder.to_path_buf());
@@ -327,14 +330,14 @@ fn take_lock(disk: &dyn Disk, folder: &Path) -> Result<Box<dyn Lock>> {
 }
 
 /// Makes durable what is in a folder, and that the folder itself is there.
-fn sync_whole_folder(disk: &dyn Disk, folder: &Path) -> Result<()> {
+fn sync_whole_folder(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
 
-    disk.sync_folder(folder).map_err(|e| failed("cannot make durable", folder, &e))?;
+    disk.sync_folder(folder)?;
     match disk.sync_folder(parent(folder)) {
         // A folder cannot be new in one that we may not even list, or that nobody can change.
         Err(error) if matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem) => Ok(()),
-        result => result.map_err(|e| failed("cannot make durable", parent(folder), &e)),
+        result => result,
     }
 }
 

@@ -1,9 +1,17 @@
 //! The store on the file system of this machine: who may open it, what is refused, what errors say.
 
-use std::{fs, path::Path};
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::checkpoint;
-use crate::checkpoint::Store;
+use crate::checkpoint::{Content, Disk, Lock, Lost, RealDisk, Store};
 
 #[test]
 fn what_is_saved_is_opened_again_and_two_generations_stay() {
@@ -111,4 +119,69 @@ fn files_are_for_the_owner_and_links_and_pipes_are_not_followed() {
     let error = Store::open(&folder).unwrap_err();
     assert!(error.is_io() && error.message().contains("lock"), "{error}");
     assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+}
+
+/// The real disk, but for a folder that goes away as soon as a file in it is durable.
+#[derive(Debug)]
+struct GoesAway {
+    folder: PathBuf,
+    to: PathBuf,
+    has_gone: AtomicBool,
+}
+
+impl Disk for GoesAway {
+    fn sync(&self, path: &Path) -> io::Result<()> {
+        RealDisk.sync(path)?;
+        if !self.has_gone.swap(true, Ordering::Relaxed) {
+            fs::rename(&self.folder, &self.to)?;
+        }
+        Ok(())
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.create_folder(folder)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        RealDisk.lock(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        RealDisk.list(folder)
+    }
+
+    fn read(&self, path: &Path, most: u64) -> io::Result<Content> {
+        RealDisk.read(path, most)
+    }
+
+    fn write(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+        RealDisk.write(path, parts)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        RealDisk.sync_folder(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+}
+
+#[test]
+fn a_folder_of_results_that_goes_away_has_lost_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let [results, away, checkpoints] = ["results", "away", "checkpoints"].map(|name| dir.path().join(name));
+    fs::create_dir(&results).unwrap();
+    let file = results.join("a");
+    fs::write(&file, "rows").unwrap();
+    let disk = GoesAway { folder: results.clone(), to: away.clone(), has_gone: AtomicBool::new(false) };
+    let mut store = Store::open_on(Arc::new(disk), &checkpoints).unwrap().store;
+    store.save(&checkpoint(0, 10), std::slice::from_ref(&file)).unwrap_err();
+    assert_eq!(store.take_lost(), Lost::Nothing);
+    fs::rename(&away, &results).unwrap();
+    store.save(&checkpoint(0, 10), &[file]).unwrap();
 }

@@ -7,7 +7,7 @@
 //!        ▼
 //!   durable                     what a power cut leaves for certain; of the rest, any part
 //! ```
-//! Changes of names survive a power cut each by itself, in no order, as POSIX allows. Bytes survive by sectors of 512.
+//! Changes of names survive a power cut each by itself, in no order, as POSIX allows; of one name, in theirs. Bytes survive by sectors of 512.
 //! All of it follows from one seed.
 
 use std::{
@@ -79,6 +79,15 @@ impl Change {
         if let Some((path, node)) = &self.added {
             names.insert(path.clone(), *node);
         }
+    }
+
+    /// Whether both are about one name, so that the later must not come before the earlier.
+    fn shares_a_name(&self, other: &Self) -> bool {
+        self.names().any(|name| other.names().any(|other| name == other))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &PathBuf> {
+        self.removed.iter().chain(self.added.iter().map(|(path, _)| path))
     }
 
     fn is_in(&self, folder: &Path) -> bool {
@@ -252,8 +261,9 @@ impl State {
         for change in here {
             // New names of files may be lost, while everybody goes on to see them.
             let is_file = change.added.as_ref().is_some_and(|(_, node)| !self.nodes[*node].is_folder);
+            let waits = self.pending.iter().any(|earlier| earlier.shares_a_name(&change));
             match self.random.below(3) {
-                0 => change.apply(&mut self.durable),
+                0 if !waits => change.apply(&mut self.durable),
                 1 if is_file && !self.is_dead => {}
                 _ => self.pending.push(change),
             }

@@ -12,6 +12,7 @@ use firesteel_core::{
     block::{Block, BlockRef, Value},
     exec::{Driver, DriverOptions},
     limits::BLOCK_ROWS,
+    plan::OutputMode,
     simd::{self, Level, Summary},
     time::MICROS_PER_SECOND,
 };
@@ -28,7 +29,7 @@ const KEYS: usize = 1_000;
 /// Does its work so many times and gives the rows of one time.
 type Work = fn(usize) -> usize;
 
-const WORKS: [(&str, Work); 10] = [
+const WORKS: [(&str, Work); 11] = [
     ("times", |times| over_columns(times, |c| black_box(simd::times(&c.ts)).min)),
     ("times_of", |times| over_columns(times, |c| black_box(simd::times_of(&c.ts, &c.words)).min)),
     ("panes_between", |times| over_columns(times, panes_between)),
@@ -38,7 +39,8 @@ const WORKS: [(&str, Work); 10] = [
     ("lookup_twice", |times| over_columns(times, lookup_twice)),
     ("csv", |times| lines(times, Format::Csv, &text::csv(LINES).0, &[("header", "true")])),
     ("json", |times| lines(times, Format::Json, &text::json(LINES).0, &[])),
-    ("tumbling", tumbling),
+    ("tumbling", |times| tumbling(times, None)),
+    ("tumbling_update", |times| tumbling(times, Some(OutputMode::Update))),
 ];
 
 fn main() -> ExitCode {
@@ -129,9 +131,11 @@ fn lines(times: usize, format: Format, file: &[u8], options: &[(&str, &str)]) ->
     LINES
 }
 
-/// One-second windows by 1,000 keys: count, sum, min, max and avg through all operators; a window a time.
-fn tumbling(times: usize) -> usize {
-    let mut driver = Driver::new(&plan(), DriverOptions::default()).expect("a plan that runs");
+/// One-second windows by 1,000 keys: count, sum, min, max and avg through all operators; a window a time, as a batch or
+/// as the epoch of a stream.
+fn tumbling(times: usize, mode: Option<OutputMode>) -> usize {
+    let options = DriverOptions { mode, ..DriverOptions::default() };
+    let mut driver = Driver::new(&plan(mode.is_some()), options).expect("a plan that runs");
     let stage = driver.stages().remove(0);
     let (blocks, mut groups) = (blocks(), 0);
     let mut sink = |block: &BlockRef<'_>| {

@@ -30,7 +30,8 @@ const PANES_AT_ONCE: usize = 16;
 const RUNS_PROBED: usize = 64;
 const RUN_ROWS_MIN: usize = 8;
 
-/// Rows whose groups are looked up together: a group that is new to them is found by those that follow.
+/// Rows whose groups are looked up together: a group that is new to them is found by those that follow. As many are
+/// asked together whether the epoch has touched all their groups.
 const KNOWN_ROWS: usize = 512;
 
 /// Of saved state.
@@ -77,8 +78,8 @@ pub(super) struct GroupState {
 /// Groups that changed in this epoch, for update mode.
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    /// By group id: the last epoch that touched it, plus one.
-    pub(super) stamps: Vec<u64>,
+    /// By group id: whether it is one of `groups`.
+    is_touched: Vec<bool>,
     /// (pane, key id, group id)
     pub(super) groups: Vec<(i64, u32, u32)>,
 }
@@ -142,11 +143,11 @@ impl GroupState {
         };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
-            if epoch.mode == Some(OutputMode::Update) || !self.route_known(&rows, keys, panes, range)? {
+            if !self.route_known(&rows, keys, panes, range, epoch)? {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
                 self.route_panes(&rows, times, panes, range);
                 let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
-                self.note_touched(epoch, &rows, pane_at);
+                self.note_touched(epoch, &rows, |state, row| Ok((pane_at(row), state.key_ids[row])))?;
             }
             self.accumulate(block, selection, epoch)?;
         }
@@ -187,19 +188,19 @@ impl GroupState {
         self.note_closing(&rows, keys);
         self.group_ids.resize(block.len(), 0);
         self.groups.assign_pane(ONLY_PANE, &self.key_ids, &rows, &mut self.group_ids);
-        self.note_touched(epoch, &rows, |_| ONLY_PANE);
+        self.note_touched(epoch, &rows, |state, row| Ok((ONLY_PANE, state.key_ids[row])))?;
         self.accumulate(block, selection, epoch)?;
         self.live = live;
         Ok(())
     }
 
     /// A query without keys has its one group even without rows, and hands it out every epoch.
-    pub(super) fn make_global_group(&mut self, epoch: &Epoch) -> Result<()> {
+    pub(super) fn make_global_group(&mut self) -> Result<()> {
         let key = self.keys.id_of_encoded(&[])?;
         let (group, _) = self.groups.group(ONLY_PANE, key);
         self.accumulators.grow(self.groups.group_bound());
         self.touched.grow(self.groups.group_bound());
-        self.touched.add(epoch, ONLY_PANE, key, group);
+        self.touched.add(ONLY_PANE, key, group);
         Ok(())
     }
 
@@ -212,7 +213,6 @@ impl GroupState {
             Some(_) => self.drop_closed(epoch.lateness.evict_us),
         };
         self.accumulators.reset(&dropped);
-        self.touched.forget(&dropped);
         self.metrics.rows_updated = self.touched.groups.len() as u64;
         self.metrics.rows_removed = dropped.len() as u64;
         self.late.report(&mut self.metrics);
@@ -220,7 +220,7 @@ impl GroupState {
         if self.room.is_limited() && !dropped.is_empty() {
             self.groups.forget_idle_keys(&mut self.keys);
         }
-        self.touched.groups.clear();
+        self.touched.clear();
         self.changed_from = i64::MAX;
     }
 
@@ -278,6 +278,7 @@ impl GroupState {
         keys: &[ColumnRef<'_>],
         panes: Panes,
         (low, high): (i64, i64),
+        epoch: &Epoch,
     ) -> Result<bool> {
         let first = panes.pane_of(low);
         if keys.is_empty() || first != panes.pane_of(high) {
@@ -300,6 +301,7 @@ impl GroupState {
             }
         }
         self.changed_from = self.changed_from.min(first);
+        self.note_touched(epoch, rows, |state, row| Ok((first, state.keys.id_at(keys, row)?)))?;
         Ok(true)
     }
 
@@ -342,11 +344,32 @@ impl GroupState {
         self.accumulators.update(block, selection, &self.group_ids, epoch)
     }
 
-    fn note_touched(&mut self, epoch: &Epoch, rows: &Rows<'_>, pane_at: impl Fn(usize) -> i64) {
-        if epoch.mode == Some(OutputMode::Update) {
-            self.touched.grow(self.groups.group_bound());
-            rows.for_each(|row| self.touched.add(epoch, pane_at(row), self.key_ids[row], self.group_ids[row]));
+    /// Remembers the groups of these rows if the epoch hands out what it has touched; `place` gives the pane and the
+    /// key id of a row.
+    fn note_touched(
+        &mut self,
+        epoch: &Epoch,
+        rows: &Rows<'_>,
+        place: impl Fn(&mut Self, usize) -> Result<(i64, u32)>,
+    ) -> Result<()> {
+        if epoch.mode != Some(OutputMode::Update) {
+            return Ok(());
         }
+        self.touched.grow(self.groups.group_bound());
+        for from in (0..rows.len()).step_by(KNOWN_ROWS) {
+            let range = from..rows.len().min(from + KNOWN_ROWS);
+            if rows.selection().is_none() && self.touched.has_all(&self.group_ids[range.clone()]) {
+                continue;
+            }
+            for row in range.filter(|&row| rows.contains(row)) {
+                let group = self.group_ids[row];
+                if !self.touched.has(group) {
+                    let (pane, key) = place(self, row)?;
+                    self.touched.add(pane, key, group);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Remembers when new groups close.
@@ -415,26 +438,29 @@ impl Event {
 }
 
 impl Touched {
-    fn add(&mut self, epoch: &Epoch, pane: i64, key: u32, group: u32) {
-        let stamp = &mut self.stamps[group as usize];
-        if *stamp != epoch.id + 1 {
-            *stamp = epoch.id + 1;
+    fn has(&self, group: u32) -> bool {
+        self.is_touched.get(group as usize).is_some_and(|&is_touched| is_touched)
+    }
+
+    /// Asked without a branch a row: nearly all rows are of groups that others have touched before.
+    fn has_all(&self, groups: &[u32]) -> bool {
+        groups.iter().fold(true, |all, &group| all & self.has(group))
+    }
+
+    pub(super) fn add(&mut self, pane: i64, key: u32, group: u32) {
+        if !core::mem::replace(&mut self.is_touched[group as usize], true) {
             self.groups.push((pane, key, group));
         }
     }
 
     pub(super) fn grow(&mut self, groups: usize) {
-        if self.stamps.len() < groups {
-            self.stamps.resize(groups, 0);
+        if self.is_touched.len() < groups {
+            self.is_touched.resize(groups, false);
         }
     }
 
-    fn forget(&mut self, groups: &[u32]) {
-        for &group in groups {
-            if let Some(stamp) = self.stamps.get_mut(group as usize) {
-                *stamp = 0;
-            }
-        }
+    pub(super) fn clear(&mut self) {
+        self.groups.drain(..).for_each(|(_, _, group)| self.is_touched[group as usize] = false);
     }
 }
 

@@ -129,14 +129,11 @@ impl Touched {
     /// Another worker's touched groups, under the taker's ids.
     fn absorb(&mut self, other: &mut Self, known: &[u32], groups: &Groups) {
         self.grow(groups.group_bound());
-        for (pane, key, group) in other.groups.drain(..) {
-            let (stamp, key) = (other.stamps[group as usize], known[key as usize]);
-            let mine = groups.pane(pane).map_or(NO_GROUP, |pane| pane.get(key));
-            if self.stamps[mine as usize] != stamp {
-                self.stamps[mine as usize] = stamp;
-                self.groups.push((pane, key, mine));
-            }
+        for &(pane, key, _) in &other.groups {
+            let key = known[key as usize];
+            let group = groups.pane(pane).map_or(NO_GROUP, |pane| pane.get(key));
+            self.add(pane, key, group);
         }
-        other.stamps.fill(0);
+        other.clear();
     }
 }

@@ -57,7 +57,7 @@ impl Operator for AggregateOperator {
 
     fn finish(&mut self, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         if self.time.is_none() && self.keys.is_empty() {
-            self.state.make_global_group(epoch)?;
+            self.state.make_global_group()?;
         }
         self.emitter.emit(&self.state, epoch, out)?;
         self.state.finish_epoch(epoch);

@@ -7,8 +7,8 @@
 //!        ▼
 //!   durable                     what a power cut leaves for certain; of the rest, any part
 //! ```
-//! Changes of names survive a power cut each by itself, in no order, as POSIX allows; those of one name, in theirs. Bytes
-//! survive by sectors of 512.
+//! Changes of names survive a power cut each by itself, in no order, as POSIX allows; those of one name, in theirs.
+//! Bytes survive by sectors of 512.
 //! All of it follows from one seed.
 
 use std::{

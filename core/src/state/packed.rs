@@ -143,15 +143,25 @@ pub(super) fn hash_bytes(bytes: &[u8], seed: u64) -> u64 {
 /// The hash of a short text.
 #[inline]
 pub(super) fn hash_short(text: &Short, seed: u64) -> u64 {
-    let seed = seed ^ u64::from(text.len).wrapping_mul(MIXERS[2]);
-    fold_multiply(text.words.0 ^ seed, text.words.1 ^ MIXERS[0])
+    let [first, middle, last] = text.words;
+    let mut seed = seed ^ u64::from(text.len).wrapping_mul(MIXERS[2]);
+    if text.len > 16 {
+        seed = fold_multiply(middle ^ seed, MIXERS[1]);
+    }
+    fold_multiply(first ^ seed, last ^ MIXERS[0])
 }
 
 impl Short {
     /// A text, if it is short.
     #[inline]
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() <= TEXT_MAX).then(|| Self { words: ends(bytes), len: bytes.len() as u32 })
+        let (first, last) = ends(bytes);
+        let middle = match bytes.len() {
+            0..=16 => 0,
+            17..=TEXT_MAX => bytes[8..].first_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word)),
+            _ => return None,
+        };
+        Some(Self { words: [first, middle, last], len: bytes.len() as u32 })
     }
 }
 
@@ -203,6 +213,22 @@ mod tests {
         block::{Column, Value},
         schema::DataType,
     };
+
+    #[test]
+    fn short_texts_of_one_length_differ_in_their_words_where_they_differ() {
+        for len in 0..=TEXT_MAX {
+            let text = vec![b'x'; len];
+            let short = Short::of(&text).unwrap();
+            for at in 0..len {
+                let mut other = text.clone();
+                other[at] = b'y';
+                let other = Short::of(&other).unwrap();
+                assert_ne!(short.words, other.words, "byte {at} of {len}");
+                assert_ne!(hash_short(&short, 1), hash_short(&other, 1), "byte {at} of {len}");
+            }
+        }
+        assert_eq!(Short::of(&[b'x'; TEXT_MAX + 1]), None);
+    }
 
     #[test]
     fn a_packed_row_is_the_encoded_row() {

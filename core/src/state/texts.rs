@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-/// Longest text that is remembered.
-pub(super) const TEXT_MAX: usize = 16;
+/// Longest text that is remembered: with more, no two of them would share a cache line.
+pub(super) const TEXT_MAX: usize = 24;
 const NONE: u32 = u32::MAX;
 /// Lines for each key: with four, one key in a hundred shares a line with two others. With two it was one in twelve,
 /// and every block had one of them.
@@ -18,32 +18,35 @@ pub(super) struct Texts {
     lines: Vec<Line>,
 }
 
-/// A text of up to 16 bytes, in two words that tell it from any other of its length.
+/// A text of up to [`TEXT_MAX`] bytes, in words that tell it from any other of its length: its first bytes, what is
+/// between, and its last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Short {
-    pub words: (u64, u64),
+    pub words: [u64; 3],
     pub len: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([Entry; 2]);
+const _: () = assert!(size_of::<Line>() == 64);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    text: Short,
+    words: [u64; 3],
+    len: u32,
     id: u32,
 }
 
-impl Short {
+impl Entry {
+    const EMPTY: Self = Self { words: [0; 3], len: NONE, id: NONE };
+
     #[inline(always)]
-    fn is(&self, other: &Self) -> bool {
-        let words = (self.words.0 ^ other.words.0) | (self.words.1 ^ other.words.1);
-        words | u64::from(self.len ^ other.len) == 0
+    fn is(&self, text: &Short) -> bool {
+        let differ = |i: usize| self.words[i] ^ text.words[i];
+        differ(0) | differ(1) | differ(2) | u64::from(self.len ^ text.len) == 0
     }
 }
-
-const EMPTY: Entry = Entry { text: Short { words: (0, 0), len: NONE }, id: NONE };
 
 impl Texts {
     /// The id of a text, if it is remembered; `u32::MAX` if not. Without a branch: which of two texts of a line it is
@@ -51,7 +54,7 @@ impl Texts {
     #[inline(always)]
     pub fn get(&self, text: &Short, hash: u64) -> u32 {
         let Some(Line([first, second])) = self.lines.get(self.line(hash)) else { return NONE };
-        let id_of = |entry: &Entry| if entry.text.is(text) { entry.id } else { NONE };
+        let id_of = |entry: &Entry| if entry.is(text) { entry.id } else { NONE };
         id_of(first).min(id_of(second))
     }
 
@@ -61,24 +64,24 @@ impl Texts {
         if self.lines.len() < wanted {
             // What was remembered is remembered anew where it belongs now.
             self.lines.clear();
-            self.lines.resize(wanted, Line([EMPTY; 2]));
+            self.lines.resize(wanted, Line([Entry::EMPTY; 2]));
         }
         let at = self.line(hash);
         let Line([first, second]) = &mut self.lines[at];
         *second = *first;
-        *first = Entry { text, id };
+        *first = Entry { words: text.words, len: text.len, id };
     }
 
     /// Forgets a text.
     pub fn remove(&mut self, text: &Short, hash: u64) {
         let at = self.line(hash);
         let Some(Line(entries)) = self.lines.get_mut(at) else { return };
-        entries.iter_mut().filter(|entry| entry.text == *text).for_each(|entry| *entry = EMPTY);
+        entries.iter_mut().filter(|entry| entry.is(text)).for_each(|entry| *entry = Entry::EMPTY);
     }
 
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
-        self.lines.fill(Line([EMPTY; 2]));
+        self.lines.fill(Line([Entry::EMPTY; 2]));
     }
 
     /// Bytes held.
@@ -99,12 +102,16 @@ mod tests {
 
     #[test]
     fn the_last_two_texts_of_a_line_are_remembered() {
-        let text = |n: u64| Short { words: (n, 0), len: 8 };
+        let text = |n: u64| Short { words: [n, 0, 0], len: 8 };
         let mut texts = Texts::default();
         assert_eq!(texts.get(&text(1), 7), NONE);
         (1..=3).for_each(|n| texts.put(text(n), 7, n as u32, 3));
         assert_eq!([1, 2, 3].map(|n| texts.get(&text(n), 7)), [NONE, 2, 3]);
-        assert_eq!(texts.get(&Short { len: 9, ..text(2) }, 7), NONE);
+        for other in
+            [Short { len: 9, ..text(2) }, Short { words: [2, 1, 0], len: 8 }, Short { words: [2, 0, 1], len: 8 }]
+        {
+            assert_eq!(texts.get(&other, 7), NONE);
+        }
         texts.remove(&text(3), 7);
         assert_eq!(texts.get(&text(3), 7), NONE);
         texts.put(text(9), 8, 9, 1_000);

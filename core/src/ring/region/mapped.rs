@@ -34,6 +34,11 @@ pub unsafe trait Memory: Send + Sync + fmt::Debug {
     }
 }
 
+/// How far ahead of a copy memory is asked for: a page, at whose end the processor's own prefetcher stops.
+const AHEAD_BYTES: usize = 4096;
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
+
 /// A region to load from.
 #[derive(Clone)]
 pub struct Region {
@@ -116,6 +121,9 @@ impl Region {
             first.iter_mut().enumerate().for_each(|(i, b)| *b = load_u8(from.add(i)));
             let from_words = from.add(head).cast::<u64>();
             for (i, word) in words.iter_mut().enumerate() {
+                if i % LINE_WORDS == 0 {
+                    self.prefetch(offset + head + i * 8 + AHEAD_BYTES);
+                }
                 *word = AtomicU64::from_ptr(from_words.add(i)).load(Ordering::Relaxed).to_ne_bytes();
             }
             last.iter_mut().enumerate().for_each(|(i, b)| *b = load_u8(from.add(tail + i)));

@@ -4,7 +4,11 @@
 //! instead of matching variants, so that new kinds do not break them. Errors that Spark names carry Spark's
 //! error class, because its users search for it.
 
-use alloc::{boxed::Box, format, string::String};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+};
 use core::fmt;
 
 /// Result with the engine's [`Error`].
@@ -44,6 +48,7 @@ enum Kind {
     InvalidJob,
     Data,
     Io,
+    Scarce,
     Corrupt,
     Limit,
     Stopped,
@@ -69,6 +74,11 @@ impl Error {
     /// The world outside failed: a file, a mapping, a pipe.
     pub fn io(message: impl Into<String>) -> Self {
         Self::new(Kind::Io, message)
+    }
+
+    /// The operating system has too little of something: handles, threads, memory. What was to be done may be all right.
+    pub fn scarce(message: impl Into<String>) -> Self {
+        Self::new(Kind::Scarce, message)
     }
 
     /// Bytes that somebody else wrote are not what they claim to be.
@@ -136,7 +146,12 @@ impl Error {
 
     /// The operating system or a peer is at fault.
     pub fn is_io(&self) -> bool {
-        self.0.kind == Kind::Io
+        matches!(self.0.kind, Kind::Io | Kind::Scarce)
+    }
+
+    /// And that is because the system has too little of something.
+    pub fn is_scarce(&self) -> bool {
+        self.0.kind == Kind::Scarce
     }
 
     /// Bytes read from outside were malformed.
@@ -157,6 +172,14 @@ impl Error {
     /// Spark's error class, if Spark has one for this.
     pub fn error_class(&self) -> Option<&'static str> {
         self.0.class
+    }
+
+    /// The error and what to try in one line, for a log.
+    pub fn with_hint(&self) -> String {
+        match self.hint_text() {
+            Some(hint) => format!("{self} ({hint})"),
+            None => self.to_string(),
+        }
     }
 
     /// The message without class, place and hint.

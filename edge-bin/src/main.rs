@@ -12,5 +12,6 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let line = command::CommandLine::parse();
+    firesteel_io::sys::scarce::allow_files();
     exit::code(command::run(line))
 }

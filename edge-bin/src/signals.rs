@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel_core::{Error, Result};
-use firesteel_io::session::JobStop;
+use firesteel_core::Result;
+use firesteel_io::{session::JobStop, sys::scarce};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
@@ -51,7 +51,7 @@ impl Signalled for JobStop {
 
 /// Starts to watch for signals.
 pub fn watch(job: impl Signalled) -> Result<()> {
-    let failed = |e: std::io::Error| Error::io(format!("cannot watch for signals: {e}"));
+    let failed = |e: std::io::Error| scarce::error(format!("cannot watch for signals: {e}"), &e);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
     let has_terminal = std::io::stdin().is_terminal() || std::io::stderr().is_terminal();
     let watch = move || {
@@ -68,8 +68,7 @@ pub fn watch(job: impl Signalled) -> Result<()> {
             end_in_time(job.running());
         }
     };
-    std::thread::Builder::new().name("firesteel-signals".into()).spawn(watch).map_err(failed)?;
-    Ok(())
+    scarce::spawn("firesteel-signals", "to watch for signals", watch).map(drop)
 }
 
 /// Ends the process if the job does not: checkpoints are as good as after a crash.

@@ -134,46 +134,55 @@ fn may_mount() -> bool {
     may
 }
 
-const RATE: &str = "rate OPTIONS (rowsPerSecond '5000')";
+/// Rows as fast as they are taken: nobody waits for a second to be over.
+const ROWS: &str = "`rate-micro-batch` OPTIONS (rowsPerBatch '100')";
 
 #[test]
 fn a_full_disk_is_waited_for_and_no_row_is_lost() {
+    fill_a_disk(false);
+}
+
+#[test]
+fn a_full_disk_is_waited_for_with_checkpoints_too() {
+    fill_a_disk(true);
+}
+
+fn fill_a_disk(checkpoint: bool) {
     if !may_mount() {
         return;
     }
-    for checkpoint in [false, true] {
-        let mut job = Job::new(RATE, "");
-        let (out, kept) = (job.path("out"), job.path("checkpoint"));
-        let mount = format!("mount -t tmpfs -o size=256k none {}", out.display());
-        let arguments = ["--checkpoint", kept.to_str().unwrap()];
-        job.start(&mount, if checkpoint { &arguments } else { &[] });
-        job.wait_for_words("No space left on device (os error 28); the query waits");
-        // The folder as the process sees it.
-        let pid = job.child.as_ref().unwrap().id();
-        let seen = PathBuf::from(format!("/proc/{pid}/root{}", out.display()));
-        let mut values = BTreeMap::new();
-        take_values(&seen, &mut values);
-        job.wait_for_words("results are written again");
-        let before = values.len();
-        wait_until(
-            &|| fs::read_dir(&seen).unwrap().flatten().any(|e| !e.file_name().to_str().unwrap().starts_with('.')),
-            &|| format!("nothing comes after {before} rows: {}", job.words()),
-        );
-        // A memory file system goes with its process: it is held by whoever looks at it.
-        let held = File::open(&seen).unwrap();
-        let held = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
-        take_values(&held, &mut values);
-        job.stop();
-        take_values(&held, &mut values);
-        check_complete(&values);
-        assert!(values.len() > before);
-        assert!(!job.words().contains("error:") || !checkpoint, "{}", job.words());
-    }
+    // A file a second, so that some are shown before there is no room for another.
+    let mut job = Job::new("rate OPTIONS (rowsPerSecond '5000')", "");
+    let (out, kept) = (job.path("out"), job.path("checkpoint"));
+    let mount = format!("mount -t tmpfs -o size=128k none {}", out.display());
+    let arguments = ["--checkpoint", kept.to_str().unwrap()];
+    job.start(&mount, if checkpoint { &arguments } else { &[] });
+    job.wait_for_words("No space left on device (os error 28); the query waits");
+    // The folder as the process sees it.
+    let pid = job.child.as_ref().unwrap().id();
+    let seen = PathBuf::from(format!("/proc/{pid}/root{}", out.display()));
+    let mut values = BTreeMap::new();
+    take_values(&seen, &mut values);
+    job.wait_for_words("results are written again");
+    let before = values.len();
+    wait_until(
+        &|| fs::read_dir(&seen).unwrap().flatten().any(|e| !e.file_name().to_str().unwrap().starts_with('.')),
+        &|| format!("nothing comes after {before} rows: {}", job.words()),
+    );
+    // A memory file system goes with its process: it is held by whoever looks at it.
+    let held = File::open(&seen).unwrap();
+    let held = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
+    take_values(&held, &mut values);
+    job.stop();
+    take_values(&held, &mut values);
+    check_complete(&values);
+    assert!(values.len() > before);
+    assert!(!job.words().contains("error:") || !checkpoint, "{}", job.words());
 }
 
 #[test]
 fn a_folder_that_goes_away_is_waited_for_and_no_row_is_lost() {
-    let mut job = Job::new(RATE, "");
+    let mut job = Job::new(ROWS, "");
     let (out, away) = (job.path("out"), job.path("away"));
     job.start("", &[]);
     let mut values = BTreeMap::new();
@@ -190,7 +199,7 @@ fn a_folder_that_goes_away_is_waited_for_and_no_row_is_lost() {
 
 #[test]
 fn rows_are_dropped_and_counted_where_the_table_says_so() {
-    let mut job = Job::new(RATE, ", onFull 'drop_newest'");
+    let mut job = Job::new(ROWS, ", onFull 'drop_newest'");
     let (out, away) = (job.path("out"), job.path("away"));
     job.start("", &[]);
     wait_until(&|| fs::read_dir(&out).unwrap().count() > 0, &|| job.words());
@@ -213,7 +222,7 @@ fn rows_are_dropped_and_counted_where_the_table_says_so() {
 
 #[test]
 fn a_query_that_waits_can_be_stopped_and_goes_on_from_its_checkpoint() {
-    let mut job = Job::new(RATE, "");
+    let mut job = Job::new(ROWS, "");
     let (out, away, checkpoint) = (job.path("out"), job.path("away"), job.path("checkpoint"));
     let arguments = ["--checkpoint", checkpoint.to_str().unwrap()];
     job.start("", &arguments);
@@ -235,8 +244,8 @@ fn a_query_that_waits_can_be_stopped_and_goes_on_from_its_checkpoint() {
 
 #[test]
 fn a_query_whose_output_nobody_reads_can_be_stopped() {
-    let mut job = Job::new(RATE, "");
-    fs::write(job.path("job.sql"), format!("CREATE TABLE n USING {RATE}; SELECT * FROM n;")).unwrap();
+    let mut job = Job::new(ROWS, "");
+    fs::write(job.path("job.sql"), format!("CREATE TABLE n USING {ROWS}; SELECT * FROM n;")).unwrap();
     job.start("", &[]);
     // With a pipe that nobody reads in the place of its standard output.
     drop(job.child.take().map(|mut child| child.kill().and_then(|()| child.wait())));

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{ErrorKind, Read},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -103,7 +103,10 @@ impl JobArgs {
             return read.map(|_| text).map_err(|e| Error::invalid(format!("cannot read the job from stdin: {e}")));
         }
         fs::read_to_string(&self.job).map_err(|e| {
-            Error::invalid(format!("cannot read the job {name}: {e}")).hint("the first argument is a file of SQL")
+            Error::invalid(format!("cannot read the job {name}: {e}")).hint(match e.kind() {
+                ErrorKind::PermissionDenied => "check the owner and the mode of the file and its folder",
+                _ => "the first argument is a file of SQL",
+            })
         })
     }
 }

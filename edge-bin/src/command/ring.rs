@@ -295,11 +295,13 @@ fn print_some(block: &BlockRef<'_>, left: &mut u64, sink: &mut dyn Sink) -> Resu
 
 fn check(path: &Path) -> Result<()> {
     let checked = ring::check(path)?;
+    let unread: Vec<&Path> = checked.problems.iter().filter(|p| p.is_unread).map(|p| &*p.path).collect();
     for lane in &checked.lanes {
         let name = lane.path.file_name().unwrap_or_default().to_string_lossy();
         let (from, to) = (lane.oldest_row, lane.oldest_row.wrapping_add(lane.rows));
         match lane.is_whole {
             true => say!("{name}: whole, {} rows ({from} to {to})", lane.rows)?,
+            false if unread.contains(&&*lane.path) => say!("{name}: it could not be looked at")?,
             false => say!("{name}: damaged, {} rows before that are whole", lane.rows)?,
         }
     }
@@ -319,6 +321,10 @@ fn check(path: &Path) -> Result<()> {
     }
     if checked.is_ok() {
         return Ok(());
+    }
+    if unread.len() == checked.problems.len() {
+        return Err(Error::io(format!("{} file(s) of {} could not be looked at", unread.len(), path.display()))
+            .hint("run it as the user that they belong to"));
     }
     Err(Error::corrupt(format!("{} problem(s) in {}", checked.problems.len(), path.display())).hint(format!(
         "`firesteel ring repair {}` moves aside what is damaged and rescues what is whole",

@@ -8,10 +8,10 @@ mod table;
 
 use std::{fs::File, sync::OnceLock};
 
-use firesteel_core::{Error, Result, schema::Schema};
+use firesteel_core::{Result, schema::Schema};
 use firesteel_io::{
     sink::{Patience, Sink},
-    sys::poll::standard_output,
+    sys::{poll::standard_output, scarce},
 };
 
 pub use live::LiveSink;
@@ -62,7 +62,7 @@ pub fn print_patiently(bytes: &[u8], patience: &mut Patience) -> Result<()> {
     static STDOUT: OnceLock<std::io::Result<File>> = OnceLock::new();
     match STDOUT.get_or_init(standard_output) {
         Ok(file) => patience.write_all(file, "standard output", bytes),
-        Err(error) => Err(Error::io(format!("cannot write to standard output: {error}"))),
+        Err(error) => Err(scarce::error(format!("cannot write to standard output: {error}"), error)),
     }
 }
 

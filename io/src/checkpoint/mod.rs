@@ -28,6 +28,8 @@ use std::{io, path::Path};
 use firesteel_core::Error;
 use serde::{Deserialize, Serialize};
 
+use crate::sys::scarce;
+
 pub use disk::{Content, Disk, Lock, RealDisk};
 pub use store::{Discarded, Lost, Opened, Store};
 
@@ -68,7 +70,7 @@ pub struct SourceHeader {
 
 /// An error of the file system, with what a user can do about it.
 fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
-    let failed = Error::io(format!("{doing} {}: {error}", path.display()));
+    let failed = scarce::error(format!("{doing} {}: {error}", path.display()), error);
     match error.kind() {
         io::ErrorKind::PermissionDenied => failed.hint("check the owner and the mode of the folder"),
         io::ErrorKind::ReadOnlyFilesystem => failed.hint("checkpoints need a file system that can be written"),

@@ -18,6 +18,7 @@ use super::{
     failed,
     layout::{Encoded, HEAD_BYTES, Head},
 };
+use crate::sys::scarce;
 
 /// Good generations that are kept: the newest, and one more in case the medium damages it.
 const GENERATIONS: usize = 2;
@@ -169,7 +170,7 @@ impl Store {
                 let _ = self.disk.remove(&path);
                 continue;
             }
-            match read(&*self.disk, &path, entry.generation) {
+            match read(&*self.disk, &path, entry.generation)? {
                 Ok(found) => {
                     checkpoint.get_or_insert(found);
                     self.good.push(entry.generation);
@@ -216,8 +217,7 @@ impl Store {
             }
             self.disk.sync(path).map_err(|error| {
                 let failed = failed("cannot make durable", path, &error);
-                // What is not there was not touched: its folder may come back.
-                if error.kind() == io::ErrorKind::NotFound {
+                if is_untouched(&error) {
                     return failed.hint(LOST_HINT);
                 }
                 self.given_up.insert(path.clone());
@@ -229,8 +229,7 @@ impl Store {
         folders.into_iter().try_for_each(|folder| {
             self.sync_folder_of_sink(folder).map_err(|error| {
                 let failed = failed("cannot make durable", folder, &error);
-                // As with files: it may come back as it was.
-                if error.kind() != io::ErrorKind::NotFound {
+                if !is_untouched(&error) {
                     self.give_up_names(folder);
                     self.lost = Lost::Names;
                 }
@@ -284,6 +283,12 @@ impl Store {
 
 const LOST_HINT: &str = "what was written may be lost; start the query again: it goes on from its last checkpoint";
 
+/// Whether a file could not even be opened to be made durable: nothing has been asked of the disk, and when it can be
+/// opened again it is as it was.
+fn is_untouched(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) || scarce::is_scarce(error)
+}
+
 /// A file of ours, as its name says.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -306,13 +311,25 @@ impl Entry {
     }
 }
 
-/// One generation, or what is wrong with it.
-fn read(disk: &dyn Disk, path: &Path, generation: u64) -> Result<Checkpoint, String> {
-    let read = |most| disk.read(path, most).map_err(|error| format!("it cannot be read: {error}"));
-    let start = read(HEAD_BYTES as u64)?;
-    let head = Head::decode(&start.bytes, start.file_bytes).map_err(|flaw| flaw.to_string())?;
-    let content = read(start.file_bytes)?;
-    head.checkpoint(content.bytes, generation).map_err(|flaw| flaw.to_string())
+/// One generation, or what is wrong with it. An error if it may be as good as any, and only not ours to read now.
+fn read(disk: &dyn Disk, path: &Path, generation: u64) -> Result<Result<Checkpoint, String>> {
+    match try_read(disk, path, generation) {
+        Ok(found) => Ok(found),
+        Err(error) if is_untouched(&error) && error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("cannot read", path, &error))
+        }
+        Err(error) => Ok(Err(format!("it cannot be read: {error}"))),
+    }
+}
+
+fn try_read(disk: &dyn Disk, path: &Path, generation: u64) -> io::Result<Result<Checkpoint, String>> {
+    let start = disk.read(path, HEAD_BYTES as u64)?;
+    let head = match Head::decode(&start.bytes, start.file_bytes) {
+        Ok(head) => head,
+        Err(flaw) => return Ok(Err(flaw.to_string())),
+    };
+    let content = disk.read(path, start.file_bytes)?;
+    Ok(head.checkpoint(content.bytes, generation).map_err(|flaw| flaw.to_string()))
 }
 
 fn take_lock(disk: &dyn Disk, folder: &Path) -> Result<Box<dyn Lock>> {

@@ -32,6 +32,7 @@ use crate::{
     format::Format,
     sink::Prepared,
     source::Source,
+    sys::scarce,
 };
 
 /// Rings are given room from here on, without waiting for the interval.
@@ -144,8 +145,7 @@ impl Checkpointing {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name("firesteel-checkpoint".into()).spawn(write);
-        let thread = thread.map_err(|e| Error::io(format!("cannot start a thread for checkpoints: {e}")))?;
+        let thread = scarce::spawn("firesteel-checkpoint", "for checkpoints", write)?;
         Ok(Self {
             interval,
             to_writer: Some(to_writer),

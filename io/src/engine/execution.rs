@@ -151,11 +151,10 @@ impl Execution<'static> {
     pub fn spawn(self) -> Result<StreamingQuery> {
         let handle = self.handle();
         let name = self.handle.name().map_or_else(|| "firesteel-query".into(), |name| format!("firesteel-{name}"));
-        let thread = std::thread::Builder::new().name(name).spawn(move || {
+        sys::scarce::spawn(name, "for the query", move || {
             // The handle has the outcome.
             let _ = self.run_stream();
-        });
-        thread.map_err(|e| Error::io(format!("cannot start a thread for the query: {e}")))?;
+        })?;
         Ok(handle)
     }
 }

@@ -174,8 +174,7 @@ impl Worker {
                 }
             }
         };
-        let thread = std::thread::Builder::new().name(format!("firesteel-{}", number + 1)).spawn(work);
-        let thread = thread.map_err(|e| Error::io(format!("cannot start a worker thread: {e}")))?;
+        let thread = sys::scarce::spawn(format!("firesteel-{}", number + 1), "for each of --cores", work)?;
         Ok(Self { bench: Some(bench), to: Some(to), from, thread: Some(thread) })
     }
 }

@@ -12,6 +12,8 @@ use std::{
 
 use firesteel_core::{Error, Result};
 
+use crate::sys::scarce;
+
 /// A file to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileEntry {
@@ -207,7 +209,11 @@ fn missing(path: &str, error: &io::Error) -> Error {
     if error.kind() == io::ErrorKind::NotFound {
         return Error::io(format!("the path {path} does not exist")).class("PATH_NOT_FOUND");
     }
-    Error::io(format!("cannot read {path}: {error}"))
+    let failed = scarce::error(format!("cannot read {path}: {error}"), error);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => failed.hint("check its owner and mode, and those of its folder"),
+        _ => failed,
+    }
 }
 
 #[cfg(test)]

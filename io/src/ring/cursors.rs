@@ -215,6 +215,8 @@ impl Drop for CursorFile {
 #[derive(Debug, Default)]
 pub struct Readers {
     known: Vec<KnownReader>,
+    /// There are others of which nothing can be known now.
+    has_unknown: bool,
     /// `Bell::changes` when they were listed.
     changes: Option<u32>,
 }
@@ -240,8 +242,11 @@ impl Readers {
         // Loaded before the folder is listed: who comes between is found next time.
         let changes = bell.changes();
         if closely || self.changes != Some(changes) {
-            self.known = list(folder, std::mem::take(&mut self.known));
-            self.changes = Some(changes);
+            self.has_unknown = list(folder, &mut self.known);
+            self.changes = Some(changes).filter(|_| !self.has_unknown);
+        }
+        if self.has_unknown {
+            return false;
         }
         let has_read = |reader: &KnownReader| {
             reader.committed(lane_id).is_some_and(|given_back| rows_since(given_back, row).is_some())
@@ -308,7 +313,9 @@ impl KnownReader {
     /// The checkpoint that it was held for, if that is gone and so is its reader: nobody will ever come for the rows.
     pub fn orphaned_by(&mut self) -> Option<PathBuf> {
         let folder = self.checkpoint()?;
-        (self.is_durable() && !folder.exists() && !self.is_alive()).then_some(folder)
+        // One that may not be looked at is not gone.
+        let is_gone = matches!(folder.try_exists(), Ok(false));
+        (self.is_durable() && is_gone && !self.is_alive()).then_some(folder)
     }
 
     /// Removes the cursor of a reader that is gone, also one that counts; false if it lives or came back.
@@ -339,14 +346,24 @@ impl KnownReader {
     }
 }
 
-/// The readers there are; those known already are kept. A file that is not a cursor holds nobody up.
-fn list(folder: &StreamFolder, mut known: Vec<KnownReader>) -> Vec<KnownReader> {
-    let names = folder.readers().unwrap_or_default();
+/// Finds the readers there are; those known already are kept. A file that is not a cursor, or not ours to read, holds
+/// nobody up. True if there may be others, for which the system has too little of something now.
+fn list(folder: &StreamFolder, known: &mut Vec<KnownReader>) -> bool {
+    let names = match folder.readers() {
+        Ok(names) => names,
+        Err(error) => return error.is_scarce(),
+    };
     known.retain(|r| names.contains(&r.name) && r.region.is_intact() && file::is_same(&r.file, &r.path));
-    let new = names.iter().filter(|name| !known.iter().any(|reader| reader.name == **name));
-    let opened: Vec<KnownReader> = new.filter_map(|name| KnownReader::open(folder, name).ok()).collect();
-    known.extend(opened);
-    known
+    let mut has_unknown = false;
+    for name in names {
+        if !known.iter().any(|reader| reader.name == name) {
+            match KnownReader::open(folder, &name) {
+                Ok(reader) => known.push(reader),
+                Err(error) => has_unknown |= error.is_scarce(),
+            }
+        }
+    }
+    has_unknown
 }
 
 /// Removes the cursors of readers that are gone and do not count any more. Called by a reader that counts already.

@@ -1,7 +1,10 @@
 //! A stream seen from outside: what `firesteel ring info` shows and `firesteel ring check` verifies. Looks only; holds
 //! nobody up.
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use firesteel_core::{
     Error, Result,
@@ -16,7 +19,7 @@ use super::{
     cursors::KnownReader,
     lane::{self, Access},
 };
-use crate::sys::file;
+use crate::sys::{file, scarce};
 
 /// A stream and all that is in it.
 #[derive(Clone, Debug)]
@@ -117,6 +120,19 @@ pub struct Problem {
     pub path: PathBuf,
     /// What is wrong, with what to try.
     pub error: Error,
+    /// It could not be looked at, by us or now: nothing says that it is damaged.
+    pub is_unread: bool,
+}
+
+impl Problem {
+    fn new(path: &Path, error: Error, is_written: bool) -> Self {
+        let opened = file::open(path, is_written);
+        let is_unread = opened.is_err_and(|error| {
+            matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+                || scarce::is_scarce(&error)
+        });
+        Self { path: path.into(), error, is_unread }
+    }
 }
 
 /// Looks at the stream at `path`, or at a single lane file.
@@ -154,13 +170,10 @@ pub fn check(path: &Path) -> Result<Checked> {
     }
     for name in folder.readers()? {
         if let Some(error) = check_reader(&folder, &name) {
-            checked.problems.push(Problem { path: folder.cursor_path(&name)?, error });
+            checked.problems.push(Problem::new(&folder.cursor_path(&name)?, error, false));
         }
     }
-    let bell = path.join(bell::NAME);
-    if let (true, Err(error)) = (bell.exists(), Bell::open_existing(path)) {
-        checked.problems.push(Problem { path: bell, error });
-    }
+    checked.problems.extend(check_bell(path));
     checked.find_leftovers(path);
     Ok(checked)
 }
@@ -174,7 +187,7 @@ impl Checked {
     fn note(&mut self, path: &Path, (lane, error): (CheckedLane, Option<Error>)) {
         self.rows += lane.rows;
         self.lanes.push(lane);
-        self.problems.extend(error.map(|error| Problem { path: path.into(), error }));
+        self.problems.extend(error.map(|error| Problem::new(path, error, false)));
     }
 
     /// Temporary files stay behind if a process dies while it creates a file; they do no harm. Those of processes that
@@ -183,10 +196,17 @@ impl Checked {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if file::is_left_behind(&entry.path()) {
                 let error = Error::io("a process died while it created this file").hint("remove it");
-                self.problems.push(Problem { path: entry.path(), error });
+                self.problems.push(Problem::new(&entry.path(), error, false));
             }
         }
     }
+}
+
+/// What is wrong with the bell, if there is one and anything is.
+pub(super) fn check_bell(folder: &Path) -> Option<Problem> {
+    let path = folder.join(bell::NAME);
+    let error = Bell::open_existing(folder).err().filter(|_| path.exists())?;
+    Some(Problem::new(&path, error, true))
 }
 
 /// What is wrong with a reader's cursor, if anything is.

@@ -55,6 +55,8 @@ use std::{fmt::Display, io, path::Path};
 
 use firesteel_core::Error;
 
+use crate::sys::scarce;
+
 /// Longest name of a lane or a reader.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -72,7 +74,7 @@ fn check_name(what: &str, name: &str) -> firesteel_core::Result<()> {
 
 /// An error of the system, with what was done to which file, and what that usually means.
 fn io_error(doing: &str, path: &Path, error: io::Error) -> Error {
-    let message = Error::io(format!("{doing} {}: {error}", path.display()));
+    let message = scarce::error(format!("{doing} {}: {error}", path.display()), &error);
     match error.kind() {
         io::ErrorKind::NotFound => message.hint("check the path; `firesteel ring create` makes a ring"),
         io::ErrorKind::PermissionDenied => message.hint("check the owner and the mode of the folder and the file"),

@@ -19,6 +19,7 @@ use std::{
 
 use firesteel_core::{Error, Result, block::BlockRef, ring::rows_since, schema::Schema};
 
+use self::broken::Trouble;
 use super::{
     StreamFolder, about,
     bell::Bell,
@@ -114,6 +115,8 @@ pub struct Reader {
     pending: Vec<(String, u64)>,
     /// Positions that are not to be passed; lanes that are not mentioned are not read.
     limits: Option<Vec<(String, u64)>>,
+    /// The folder cannot be looked at.
+    trouble: Option<Trouble>,
 }
 
 impl Reader {
@@ -146,9 +149,11 @@ impl Reader {
         let start = if knows_some { Start::Oldest } else { reader.options.start };
         reader.has_skipped = start == Start::Newest;
         reader.find_lanes(start)?;
-        match reader.broken.first() {
-            Some(lane) if !reader.options.tolerant => Err(lane.error.clone()),
-            _ => Ok(reader),
+        // What the system has too little of is no lane's fault, and better raised before anything has begun.
+        let is_bad = |lane: &&BrokenLane| !reader.options.tolerant || lane.error.is_scarce();
+        match reader.broken.iter().find(is_bad) {
+            Some(lane) => Err(lane.error.clone()),
+            None => Ok(reader),
         }
     }
 
@@ -159,7 +164,7 @@ impl Reader {
     pub fn poll(&mut self, timeout: Duration, mut take: impl FnMut(usize, &BlockRef<'_>) -> Result<()>) -> Result<u64> {
         let mut waiting = Waiting::up_to(timeout, Wait::Adaptive);
         loop {
-            self.find_new_lanes()?;
+            self.find_new_lanes();
             let rows = self.read_ready(&mut take)?;
             if let Some(error) = self.next_report() {
                 return Err(error);
@@ -176,7 +181,7 @@ impl Reader {
     /// unreadable has none; [`Reader::broken_lanes`] tells why.
     pub fn ready(&mut self, ready: &mut Vec<ReadyRows>) -> Result<()> {
         ready.clear();
-        self.find_new_lanes()?;
+        self.find_new_lanes();
         self.retire_lanes();
         let mut failed = Vec::new();
         for (i, lane) in self.lanes.iter_mut().enumerate() {
@@ -223,7 +228,7 @@ impl Reader {
 
     /// What is published, per lane.
     pub fn end_positions(&mut self) -> Result<Vec<(String, u64)>> {
-        self.find_new_lanes()?;
+        self.find_new_lanes();
         self.lanes
             .iter()
             .filter(|lane| !lane.is_broken)
@@ -345,6 +350,7 @@ impl Reader {
             has_skipped: false,
             pending: Vec::new(),
             limits: None,
+            trouble: None,
         }
     }
 
@@ -372,27 +378,31 @@ impl Reader {
         }
     }
 
-    fn find_new_lanes(&mut self) -> Result<()> {
-        self.look_after_files()?;
-        match &self.bell {
+    /// Sees to our files and takes up new lanes, if it is time to.
+    fn find_new_lanes(&mut self) {
+        if self.is_put_off() {
+            return;
+        }
+        let looked = self.look_after_files().and_then(|()| match &self.bell {
+            _ if self.trouble.is_some() => self.find_lanes(Start::Oldest),
             Some(bell) if bell.changes() == self.changes && !self.is_due() => Ok(()),
             None if self.listed_at.elapsed() < RELIST_AFTER => Ok(()),
             _ => self.find_lanes(Start::Oldest),
-        }
+        });
+        self.note_looked(looked);
     }
 
     /// Takes up lanes that are not known yet.
     fn find_lanes(&mut self, start: Start) -> Result<()> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         // Loaded before the folder is listed: who comes between is found next time.
-        self.changes = self.bell.as_ref().map_or(0, Bell::changes);
-        self.listed_at = Instant::now();
-        self.has_waited = false;
+        self.note_listed();
         self.find_handed_over();
+        let names = folder.lanes()?;
         for lane in &mut self.lanes {
             lane.is_gone = !lane.is_current() && !lane.has_producer();
         }
-        for name in folder.lanes()? {
+        for name in names {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
             if !is_known && !self.is_known_broken(&name, &folder) {
                 match self.find_lane(&folder, &name, start) {

@@ -8,7 +8,7 @@
 //! * The bell is made anew: it holds nothing. The file `stream` is moved aside, and written anew from what a lane says.
 //! * What a process left that died while it created a file is removed.
 //!
-//! A lane that a producer writes is left alone: who writes it must be stopped first.
+//! A lane that a producer writes is left alone: who writes it must be stopped first. So is what we may not look at.
 
 use std::{
     fs::{self, File},
@@ -22,9 +22,10 @@ use firesteel_core::{
 
 use super::{
     StreamFolder,
-    bell::{self, Bell},
+    bell::Bell,
     check, claim,
     cursors::KnownReader,
+    inspect::check_bell,
     io_error, lane, random,
     rescue::{self, Wreck},
 };
@@ -69,6 +70,10 @@ pub fn repair(path: &Path) -> Result<Vec<Repair>> {
     let folder = StreamFolder::open(path)?;
     for problem in check(path)?.problems {
         let file = &problem.path;
+        if problem.is_unread {
+            repairs.push(Repair::failed(file, problem.error));
+            continue;
+        }
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let repair = match file.extension().and_then(|ending| ending.to_str()) {
             _ if file.file_name().is_some_and(|name| name.to_string_lossy().contains(file::TEMPORARY)) => {
@@ -209,10 +214,9 @@ fn repair_cursor(folder: &StreamFolder, name: &str, path: &Path) -> Result<Repai
 }
 
 fn repair_bell(folder: &Path, repairs: &mut Vec<Repair>) -> Result<()> {
-    let path = folder.join(bell::NAME);
-    if path.exists() && Bell::open_existing(folder).is_err() {
+    if let Some(problem) = check_bell(folder).filter(|problem| !problem.is_unread) {
         Bell::renew(folder)?;
-        repairs.push(Repair::done(&path, "made anew: it held nothing but who sleeps"));
+        repairs.push(Repair::done(&problem.path, "made anew: it held nothing but who sleeps"));
     }
     Ok(())
 }

@@ -65,7 +65,8 @@ impl Session {
         self.shared.memory.tables.clone()
     }
 
-    /// Starts a stream on a thread of its own; it is among the session's streams.
+    /// Starts a stream on a thread of its own; it is among the session's streams. Refused if its results could not be
+    /// written: that is no trouble which comes and goes, but a mistake to be told at once.
     pub(crate) fn start_stream(
         &self,
         plan: &LogicalPlan,
@@ -73,10 +74,11 @@ impl Session {
         sink: Box<dyn Sink>,
         options: QueryOptions,
     ) -> Result<StreamingQuery> {
+        sink.check()?;
         self.start_stream_with(self, plan, mode, sink, options)
     }
 
-    /// The same with the settings of another session.
+    /// One that goes on where another has ended, with the settings of another session: it waits for its sink.
     pub(super) fn start_stream_with(
         &self,
         settings: &Session,

@@ -110,7 +110,11 @@ impl<'a, 's> Run<'a, 's> {
             return self.batch(plan, sink, options);
         }
         let ends = options.trigger == Trigger::AvailableNow;
-        let query = self.session.start_stream(plan, self.options.output_mode, sink, options)?;
+        let (session, mode) = (self.session, self.options.output_mode);
+        let query = match self.options.streams_only {
+            true => session.start_stream_with(session, plan, mode, sink, options)?,
+            false => session.start_stream(plan, mode, sink, options)?,
+        };
         self.options.stop.add(&query, None);
         let (settings, failures) = (self.session.fork(), Failures::new(self.session.conf().restart));
         self.started.push(Started { statement: number, span, target, settings, query, failures, has_ended: false });

@@ -9,7 +9,10 @@ use std::{
 
 use firesteel_core::{Error, Result};
 
-use crate::engine::{QueryEvent, QueryListener};
+use crate::{
+    engine::{QueryEvent, QueryListener},
+    sys::scarce,
+};
 
 /// Appends progress to a file. An error while writing does not stop the query; [`ProgressFile::result`] has it.
 #[derive(Debug)]
@@ -23,7 +26,10 @@ impl ProgressFile {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = OpenOptions::new().create(true).append(true).open(path);
-        let file = file.map_err(|e| Error::io(format!("cannot open {}: {e}", path.display())))?;
+        let file = file.map_err(|e| {
+            scarce::error(format!("cannot open the file for progress {}: {e}", path.display()), &e)
+                .hint("give --progress-file a path in a folder that exists and may be written")
+        })?;
         Ok(Self { path: path.into(), state: Mutex::new((file, None)) })
     }
 

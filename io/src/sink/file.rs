@@ -227,7 +227,7 @@ impl FileSink {
 
     /// What was finished and never shown must be there: without it the query has to go back to its last checkpoint.
     fn check_held(&self) -> Result<()> {
-        let is_gone = |held: &&Held| !self.folder.join(hidden(&held.name)).exists();
+        let is_gone = |held: &&Held| matches!(self.folder.join(hidden(&held.name)).try_exists(), Ok(false));
         match self.held.iter().flatten().find(is_gone).filter(|_| self.folder.is_dir()) {
             None => Ok(()),
             Some(Held { name, .. }) => {
@@ -305,6 +305,10 @@ impl Sink for FileSink {
 
     fn rows_dropped(&self) -> Vec<(String, u64)> {
         self.rows_dropped.iter().map(|(reason, rows)| ((*reason).into(), *rows)).collect()
+    }
+
+    fn check(&self) -> Result<()> {
+        sys::file::check_folder(&self.folder).map_err(|e| failed("cannot write into", &self.folder, &e))
     }
 
     fn attend(&mut self, patience: Patience) {
@@ -410,9 +414,10 @@ fn extension(format: Format) -> &'static str {
 const CREATING: &str = "cannot create the folder";
 
 fn failed(doing: &str, path: &Path, error: &io::Error) -> Error {
-    let failed = Error::io(format!("{doing} {}: {error}", path.display()));
+    let failed = sys::scarce::error(format!("{doing} {}: {error}", path.display()), error);
     match error.kind() {
         io::ErrorKind::PermissionDenied => failed.hint("check the owner and the mode of the folder"),
+        io::ErrorKind::ReadOnlyFilesystem => failed.hint("mount it so that it can be written, or give another folder"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => failed.hint("free some space"),
         io::ErrorKind::NotFound if doing != CREATING => {
             failed.hint("the folder was there when the query started: has it been removed?")

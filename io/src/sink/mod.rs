@@ -49,6 +49,11 @@ pub trait Sink: Send + fmt::Debug {
         0
     }
 
+    /// Whether rows could be written now. A query that begins is refused if not; one that runs waits.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// How to wait for what takes the rows, from now on.
     fn attend(&mut self, _patience: Patience) {}
 

@@ -78,7 +78,8 @@ impl Patience {
             self.since = Some(Instant::now());
             self.delay = DELAY_MIN;
             if let Some(attendant) = &self.attendant {
-                attendant.warn(&format!("{error}; {then}"));
+                let hint = error.hint_text().map_or_else(String::new, |hint| format!(" ({hint})"));
+                attendant.warn(&format!("{error}; {then}{hint}"));
             }
         }
     }

@@ -12,7 +12,10 @@ use std::{
 use firesteel_core::{Error, Result, block::BlockRef, schema::Schema, time::TimeZone};
 
 use super::{Dropped, Meter, Part, Reader};
-use crate::format::{Decoder, Format, Options, packed};
+use crate::{
+    format::{Decoder, Format, Options, packed},
+    sys::scarce,
+};
 
 /// Bytes asked of the system at a time: few calls, and the chunk stays in L2 while it is decoded.
 pub(super) const CHUNK_BYTES: usize = 256 << 10;
@@ -170,7 +173,7 @@ impl Reader for FileReader {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {
-    let failed = Error::io(format!("cannot read {}: {error}", path.display()));
+    let failed = scarce::error(format!("cannot read {}: {error}", path.display()), error);
     match error.kind() {
         io::ErrorKind::NotFound => failed
             .class("FAILED_READ_FILE.FILE_NOT_EXIST")

@@ -15,7 +15,6 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -117,9 +116,8 @@ impl PipeSource {
             let result = open().map_err(|e| failed(&pump.name, &e)).and_then(|file| pump.run(file));
             pump.queue.end(result);
         };
-        let thread = thread::Builder::new().name("firesteel-input".into()).spawn(work);
         // Not joined: it may sit in a read that never returns.
-        thread.map_err(|e| Error::io(format!("cannot start a thread to read {name}: {e}")))?;
+        sys::scarce::spawn("firesteel-input", &format!("to read {name}"), work)?;
         Ok(Self { name, is_stream, queue, rows_planned: 0, rows_committed: 0, is_planned: false, dropped })
     }
 }

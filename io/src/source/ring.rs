@@ -349,12 +349,18 @@ impl Source for RingSource {
 
     fn warnings(&mut self) -> Vec<String> {
         // Nothing is asked of the clock while all is well.
-        if self.reader.broken_lanes().is_empty() || self.warned_at.is_some_and(|at| at.elapsed() < WARN_AFTER) {
+        if !self.reader.has_trouble() || self.warned_at.is_some_and(|at| at.elapsed() < WARN_AFTER) {
             return Vec::new();
         }
         let mut warnings = Vec::new();
+        if let Some(error) = self.reader.trouble_report() {
+            warnings.push(format!(
+                "the lanes that are open are read on, others come when this is over: {}",
+                error.with_hint()
+            ));
+        }
         while let Some(error) = self.reader.next_report() {
-            warnings.push(format!("a lane is left alone, the others are read on: {error}"));
+            warnings.push(format!("a lane is left alone, the others are read on: {}", error.with_hint()));
         }
         if !warnings.is_empty() {
             self.warned_at = Some(Instant::now());

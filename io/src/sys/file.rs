@@ -34,6 +34,16 @@ pub fn open(path: &Path, writable: bool) -> io::Result<File> {
     options.open(path)
 }
 
+/// Whether files can be made in a folder, without making one.
+pub fn check_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use rustix::fs::{Access, AtFlags, CWD, accessat};
+        accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?;
+    }
+    fs::metadata(folder).map(drop)
+}
+
 /// Sets `len` bytes aside, so that no store into a mapping can ever find the disk full (it would be a bus error).
 #[cfg(target_os = "linux")]
 pub fn allocate(file: &File, len: u64) -> io::Result<()> {
@@ -135,13 +145,15 @@ pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_file(from)
 }
 
-/// Whether a path still leads to the open file, not to one that took its place.
+/// Whether a path still leads to the open file, not to one that took its place. A path that may not be looked at says
+/// nothing against it.
 #[cfg(unix)]
 pub fn is_same(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     match (file.metadata(), path.symlink_metadata()) {
         (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
+        (_, Err(error)) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        (Err(_), Ok(_)) => false,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod mapping;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod scarce;
 #[cfg(target_os = "linux")]
 pub mod socket;
 

@@ -16,9 +16,16 @@ pub struct BrokenLane {
     pub name: String,
     /// What is wrong with it.
     pub error: Error,
-    /// The file that is: another one in its place is tried.
+    /// The file that is: another one in its place is tried. None is to blame for what the system says.
     file: Option<FileId>,
     is_reported: bool,
+}
+
+/// Why the folder of the stream cannot be looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub error: Error,
+    pub is_reported: bool,
 }
 
 impl Reader {
@@ -30,6 +37,18 @@ impl Reader {
     /// How often a lane was found to be unreadable; a file that took the place of a bad one counts anew.
     pub fn lanes_broken(&self) -> u64 {
         self.breaks
+    }
+
+    /// Whether something is wrong with a lane, or with the folder of all.
+    pub(crate) fn has_trouble(&self) -> bool {
+        self.trouble.is_some() || !self.broken.is_empty()
+    }
+
+    /// What is wrong with the folder, if that was not told yet.
+    pub(crate) fn trouble_report(&mut self) -> Option<Error> {
+        let trouble = self.trouble.as_mut().filter(|trouble| !trouble.is_reported)?;
+        trouble.is_reported = true;
+        Some(trouble.error.clone())
     }
 
     /// What is wrong with a lane, if that was not told yet.
@@ -50,10 +69,18 @@ impl Reader {
 
     pub(super) fn note_broken(&mut self, name: &str, error: Error) {
         let path = self.folder.as_ref().and_then(|folder| folder.lane_path(name).ok());
-        let file = path.and_then(|path| file::id(&path));
-        self.breaks += 1;
-        self.broken.retain(|lane| lane.name != name);
-        self.broken.push(BrokenLane { name: name.into(), error, file, is_reported: false });
+        // What the file is not to blame for may be over the next time that lanes are listed.
+        let file = path.filter(|_| !error.is_io()).and_then(|path| file::id(&path));
+        let before = self.broken.iter().position(|lane| lane.name == name).map(|at| self.broken.swap_remove(at));
+        let is_same = before.as_ref().is_some_and(|before| file.is_none() && before.error == error);
+        let is_reported = is_same && before.is_some_and(|before| before.is_reported);
+        self.breaks += u64::from(!is_same);
+        self.broken.push(BrokenLane { name: name.into(), error, file, is_reported });
+    }
+
+    /// Whether a lane could not be read for what may be over by itself.
+    pub(super) fn may_mend(&self) -> bool {
+        self.broken.iter().any(|lane| lane.file.is_none())
     }
 
     /// Whether the file of this lane is one that was found bad before.

@@ -30,6 +30,7 @@ use super::{
 use crate::sys::{
     Mapping, file,
     memory::{self, Writers},
+    scarce,
     socket::{self, Connection, Listener, Peer},
 };
 
@@ -131,11 +132,10 @@ impl Hub {
         let bell = Bell::open(folder.path())?;
         let (stop, stopped) = Connection::pair().map_err(|e| Error::io(format!("a socket: {e}")))?;
         let shared = Arc::new(Shared { listen: listen.clone(), folder, state: Mutex::default() });
-        let thread = std::thread::Builder::new().name("firesteel-listen".into()).spawn({
+        let thread = scarce::spawn("firesteel-listen", "to listen with", {
             let shared = shared.clone();
             move || Thread { shared, listener, bell, clients: Vec::new() }.run(&stopped)
-        });
-        let thread = thread.map_err(|e| Error::io(format!("cannot start a thread to listen with: {e}")))?;
+        })?;
         Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
     }
 }

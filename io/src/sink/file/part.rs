@@ -89,7 +89,10 @@ pub(super) fn write_anew(path: &Path, print: &Print) -> Result<()> {
         Error::corrupt(format!("{} could not be made durable, and {why}", path.display()))
             .hint("start the query again: it goes on from its last checkpoint and writes the rows anew")
     };
-    let mut from = sys::file::open(path, false).map_err(|e| lost(&e.to_string()))?;
+    let mut from = sys::file::open(path, false).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound => lost(&e.to_string()),
+        _ => failed("cannot read", path, &e),
+    })?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let mut anew = OpenPart::create(path.with_file_name(format!("{name}.again.tmp")))?;
     let mut piece = vec![0; BUFFER_BYTES];

@@ -8,6 +8,8 @@ use std::{
 
 use firesteel_core::time::TimeZone;
 
+use std::thread;
+
 use super::*;
 use crate::{
     format::Format,

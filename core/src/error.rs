@@ -76,7 +76,7 @@ impl Error {
         Self::new(Kind::Io, message)
     }
 
-    /// The operating system has too little of something: handles, threads, memory. What was to be done may be all right.
+    /// The operating system has too little of something: handles, threads, memory. What was to be done may be right.
     pub fn scarce(message: impl Into<String>) -> Self {
         Self::new(Kind::Scarce, message)
     }

@@ -1,11 +1,15 @@
-//! The binary when its results cannot be written for a while: the disk is full, the folder is away, nobody reads. It
-//! waits or drops and counts, says so, goes on by itself, and can be stopped meanwhile.
+//! The binary when its results cannot be written for a while: the disk is full, the folder is away or no longer ours,
+//! nobody reads. It waits or drops and counts, says so, goes on by itself, and can be stopped meanwhile.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, File, Permissions},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -17,9 +21,14 @@ use tempfile::TempDir;
 /// Longest that anything here may take; nothing is said about how fast it is.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Who runs the binary where the superuser may do what others may not.
+const NOBODY: u32 = 65_534;
+
 /// A query from numbers to a folder of files.
 struct Job {
     dir: TempDir,
+    /// Who runs it, if not we.
+    user: Option<u32>,
     child: Option<Child>,
 }
 
@@ -35,7 +44,29 @@ impl Job {
         );
         fs::write(dir.path().join("job.sql"), sql).unwrap();
         fs::create_dir(dir.path().join("out")).unwrap();
-        Self { dir, child: None }
+        Self { dir, user: None, child: None }
+    }
+
+    /// One that only may do what its user is permitted to; nothing if such a user cannot run the binary.
+    fn of_a_user() -> Option<Self> {
+        let mut job = Self::new(ROWS, "");
+        if fs::metadata(job.dir.path()).unwrap().uid() == 0 {
+            job.user = Some(NOBODY);
+            [job.dir.path(), &job.path("out")].iter().for_each(|path| chown(path, job.user, job.user).unwrap());
+        }
+        let may = job.command(env!("CARGO_BIN_EXE_firesteel")).arg("--version").output().is_ok();
+        if !may {
+            println!("SKIPPED, no permission is taken away: other users may not run the binary where it is");
+        }
+        may.then_some(job)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
+        command
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -47,7 +78,7 @@ impl Job {
         let words = [env!("CARGO_BIN_EXE_firesteel"), "run", &job, "--progress-file", &progress];
         let words: Vec<&str> = words.into_iter().chain(arguments.iter().copied()).collect();
         let mut command = match before {
-            "" => Command::new(words[0]),
+            "" => self.command(words[0]),
             before => {
                 let mut command = Command::new("unshare");
                 command.args(["-m", "sh", "-c", &format!("{before} && exec \"$0\" \"$@\"")]).arg(words[0]);
@@ -75,9 +106,18 @@ impl Job {
     fn stop(&mut self) -> Option<i32> {
         self.signal("-TERM");
         let start = Instant::now();
-        let code = self.child.take().unwrap().wait().unwrap().code();
+        let code = self.end();
         assert!(start.elapsed() < PATIENCE / 2, "a stop is not waited for long");
         code
+    }
+
+    /// Waits for its end, and gives its exit status.
+    fn end(&mut self) -> Option<i32> {
+        self.child.take().unwrap().wait().unwrap().code()
+    }
+
+    fn set_mode(&self, name: &str, mode: u32) {
+        chmod(&self.path(name), mode);
     }
 
     /// The last progress report.
@@ -135,7 +175,7 @@ fn may_mount() -> bool {
 }
 
 /// Rows as fast as they are taken: nobody waits for a second to be over.
-const ROWS: &str = "`rate-micro-batch` OPTIONS (rowsPerBatch '100')";
+const ROWS: &str = "`rate-micro-batch` OPTIONS (rowsPerBatch '2000')";
 
 #[test]
 fn a_full_disk_is_waited_for_and_no_row_is_lost() {
@@ -254,4 +294,84 @@ fn a_query_whose_output_nobody_reads_can_be_stopped() {
     job.child = Some(command.stderr(File::create(job.path("words")).unwrap()).spawn().unwrap());
     sleep(Duration::from_secs(1));
     assert_eq!(job.stop(), Some(0), "{}", job.words());
+}
+
+#[test]
+fn a_folder_without_permission_is_refused_at_the_start() {
+    let checkpoint_words = "/checkpoint/results: Permission denied";
+    for (denied, mode, words) in [
+        ("out", 0o555, "error: cannot write into "),
+        ("out", 0, "out: Permission denied"),
+        ("checkpoint", 0o555, checkpoint_words),
+        ("checkpoint", 0, checkpoint_words),
+    ] {
+        let Some(mut job) = Job::of_a_user() else { return };
+        let checkpoint = job.path("checkpoint");
+        fs::create_dir(&checkpoint).unwrap();
+        chown(&checkpoint, job.user, job.user).unwrap();
+        job.set_mode(denied, mode);
+        job.start("", &["--checkpoint", checkpoint.to_str().unwrap()]);
+        assert_eq!(job.end(), Some(1), "{}", job.words());
+        assert!(job.words().contains(words), "{}", job.words());
+        assert!(job.words().contains("hint: check the owner and the mode of the folder"), "{}", job.words());
+        job.set_mode(denied, 0o755);
+        assert!(take_values_of(&job).is_empty(), "nothing was begun");
+    }
+}
+
+#[test]
+fn a_checkpoint_without_permission_is_not_taken_for_a_bad_one() {
+    let Some(mut job) = Job::of_a_user() else { return };
+    let (out, checkpoint) = (job.path("out"), job.path("checkpoint"));
+    let arguments = ["--checkpoint", checkpoint.to_str().unwrap()];
+    job.start("", &arguments);
+    wait_until(&|| fs::read_dir(&out).unwrap().count() > 2, &|| job.words());
+    assert_eq!(job.stop(), Some(0), "{}", job.words());
+    let generations = || {
+        let entries = fs::read_dir(checkpoint.join("results")).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|ending| ending == "ckpt")).collect::<Vec<_>>()
+    };
+    let set_modes = |mode| generations().iter().for_each(|path| chmod(path, mode));
+    set_modes(0);
+    job.start("", &arguments);
+    assert_eq!(job.end(), Some(1), "{}", job.words());
+    assert!(job.words().contains("error: cannot read ") && !job.words().contains("from-scratch"), "{}", job.words());
+    set_modes(0o600);
+    job.start("", &arguments);
+    let before = fs::read_dir(&out).unwrap().count();
+    wait_until(&|| fs::read_dir(&out).unwrap().count() > before + 2, &|| job.words());
+    assert_eq!(job.stop(), Some(0), "{}", job.words());
+    check_complete(&take_values_of(&job));
+}
+
+#[test]
+fn permission_that_is_taken_away_is_waited_for_and_no_row_is_lost() {
+    let (results, checkpoints) = ("results are written again", "checkpoints are written again");
+    for (denied, mode, over) in [
+        ("out", 0o555, results),
+        ("out", 0, results),
+        ("checkpoint/results", 0o555, checkpoints),
+        ("checkpoint/results", 0, checkpoints),
+    ] {
+        let Some(mut job) = Job::of_a_user() else { return };
+        let (out, checkpoint) = (job.path("out"), job.path("checkpoint"));
+        job.start("", &["--checkpoint", checkpoint.to_str().unwrap()]);
+        wait_until(&|| fs::read_dir(&out).unwrap().count() > 2, &|| job.words());
+        job.set_mode(denied, mode);
+        job.wait_for_words("Permission denied");
+        job.set_mode(denied, 0o755);
+        job.wait_for_words(over);
+        assert_eq!(job.stop(), Some(0), "{denied} {mode:o}: {}", job.words());
+        check_complete(&take_values_of(&job));
+    }
+}
+
+fn take_values_of(job: &Job) -> BTreeMap<i64, u32> {
+    let mut values = BTreeMap::new();
+    take_values(&job.path("out"), &mut values);
+    values
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }

@@ -4,9 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, Permissions},
     io::{BufRead, BufReader, Read, Write},
-    os::unix::fs::symlink,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::{self, sleep},
@@ -24,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const ROWS_OF_A_VICTIM: i64 = 40;
 /// The good lane's last row.
 const END: i64 = -1;
+/// A user that may do nothing.
+const NOBODY: u32 = 65_534;
 
 /// xorshift; the seed is printed when a test fails.
 struct Random(u64);
@@ -48,14 +54,28 @@ fn ring(test: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
+/// The engine on a job that prints the ring.
 fn run(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Child {
+    command(dir, ring, options, arguments).spawn().unwrap()
+}
+
+fn command(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Command {
     let job = dir.path().join("job.sql");
     let path = ring.display();
     let table = format!("CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{path}'{options});");
     fs::write(&job, format!("{table}\nSELECT id, name FROM r;")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
     command.arg("run").arg(job).args(["--format", "json"]).args(arguments).stdin(Stdio::null());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn is_superuser() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|data| data.uid() == 0)
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
 fn write(producer: &mut Producer, id: i64) {
@@ -240,10 +260,9 @@ fn producers_are_handed_lanes_over_a_socket_and_their_rows_come_whatever_becomes
     feed(&mut stopped, 1..2);
     assert_eq!(next(), 1);
     // Other users come in if they are told so; only the superuser can try.
-    if fs::metadata("/proc/self").is_ok_and(|data| std::os::unix::fs::MetadataExt::uid(&data) == 0) {
-        use std::os::unix::process::CommandExt;
-        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let stranger = append(&socket, "e").uid(65_534).spawn();
+    if is_superuser() {
+        chmod(dir.path(), 0o755);
+        let stranger = append(&socket, "e").uid(NOBODY).spawn();
         if let Ok(stranger) = stranger {
             let out = stranger.wait_with_output().unwrap();
             assert!(!out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
@@ -298,4 +317,71 @@ fn producers_stay_connected_while_the_job_is_read_again() {
     let mut words = String::new();
     engine.stderr.take().unwrap().read_to_string(&mut words).unwrap();
     assert!(words.contains("cannot be read again") && !words.contains("error"), "{words}");
+}
+
+/// The engine may not look into its ring for a while, or at one of its lanes: it reads on what is open, and takes up
+/// the rest when it may again. Nobody repairs what is only not theirs.
+#[test]
+fn permission_that_is_taken_away_costs_no_row() {
+    if !is_superuser() {
+        return println!(
+            "SKIPPED, no permission is taken away: only the superuser can run the engine as somebody else"
+        );
+    }
+    let (dir, ring) = ring("denied");
+    let give = |path: &Path| chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut producers = ["good", "closed", "late"].map(|lane| Producer::open(&ring, Some(lane)).unwrap());
+    let late = ring.join("late.lane");
+    let hidden = dir.path().join("late.lane");
+    fs::rename(&late, &hidden).unwrap();
+    fs::read_dir(&ring).unwrap().for_each(|entry| give(&entry.unwrap().path()));
+    [dir.path(), &ring, &hidden].into_iter().for_each(give);
+    let closed = ring.join("closed.lane");
+    chmod(&closed, 0);
+    let (words, stderr) = (dir.path().join("words"), |path: &Path| fs::File::create(path).unwrap());
+    let mut engine = command(&dir, &ring, "", &[]);
+    let Ok(mut engine) = engine.uid(NOBODY).gid(NOBODY).stderr(stderr(&words)).spawn() else {
+        return println!("SKIPPED, no permission is taken away: other users may not run the binary where it is");
+    };
+    let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
+    let mut next = || {
+        let line = lines.next().unwrap_or_else(|| panic!("{}", fs::read_to_string(&words).unwrap())).unwrap();
+        serde_json::from_str::<serde_json::Value>(&line).unwrap()["id"].as_i64().unwrap()
+    };
+    let wait_for = |text: &str| {
+        let until = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&words).unwrap().contains(text) {
+            assert!(Instant::now() < until, "no «{text}» in {}", fs::read_to_string(&words).unwrap());
+            sleep(Duration::from_millis(2));
+        }
+    };
+    // A lane that may not be read, until it may.
+    let [good, closed_one, late_one] = &mut producers;
+    write(closed_one, 1);
+    write(good, 0);
+    assert_eq!(next(), 0);
+    wait_for("a lane is left alone, the others are read on: opening ");
+    let firesteel = |verb: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
+        let out = command.args(["ring", verb]).arg(&ring).uid(NOBODY).gid(NOBODY).output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr))
+    };
+    let (status, text) = firesteel("check");
+    assert!(status == Some(1) && text.contains("closed.lane: it could not be looked at"), "{text}");
+    assert!(!text.contains("ring repair"), "{text}");
+    let (status, text) = firesteel("repair");
+    assert!(status == Some(1) && text.contains("nothing was done") && closed.exists(), "{text}");
+    chmod(&closed, 0o640);
+    assert_eq!(next(), 1);
+    // The folder may not be looked into, and a lane comes meanwhile.
+    chmod(&ring, 0);
+    fs::rename(&hidden, &late).unwrap();
+    write(late_one, 3);
+    wait_for("the lanes that are open are read on, others come when this is over: listing ");
+    write(good, 2);
+    assert_eq!(next(), 2);
+    chmod(&ring, 0o755);
+    assert_eq!(next(), 3);
+    Command::new("kill").arg(engine.id().to_string()).status().unwrap();
+    assert!(engine.wait().unwrap().success(), "{}", fs::read_to_string(&words).unwrap());
 }

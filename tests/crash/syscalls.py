@@ -20,8 +20,12 @@ from pathlib import Path
 
 from job import Run, write_input
 
-# What a failing call may answer: errors that a device gives, and a disk that is full.
-ERRORS = {"write": "ENOSPC", "fsync": "EIO", "openat": "ENOSPC", "renameat2": "EIO", "rename": "EIO", "mkdir": "EACCES"}
+# What a failing call may answer: a device that fails, a disk or a quota that is full, one that became read-only, a
+# permission that is gone; and where a file is opened or a thread started, too few of them.
+CHANGES = ["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES"]
+ERRORS = {"write": CHANGES[:3], "fsync": CHANGES[:4], "rename": CHANGES, "renameat2": CHANGES, "mkdir": CHANGES,
+          "unlink": CHANGES, "openat": [*CHANGES, "EMFILE", "ENFILE"], "getdents64": ["EIO"], "read": ["EIO"],
+          "clone3": ["EAGAIN"]}
 STARTS_MAX = 5
 
 
@@ -43,8 +47,8 @@ def main():
         calls = count_calls(Run(args.bin, folder, "counted"))
         cases = [("signal=KILL", name, n) for name, most in sorted(calls.items()) for n in range(1, most + 1)]
         if args.errors:
-            cases += [(f"error={ERRORS[name]}", name, n) for name, most in sorted(calls.items()) if name in ERRORS
-                      for n in range(1, most + 1)]
+            cases += [(f"error={error}", name, n) for name, most in sorted(calls.items())
+                      for error in ERRORS.get(name, ()) for n in range(1, most + 1)]
         cases = cases[::args.every]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             problems = [p for p in pool.map(lambda case: try_case(args.bin, folder, case, expected), cases) if p]

@@ -1,5 +1,5 @@
-//! What a system may have too little of: open files, threads, memory. Such an error says nothing of the file at hand, and
-//! it passes when somebody gives some of it back.
+//! What a system may have too little of: open files, threads, memory. Such an error says nothing of the file at hand,
+//! and passes when somebody gives some of it back.
 
 use std::{
     io,

@@ -54,6 +54,11 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// As [`Batch::each_valid`], one loop for all closures: for those that do far more with a row than a call costs.
+    pub fn each_valid_slowly(&self, args: usize, f: &mut dyn FnMut(usize, usize)) {
+        self.each_valid(args, f);
+    }
+
     /// As [`Batch::each_valid`] until `f` fails.
     #[inline]
     pub fn try_each_valid<E>(&self, args: usize, mut f: impl FnMut(usize, usize) -> Result<(), E>) -> Result<(), E> {

@@ -9,7 +9,7 @@ use super::{
     batch::Batch,
     cells::Kernel,
     codec,
-    item::{self, Item, with_item},
+    item::{self, Item, with_kept_item},
 };
 use crate::{
     block::{Column, Value},
@@ -31,8 +31,8 @@ fn bind<const MAX: bool>(mut call: AggregateCall<'_>) -> Result<BoundAggregate> 
     let k = if call.args.len() == 3 { Some(take_k(&mut call)?) } else { None };
     let (value, key) = (call.type_of(0).clone(), call.type_of(1).clone());
     let data_type = if k.is_some() { DataType::Array(value.clone().into()) } else { value.clone() };
-    with_item!(key, I => {
-        let kernel = By::<I, MAX> { value, key: key.clone(), k, item: PhantomData };
+    with_kept_item!(key, I => {
+        let kernel = By::<I> { is_max: MAX, value, key: key.clone(), k, item: PhantomData };
         call.finish(kernel, data_type, true)
     })
 }
@@ -48,7 +48,8 @@ fn take_k(call: &mut AggregateCall<'_>) -> Result<usize> {
 
 /// The values of the rows with the first keys.
 #[derive(Clone, Debug)]
-struct By<I, const MAX: bool> {
+struct By<I> {
+    is_max: bool,
     value: DataType,
     key: DataType,
     /// `None` for one value that is no array.
@@ -64,20 +65,20 @@ struct Best<K> {
     heap: usize,
 }
 
-impl<I: Item, const MAX: bool> By<I, MAX> {
+impl<I: Item> By<I> {
     /// Whether a row with key `a` comes before a row with key `b`.
     #[inline]
-    fn precedes(a: &I::Ref<'_>, b: &I::Ref<'_>) -> bool {
-        if MAX { I::less(b, a) } else { I::less(a, b) }
+    fn precedes(&self, a: &I::Ref<'_>, b: &I::Ref<'_>) -> bool {
+        if self.is_max { I::less(b, a) } else { I::less(a, b) }
     }
 
     /// Enters a row if it is among the best. Of equal keys a single answer is the last seen, as in Spark; of
     /// several the first seen come first.
-    fn enter(&self, cell: &mut Best<I::Owned>, key: I::Ref<'_>, value: impl FnOnce() -> Value) {
+    fn enter(&self, cell: &mut Best<I::Owned>, key: I::Ref<'_>, value: &dyn Fn() -> Value) {
         let (k, is_late_better) = (self.k.unwrap_or(1), self.k.is_none());
         let stays = |kept: &(I::Owned, Value)| match is_late_better {
-            true => Self::precedes(&I::lend(&kept.0), &key),
-            false => !Self::precedes(&key, &I::lend(&kept.0)),
+            true => self.precedes(&I::lend(&kept.0), &key),
+            false => !self.precedes(&key, &I::lend(&kept.0)),
         };
         let position = cell.entries.partition_point(stays);
         if position == k {
@@ -97,8 +98,10 @@ impl<I: Item, const MAX: bool> By<I, MAX> {
     }
 }
 
-impl<I: Item, const MAX: bool> Kernel for By<I, MAX> {
+impl<I: Item> Kernel for By<I> {
     type Cell = Best<I::Owned>;
+
+    const VERSION: u8 = 2;
 
     fn empty(&self) -> Self::Cell {
         Best { entries: Vec::new(), heap: 0 }
@@ -108,11 +111,11 @@ impl<I: Item, const MAX: bool> Kernel for By<I, MAX> {
         let (value, key) = (&batch.args[0], &batch.args[1]);
         let input = I::open(key);
         let mut grown = 0;
-        batch.each(|row, group| {
+        batch.each_valid_slowly(0, &mut |row, group| {
             if key.is_valid(row) {
                 let cell = &mut cells[group];
                 let before = self.heap(cell);
-                self.enter(cell, I::at(input, row), || value.value(row));
+                self.enter(cell, I::at(input, row), &|| value.value(row));
                 grown += self.heap(cell) as isize - before as isize;
             }
         });
@@ -121,7 +124,7 @@ impl<I: Item, const MAX: bool> Kernel for By<I, MAX> {
 
     fn merge(&self, cell: &mut Self::Cell, other: &Self::Cell) -> Result<()> {
         for (key, value) in &other.entries {
-            self.enter(cell, I::lend(key), || value.clone());
+            self.enter(cell, I::lend(key), &|| value.clone());
         }
         Ok(())
     }
@@ -150,7 +153,7 @@ impl<I: Item, const MAX: bool> Kernel for By<I, MAX> {
         for _ in 0..codec::load_count(bytes, 1)? {
             let key = I::load(bytes, &self.key)?;
             let value = codec::load_value(bytes, &self.value)?;
-            self.enter(&mut cell, I::lend(&key), || value);
+            self.enter(&mut cell, I::lend(&key), &|| value.clone());
         }
         Ok(cell)
     }

@@ -2,10 +2,7 @@
 //! it; [`Cells`] keeps the cells by group id and is the [`Aggregate`].
 
 use alloc::vec::Vec;
-use core::{
-    any::Any,
-    fmt::{self, Debug},
-};
+use core::{any::Any, fmt::Debug};
 
 use super::{Aggregate, batch::Batch, codec::Scalar};
 use crate::{
@@ -77,14 +74,16 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
         mut f: impl FnMut(&mut Self::Cell, usize) -> Result<()>,
     ) -> Result<isize> {
         let mut grown = 0_isize;
-        batch.try_each_valid(args, |row, group| {
-            let cell = &mut cells[group];
-            let before = self.heap(cell);
-            f(cell, row)?;
-            grown += self.heap(cell) as isize - before as isize;
-            Ok::<_, Error>(())
-        })?;
-        Ok(grown)
+        let mut result = Ok(());
+        batch.each_valid_slowly(args, &mut |row, group| {
+            if result.is_ok() {
+                let cell = &mut cells[group];
+                let before = self.heap(cell);
+                result = f(cell, row);
+                grown += self.heap(cell) as isize - before as isize;
+            }
+        });
+        result.map(|()| grown)
     }
 }
 
@@ -94,12 +93,6 @@ pub(super) struct Cells<K: Kernel> {
     cells: Vec<K::Cell>,
     /// Sum of [`Kernel::heap`] over the cells.
     heap: usize,
-}
-
-impl<K: Kernel> Debug for Cells<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} of {} groups", self.kernel, self.cells.len())
-    }
 }
 
 impl<K: Kernel> Cells<K> {
@@ -149,31 +142,25 @@ impl<K: Kernel> Aggregate for Cells<K> {
         const { !core::mem::needs_drop::<K::Cell>() && size_of::<K::Cell>() <= FLAT_BYTES_MAX }
     }
 
+    // What only flat cells are asked for is compiled for flat cells only.
+
     fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
+        assert!(self.is_flat(), "only flat accumulators are merged whole");
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
-        if self.is_flat() {
-            return self.kernel.merge_many(&mut self.cells[..groups], &other.cells[..groups]);
-        }
-        for (cell, other) in self.cells[..groups].iter_mut().zip(&other.cells[..groups]) {
-            let before = self.kernel.heap(cell);
-            self.kernel.merge(cell, other)?;
-            self.heap = self.heap + self.kernel.heap(cell) - before;
-        }
-        Ok(())
+        self.kernel.merge_many(&mut self.cells[..groups], &other.cells[..groups])
     }
 
     fn emit_pair(&self, _: usize, other: &dyn Aggregate, groups: &[u32], out: &mut Column) -> Result<()> {
+        assert!(self.is_flat(), "only flat accumulators are emitted in pairs");
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
         self.kernel.emit_pairs([&self.cells, &other.cells], groups, out)
     }
 
     fn reset_all(&mut self, groups: usize) {
-        for cell in &mut self.cells[..groups] {
-            self.heap -= self.kernel.heap(cell);
-            *cell = self.kernel.empty();
-        }
+        assert!(self.is_flat(), "only flat accumulators are emptied whole");
+        self.cells[..groups].fill_with(|| self.kernel.empty());
     }
 
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {

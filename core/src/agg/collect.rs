@@ -8,7 +8,7 @@ use super::{
     batch::Batch,
     cells::Kernel,
     codec,
-    item::{Item, with_item},
+    item::{Item, with_item, with_kept_item},
     tally::Tally,
 };
 use crate::{block::Column, error::Result, schema::DataType};
@@ -29,7 +29,7 @@ fn bind_set(call: AggregateCall<'_>) -> Result<BoundAggregate> {
     call.arity(1..=1)?;
     let element = call.type_of(0).clone();
     let data_type = DataType::Array(element.clone().into());
-    with_item!(element, I => call.finish(Set::<I>(element, PhantomData), data_type, false))
+    with_kept_item!(element, I => call.finish(Set::<I>(element, PhantomData), data_type, false))
 }
 
 /// All values.
@@ -99,6 +99,8 @@ struct Set<I>(DataType, PhantomData<I>);
 
 impl<I: Item> Kernel for Set<I> {
     type Cell = Tally<I, ()>;
+
+    const VERSION: u8 = 2;
 
     fn empty(&self) -> Self::Cell {
         Tally::new()

@@ -10,7 +10,7 @@ use super::{
     cells::Kernel,
     codec::Scalar,
     extreme::{load_option, save_option},
-    item::{Item, with_item},
+    item::{Item, with_kept_item},
 };
 use crate::{
     block::{Column, Value},
@@ -28,7 +28,10 @@ fn bind<const LAST: bool>(mut call: AggregateCall<'_>) -> Result<BoundAggregate>
     let ignore_nulls = core::mem::take(&mut call.ignore_nulls) | take_flag(&mut call)?;
     let data_type = call.type_of(0).clone();
     let nullable = true;
-    with_item!(data_type, I => call.finish(Edge::<I, LAST>::new(&data_type, ignore_nulls), data_type, nullable))
+    with_kept_item!(data_type, I => {
+        let kernel = Edge::<I> { is_last: LAST, data_type: data_type.clone(), ignore_nulls, item: PhantomData };
+        call.finish(kernel, data_type, nullable)
+    })
 }
 
 fn take_flag(call: &mut AggregateCall<'_>) -> Result<bool> {
@@ -48,21 +51,18 @@ fn take_flag(call: &mut AggregateCall<'_>) -> Result<bool> {
 
 /// The value at one edge of a group.
 #[derive(Clone, Debug)]
-struct Edge<I, const LAST: bool> {
+struct Edge<I> {
+    is_last: bool,
     data_type: DataType,
     ignore_nulls: bool,
     item: PhantomData<I>,
 }
 
-impl<I: Item, const LAST: bool> Edge<I, LAST> {
-    fn new(data_type: &DataType, ignore_nulls: bool) -> Self {
-        Self { data_type: data_type.clone(), ignore_nulls, item: PhantomData }
-    }
-}
-
-impl<I: Item, const LAST: bool> Kernel for Edge<I, LAST> {
+impl<I: Item> Kernel for Edge<I> {
     /// `None` before any row, `Some(None)` for a NULL.
     type Cell = Option<Option<I::Owned>>;
+
+    const VERSION: u8 = 2;
 
     fn empty(&self) -> Self::Cell {
         None
@@ -71,23 +71,19 @@ impl<I: Item, const LAST: bool> Kernel for Edge<I, LAST> {
     fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
         let (column, input) = (&batch.args[0], I::open(&batch.args[0]));
         let mut grown = 0;
-        let mut take = |row: usize, group: usize| {
+        batch.each_valid(usize::from(self.ignore_nulls), |row, group| {
             let cell = &mut cells[group];
-            if LAST || cell.is_none() {
+            if self.is_last || cell.is_none() {
                 grown -= self.heap(cell) as isize;
                 *cell = Some(column.is_valid(row).then(|| I::own(I::at(input, row))));
                 grown += self.heap(cell) as isize;
             }
-        };
-        match self.ignore_nulls {
-            true => batch.each_valid(1, &mut take),
-            false => batch.each(&mut take),
-        }
+        });
         Ok(grown)
     }
 
     fn merge(&self, cell: &mut Self::Cell, other: &Self::Cell) -> Result<()> {
-        if other.is_some() && (LAST || cell.is_none()) {
+        if other.is_some() && (self.is_last || cell.is_none()) {
             cell.clone_from(other);
         }
         Ok(())

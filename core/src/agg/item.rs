@@ -109,6 +109,28 @@ macro_rules! with_item {
 }
 pub(super) use with_item;
 
+/// As [`with_item`], for aggregates that do more with a value than look at it: the types that are seldom kept have
+/// no code of their own, but share that of [`Any`].
+macro_rules! with_kept_item {
+    ($data_type:expr, $item:ident => $body:expr) => {{
+        use $crate::{agg::item, schema::Physical};
+        macro_rules! run {
+            ($t:ty) => {{
+                type $item = $t;
+                $body
+            }};
+        }
+        match $data_type.physical() {
+            Physical::Int32 => run!(item::Number<i32>),
+            Physical::Int64 => run!(item::Number<i64>),
+            Physical::Float64 => run!(item::Number<f64>),
+            Physical::Bytes => run!(item::Bytes),
+            _ => run!(item::Any),
+        }
+    }};
+}
+pub(super) use with_kept_item;
+
 /// Row numbers of a column: a constant's only value stands for every row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Index(usize);

@@ -58,7 +58,7 @@ use crate::{
 /// Life of a group id: [`grow`](Self::grow) makes it exist with the empty accumulator; any number of `update` and
 /// `merge`; `emit` reads it without changing it (update and complete mode emit again later); `reset` returns it to
 /// the empty accumulator, because the id is about to be used for another key.
-pub trait Aggregate: fmt::Debug + Send {
+pub trait Aggregate: Send {
     /// Makes ids `0..groups` exist; new ones are empty. Called before ids are used; never shrinks.
     fn grow(&mut self, groups: usize);
 
@@ -116,6 +116,12 @@ pub trait Aggregate: fmt::Debug + Send {
 
     /// For `merge`, which needs the concrete type of `other`.
     fn as_any(&self) -> &dyn Any;
+}
+
+impl fmt::Debug for dyn Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Aggregate of {} bytes", self.memory_bytes())
+    }
 }
 
 /// An entry of an aggregate family's table.

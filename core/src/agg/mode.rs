@@ -9,7 +9,7 @@ use super::{
     batch::Batch,
     cells::Kernel,
     codec::Scalar,
-    item::{Item, with_item},
+    item::{Item, with_kept_item},
     tally::Tally,
 };
 use crate::{
@@ -29,7 +29,7 @@ fn bind(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
     }
     call.orderable(0)?;
     let data_type = call.type_of(0).clone();
-    with_item!(data_type, I => {
+    with_kept_item!(data_type, I => {
         let kernel = Mode::<I> { data_type: data_type.clone(), is_descending, item: PhantomData };
         call.finish(kernel, data_type, true)
     })
@@ -60,6 +60,8 @@ impl<I: Item> Mode<I> {
 
 impl<I: Item> Kernel for Mode<I> {
     type Cell = Tally<I, u64>;
+
+    const VERSION: u8 = 2;
 
     fn empty(&self) -> Self::Cell {
         Tally::new()

@@ -2,7 +2,6 @@
 //! count, sorted when a result is asked for.
 
 use alloc::{format, vec::Vec};
-use core::marker::PhantomData;
 
 use super::{
     AggregateCall, AggregateFunction, BoundAggregate,
@@ -10,12 +9,12 @@ use super::{
     call::{as_double, decimal_to_double},
     cells::Kernel,
     codec::Scalar,
-    item::{Item, Number, Ordered},
+    item::{Item, Number},
     mode::merge_counts,
     tally::Tally,
 };
 use crate::{
-    block::{Column, Value},
+    block::{Column, ColumnRef, Value, Values},
     error::{Error, Result},
     schema::{DataType, Physical},
 };
@@ -81,22 +80,7 @@ fn bind(
         }
     };
     let data_type = percentages.result_type(result);
-    let source = call.type_of(0).clone();
-    macro_rules! finish {
-        ($t:ty) => {{
-            let item = PhantomData::<$t>;
-            call.finish(Percentile { source, percentages, between, is_descending, item }, data_type, true)
-        }};
-    }
-    match source.physical() {
-        Physical::Int8 => finish!(i8),
-        Physical::Int16 => finish!(i16),
-        Physical::Int32 => finish!(i32),
-        Physical::Int64 => finish!(i64),
-        Physical::Int128 => finish!(i128),
-        Physical::Float32 => finish!(f32),
-        _ => finish!(f64),
-    }
+    call.finish(Percentile { percentages, between, is_descending }, data_type, true)
 }
 
 /// The percentages of a call, captured when it is bound.
@@ -144,60 +128,57 @@ fn fraction(call: &AggregateCall<'_>, value: &Value, data_type: &DataType) -> Re
     }
 }
 
+/// Percentiles of what numbers, and the numbers of intervals, are as doubles: no answer tells more of them.
 #[derive(Clone, Debug)]
-struct Percentile<T> {
-    source: DataType,
+struct Percentile {
     percentages: Percentages,
     between: Between,
     is_descending: bool,
-    item: PhantomData<T>,
 }
 
-/// A number that percentiles are taken of.
-trait Measure: Ordered {
-    fn measure(self, data_type: &DataType) -> f64;
-}
+/// A column of numbers, dates, times or intervals, read as doubles.
+#[derive(Clone, Copy)]
+pub(super) struct Doubles<'a>(ColumnRef<'a>);
 
-macro_rules! measure {
-    ($($t:ty),*) => {$(
-        impl Measure for $t {
-            fn measure(self, _: &DataType) -> f64 {
-                self as f64
-            }
-        }
-    )*};
-}
+impl<'a> Doubles<'a> {
+    pub fn of(column: &ColumnRef<'a>) -> Self {
+        Self(*column)
+    }
 
-measure!(i8, i16, i32, i64, f32, f64);
-
-impl Measure for i128 {
-    fn measure(self, data_type: &DataType) -> f64 {
-        match data_type {
-            DataType::Decimal(_, scale) => decimal_to_double(self, *scale),
-            _ => self as f64,
+    /// The value of a row that is not NULL.
+    #[inline]
+    pub fn at(self, row: usize) -> f64 {
+        let at = self.0.index(row);
+        match (self.0.values, self.0.data_type) {
+            (Values::Int8(values), _) => values[at].into(),
+            (Values::Int16(values), _) => values[at].into(),
+            (Values::Int32(values), _) => values[at].into(),
+            (Values::Int64(values), _) => values[at] as f64,
+            (Values::Float32(values), _) => values[at].into(),
+            (Values::Float64(values), _) => values[at],
+            (Values::Int128(values), DataType::Decimal(_, scale)) => decimal_to_double(values[at], *scale),
+            (_, other) => panic!("{other} is no number"),
         }
     }
 }
 
-impl<T: Measure> Kernel for Percentile<T> {
-    type Cell = Tally<Number<T>, u64>;
+impl Kernel for Percentile {
+    type Cell = Tally<Number<f64>, u64>;
+
+    const VERSION: u8 = 2;
 
     fn empty(&self) -> Self::Cell {
         Tally::new()
     }
 
     fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
-        let input = Number::<T>::open(&batch.args[0]);
-        let Some(frequency) = batch.args.get(1).map(Number::<i64>::open) else {
-            return self.grow_each(cells, batch, 1, |cell, row| {
-                *cell.entry(Number::<T>::at(input, row), 0).0 += 1;
-                Ok(())
-            });
-        };
-        self.grow_each(cells, batch, 2, |cell, row| {
-            let times = u64::try_from(Number::<i64>::at(frequency, row)).map_err(|_| negative_frequency())?;
+        let input = Doubles::of(&batch.args[0]);
+        let frequency = batch.args.get(1).map(Number::<i64>::open);
+        self.grow_each(cells, batch, batch.args.len(), |cell, row| {
+            let times = frequency.map_or(1, |frequency| Number::<i64>::at(frequency, row));
+            let times = u64::try_from(times).map_err(|_| negative_frequency())?;
             if times > 0 {
-                let count = cell.entry(Number::<T>::at(input, row), 0).0;
+                let count = cell.entry(input.at(row), 0).0;
                 *count = count.saturating_add(times);
             }
             Ok(())
@@ -223,7 +204,7 @@ impl<T: Measure> Kernel for Percentile<T> {
     }
 
     fn load(&self, bytes: &mut &[u8]) -> Result<Self::Cell> {
-        Tally::load(bytes, &self.source, u64::load)
+        Tally::load(bytes, &DataType::Float64, u64::load)
     }
 
     fn heap(&self, cell: &Self::Cell) -> usize {
@@ -231,8 +212,8 @@ impl<T: Measure> Kernel for Percentile<T> {
     }
 }
 
-impl<T: Measure> Percentile<T> {
-    fn percentiles(&self, cell: &Tally<Number<T>, u64>) -> Vec<f64> {
+impl Percentile {
+    fn percentiles(&self, cell: &Tally<Number<f64>, u64>) -> Vec<f64> {
         let mut sorted: Vec<_> = cell.entries().to_vec();
         sorted.sort_unstable_by(|(a, _), (b, _)| Number::compare(a, b));
         if self.is_descending {
@@ -250,10 +231,10 @@ impl<T: Measure> Percentile<T> {
         self.percentages.list.iter().map(|&p| self.percentile(&sorted, rows, p)).collect()
     }
 
-    fn percentile(&self, sorted: &[(T, u64)], rows: u64, percentage: f64) -> f64 {
+    fn percentile(&self, sorted: &[(f64, u64)], rows: u64, percentage: f64) -> f64 {
         let at = |position: u64| {
             let index = sorted.partition_point(|&(_, upto)| upto <= position).min(sorted.len() - 1);
-            sorted[index].0.measure(&self.source)
+            sorted[index].0
         };
         if self.between == Between::Step {
             return at((libm::ceil(rows as f64 * percentage) as u64).saturating_sub(1));

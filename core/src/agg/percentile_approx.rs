@@ -6,10 +6,8 @@ use alloc::{format, vec::Vec};
 use super::{
     AggregateCall, AggregateFunction, BoundAggregate,
     batch::Batch,
-    call::decimal_to_double,
     cells::Kernel,
-    item::{Item, Number, Ordered},
-    percentile::Percentages,
+    percentile::{Doubles, Percentages},
     quantiles::Quantiles,
 };
 use crate::{
@@ -58,19 +56,6 @@ struct PercentileApprox {
 }
 
 impl PercentileApprox {
-    fn insert<T: Ordered>(
-        &self,
-        cells: &mut [Quantiles],
-        batch: &Batch<'_>,
-        to_double: impl Fn(T) -> f64,
-    ) -> Result<isize> {
-        let input = Number::<T>::open(&batch.args[0]);
-        self.grow_each(cells, batch, 1, |cell, row| {
-            cell.insert(to_double(Number::<T>::at(input, row)));
-            Ok(())
-        })
-    }
-
     fn push(&self, value: f64, out: &mut Column) {
         match &self.source {
             DataType::Decimal(_, scale) => out.push(to_decimal(value, *scale)),
@@ -94,15 +79,11 @@ impl Kernel for PercentileApprox {
     }
 
     fn update(&self, cells: &mut [Quantiles], batch: &Batch<'_>) -> Result<isize> {
-        match (&self.source, self.source.physical()) {
-            (DataType::Decimal(_, scale), _) => self.insert(cells, batch, |x| decimal_to_double(x, *scale)),
-            (_, Physical::Int8) => self.insert(cells, batch, |x: i8| x.into()),
-            (_, Physical::Int16) => self.insert(cells, batch, |x: i16| x.into()),
-            (_, Physical::Int32) => self.insert(cells, batch, |x: i32| x.into()),
-            (_, Physical::Int64) => self.insert(cells, batch, |x: i64| x as f64),
-            (_, Physical::Float32) => self.insert(cells, batch, |x: f32| x.into()),
-            _ => self.insert(cells, batch, |x: f64| x),
-        }
+        let input = Doubles::of(&batch.args[0]);
+        self.grow_each(cells, batch, 1, |cell, row| {
+            cell.insert(input.at(row));
+            Ok(())
+        })
     }
 
     fn merge(&self, cell: &mut Quantiles, other: &Quantiles) -> Result<()> {

@@ -38,13 +38,19 @@ impl<I: Item, P> Tally<I, P> {
         if let Some(&position) = self.table.find(hash, is_same) {
             return (&mut self.entries[position as usize].1, false);
         }
+        (self.insert(hash, I::own(value), new), true)
+    }
+
+    /// Out of the way of the rows whose value is known.
+    #[inline(never)]
+    fn insert(&mut self, hash: u64, owned: I::Owned, new: P) -> &mut P {
         let position = u32::try_from(self.entries.len()).unwrap_or_else(|_| panic!("fewer than 2^32 values a group"));
-        let owned = I::normal(I::own(value));
+        let owned = I::normal(owned);
         self.heap += I::heap(&owned);
         self.entries.push((owned, new));
         let Self { entries, table, hasher, .. } = self;
         table.insert_unique(hash, position, |&i| hash_with::<I>(hasher, &I::lend(&entries[i as usize].0)));
-        (&mut entries[position as usize].1, true)
+        &mut entries[position as usize].1
     }
 
     /// Memory outside of the tally itself.

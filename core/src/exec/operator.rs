@@ -58,7 +58,7 @@ impl<F: FnMut(&BlockRef<'_>) -> Result<()>> Output for F {
 
 /// An operator. The driver calls `process` for every block of an epoch, then `finish` once, operators in the order
 /// of the data's way; both may push blocks on.
-pub(crate) trait Operator: fmt::Debug + Send {
+pub(crate) trait Operator: Send {
     /// A block arrived on input `port` (0, or 1 for the right side of a join).
     fn process(&mut self, port: usize, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()>;
 
@@ -111,6 +111,12 @@ pub(crate) trait Operator: fmt::Debug + Send {
 
     /// For `absorb`, which needs the concrete type.
     fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+impl fmt::Debug for dyn Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Operator")
+    }
 }
 
 /// Numbers about a stateful operator, named as in Spark's progress.

@@ -28,11 +28,33 @@ use crate::{
 };
 
 /// A query that was read but not resolved: [`plan_query`] does that, each time it is used.
-#[derive(Clone, PartialEq)]
-pub struct Query {
-    ast: Arc<ast::Query>,
+#[derive(Clone)]
+pub struct Query(Arc<dyn Readable>);
+
+/// What was read of a query.
+#[derive(PartialEq)]
+struct Reading {
+    ast: Box<ast::Query>,
     clauses: Clauses,
     found: Found,
+}
+
+/// A [`Reading`] behind a pointer that knows how to free it: the code for that is a twelfth of sqlparser's, and every
+/// crate that holds queries would have its own.
+trait Readable: Send + Sync {
+    fn reading(&self) -> &Reading;
+}
+
+impl Readable for Reading {
+    fn reading(&self) -> &Reading {
+        self
+    }
+}
+
+impl PartialEq for Query {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.reading() == other.0.reading()
+    }
 }
 
 /// The tree is not printed: the code that prints each of sqlparser's types is as big as its parser.
@@ -47,11 +69,15 @@ const QUERIES_TRIED_MAX: usize = 64;
 
 /// Reads a query, which must be all that is left of a statement.
 pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Query> {
+    Ok(Query(Arc::new(read(tokens)?)))
+}
+
+fn read(tokens: &[TokenWithSpan]) -> Result<Reading> {
     depth::check(tokens)?;
     let spark = Spark::default();
     let cut = clauses::cut(&spark, tokens)?;
     let ast = tree(&spark, &cut)?;
-    Ok(Query { ast: ast.into(), clauses: cut.clauses, found: spark.into_found() })
+    Ok(Reading { ast, clauses: cut.clauses, found: spark.into_found() })
 }
 
 fn tree(spark: &Spark, cut: &Cut) -> Result<Box<ast::Query>> {
@@ -101,16 +127,11 @@ fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan], in
 
 /// Turns a query into a plan over what the catalog knows.
 pub fn plan_query(query: &Query, catalog: &dyn Catalog) -> Result<PlanBuilder> {
-    let exprs = Exprs { found: &query.found, calls: &query.clauses.calls, settings: catalog.settings(), scalars: None };
-    let planner = Planner {
-        clauses: &query.clauses,
-        exprs,
-        catalog,
-        relations: Cell::new(0),
-        depth: Cell::new(0),
-        hidden: Cell::new(0),
-    };
-    planner.query(&query.ast, None)
+    let Reading { ast, clauses, found } = query.0.reading();
+    let exprs = Exprs { found, calls: &clauses.calls, settings: catalog.settings(), scalars: None };
+    let planner =
+        Planner { clauses, exprs, catalog, relations: Cell::new(0), depth: Cell::new(0), hidden: Cell::new(0) };
+    planner.query(ast, None)
 }
 
 /// Reads expressions as a select list has them: `a + 1 AS b, count(*)`.
@@ -128,7 +149,7 @@ pub fn parse_expressions(text: &str, settings: &Settings) -> Result<Vec<Expr>> {
     let wrong = || Error::invalid(format!("`{text}` is not a list of expressions")).class("PARSE_SYNTAX_ERROR");
     let sources = source::split(&format!("SELECT {text}"), &|_| None)?;
     let [source] = sources.as_slice() else { return Err(wrong()) };
-    let Query { ast, clauses, found } = query(&lexer::tokens(source)?)?;
+    let Reading { ast, clauses, found } = read(&lexer::tokens(source)?)?;
     let exprs = Exprs { found: &found, calls: &clauses.calls, settings, scalars: None };
     match &*ast.body {
         SetExpr::Select(select) if is_bare(&ast, select) => select::expressions(&exprs, select),

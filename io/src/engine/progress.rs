@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use firesteel_core::time::calendar::{CivilDate, civil_from_days};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -214,13 +214,31 @@ impl<F: Fn(&QueryEvent<'_>) + Send + Sync> QueryListener for F {
 
 /// Milliseconds since 1970 as Spark prints them: `2025-01-01T00:00:00.000Z`.
 pub(super) fn spark_instant(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(instant) => instant.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
-        Err(_) => format!("{ms} ms"),
+    let (seconds, millis) = (ms.div_euclid(1_000), ms.rem_euclid(1_000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    match civil_from_days(days) {
+        CivilDate { year: year @ 0..=9_999, month, day } => {
+            format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        }
+        _ => format!("{ms} ms"),
     }
 }
 
 /// `rows / seconds`, 0 if no time has passed.
 pub(super) fn rate(rows: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { rows as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_as_by_spark() {
+        assert_eq!(spark_instant(1_735_689_599_999), "2024-12-31T23:59:59.999Z");
+        assert_eq!(spark_instant(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(spark_instant(-1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(spark_instant(i64::MIN), format!("{} ms", i64::MIN));
+    }
 }

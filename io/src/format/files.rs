@@ -49,7 +49,7 @@ pub fn expand_nested(path: &str, recursive: bool) -> Result<Vec<FileEntry>> {
             if kind.is_dir() { list_folder(&found, recursive, &mut files)? } else { push_file(found, kind, &mut files) }
         }
     }
-    files.sort_by(|a, b| (a.mtime_us, &a.path).cmp(&(b.mtime_us, &b.path)));
+    files.sort_unstable_by(|a, b| (a.mtime_us, &a.path).cmp(&(b.mtime_us, &b.path)));
     files.dedup_by(|a, b| a.path == b.path);
     Ok(files)
 }
@@ -104,7 +104,7 @@ fn glob(pattern: &str) -> Result<Vec<PathBuf>> {
         let parts: Vec<&str> = alternative.split('/').filter(|part| !part.is_empty()).collect();
         walk(&root, &parts, &mut found)?;
     }
-    found.sort();
+    found.sort_unstable();
     found.dedup();
     Ok(found)
 }

@@ -162,6 +162,9 @@ fn trim(text: &[u8]) -> &[u8] {
 /// `Double.toString` and `Float.toString`, given the shortest text of the number: `1.0E7`, `0.001`, `1.0E-4`.
 pub(super) fn write_java(shortest: &str, out: &mut Vec<u8>) {
     let (sign, unsigned) = shortest.strip_prefix('-').map_or(("", shortest), |rest| ("-", rest));
+    if is_java(unsigned.as_bytes()) {
+        return out.extend_from_slice(shortest.as_bytes());
+    }
     let (mantissa, power) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = [whole.as_bytes(), fraction.as_bytes()].concat();
@@ -174,6 +177,13 @@ pub(super) fn write_java(shortest: &str, out: &mut Vec<u8>) {
     // The number is 0.DIGITS times ten to the power of `point`.
     let point = power.parse::<i32>().unwrap_or(0) + whole.len() as i32 - zeros as i32;
     write_layout(&digits[zeros..end], point, out);
+}
+
+/// Whether Java writes the number like this: most have up to seven digits, a point, and digits again.
+fn is_java(shortest: &[u8]) -> bool {
+    let whole = shortest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let has_fraction = matches!(&shortest[whole..], [b'.', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
+    has_fraction && shortest.len() > whole + 1 && (1..=7).contains(&whole) && shortest[0] != b'0'
 }
 
 fn write_layout(digits: &[u8], point: i32, out: &mut Vec<u8>) {

@@ -210,6 +210,6 @@ fn names_with(folder: &Path, ending: &str) -> Result<Vec<String>> {
     let name = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(ending).map(String::from);
     let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
     names.retain(|name| check_name("lane", name).is_ok());
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }

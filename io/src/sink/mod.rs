@@ -23,7 +23,7 @@ use firesteel_core::{Result, block::BlockRef};
 use serde_json::Value as Json;
 
 /// Takes results. Blocks are only borrowed.
-pub trait Sink: Send + fmt::Debug {
+pub trait Sink: Send {
     /// Spark's description, e.g. `FileSink[/data/out]`.
     fn description(&self) -> String;
 
@@ -88,6 +88,12 @@ pub trait Sink: Send + fmt::Debug {
     /// The query is over: release everything.
     fn finish(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+impl fmt::Debug for dyn Sink + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.description())
     }
 }
 

@@ -62,7 +62,7 @@ impl Set {
         let column = Column::from_values(data_type.clone(), &values);
         let view = column.view();
         let mut order: Vec<usize> = (0..values.len()).filter(|i| view.is_valid(*i)).collect();
-        order.sort_by(|a, b| order::compare(&view, *a, &view, *b));
+        order.sort_unstable_by(|a, b| order::compare(&view, *a, &view, *b).then(a.cmp(b)));
         let mut members = Column::new(data_type);
         order.iter().for_each(|i| members.push_from(&view, *i));
         let hashed = match view.values {

@@ -134,8 +134,11 @@ impl CsvWriter {
 
     fn needs_quotes(&self, text: &[u8]) -> bool {
         let is_special = |b: &u8| matches!(b, b'\n' | b'\r') || *b == self.quote;
-        self.quote != 0
-            && (self.quotes_all || text.iter().any(is_special) || memchr::memmem::find(text, &self.delimiter).is_some())
+        let has_delimiter = || match self.delimiter[..] {
+            [byte] => text.contains(&byte),
+            _ => memchr::memmem::find(text, &self.delimiter).is_some(),
+        };
+        self.quote != 0 && (self.quotes_all || text.iter().any(is_special) || has_delimiter())
     }
 
     fn trim<'a>(&self, text: &'a [u8]) -> &'a [u8] {

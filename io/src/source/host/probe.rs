@@ -10,9 +10,15 @@ use std::{
 use super::sampler::{Sensor, Sensors, Take};
 
 /// Sensors that are read together.
-pub(super) trait Probe: Send + fmt::Debug {
+pub(super) trait Probe: Send {
     /// Reads them; `seconds` have passed since the last time, and `text` is room for a file.
     fn sample(&mut self, sensors: &Sensors, seconds: f64, text: &mut [u8], take: &mut Take<'_>);
+}
+
+impl fmt::Debug for dyn Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Probe")
+    }
 }
 
 /// The probes of this machine.
@@ -287,7 +293,7 @@ fn folders(path: &str, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     let is_one = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix));
     let mut folders: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_one).collect();
-    folders.sort();
+    folders.sort_unstable();
     folders
 }
 

@@ -179,7 +179,7 @@ mod tests {
             "{seen:?}"
         );
         let mut names: Vec<_> = seen.iter().map(|(name, ..)| name).collect();
-        names.sort();
+        names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), seen.len(), "no name twice");
     }

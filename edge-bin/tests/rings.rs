@@ -3,12 +3,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::{
     env,
     fs::{self, Permissions},
     io::{BufRead, BufReader, Read, Write},
     os::unix::{
-        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        fs::{MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -17,8 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firesteel_core::schema::Schema;
-use firesteel_io::ring::{Producer, RingOptions, StreamFolder};
+use common::{Random, attack, clean, ring, write};
+use firesteel_io::ring::Producer;
 use tempfile::TempDir;
 
 /// Attacks a test, unless the environment says how many.
@@ -30,29 +32,6 @@ const ROWS_OF_A_VICTIM: i64 = 40;
 const END: i64 = -1;
 /// A user that may do nothing.
 const NOBODY: u32 = 65_534;
-
-/// xorshift; the seed is printed when a test fails.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
-/// A ring in memory, as gateways have it, if there is such a place.
-fn ring(test: &str) -> (TempDir, PathBuf) {
-    let memory = Path::new("/dev/shm");
-    let base = if memory.is_dir() { memory.into() } else { env::temp_dir() };
-    let dir = tempfile::Builder::new().prefix(&format!("firesteel-{test}-")).tempdir_in(base).unwrap();
-    let path = dir.path().join("ring");
-    let schema = Schema::parse_ddl("id BIGINT NOT NULL, name STRING").unwrap();
-    StreamFolder::create(&path, &schema, &RingOptions::parse([("capacity", "200k")]).unwrap()).unwrap();
-    (dir, path)
-}
 
 /// The engine on a job that prints the ring.
 fn run(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Child {
@@ -76,34 +55,6 @@ fn is_superuser() -> bool {
 
 fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
-}
-
-fn write(producer: &mut Producer, id: i64) {
-    assert!(producer.push(&[id.into(), "x".into()]).unwrap());
-    producer.publish();
-}
-
-/// One attack on a lane whose producer has just left, or is still there.
-fn attack(ring: &Path, lane: &str, random: &mut Random) {
-    let path = ring.join(format!("{lane}.lane"));
-    let truncate = |len: u64| fs::File::options().write(true).open(&path).and_then(|file| file.set_len(len));
-    let full = fs::metadata(&path).map_or(0, |data| data.len());
-    // Any of these may find that the file is gone already.
-    let _ = match random.below(8) {
-        0 => truncate(0),
-        1 => truncate(4096),
-        2 => truncate(random.below(full.max(1))),
-        3 => truncate(0).and_then(|()| truncate(full)),
-        4 => fs::remove_file(&path),
-        5 => fs::write(ring.join("new"), b"this is no lane").and_then(|()| fs::rename(ring.join("new"), &path)),
-        6 => fs::remove_file(&path).and_then(|()| symlink("/etc/passwd", &path)),
-        _ => fs::remove_file(&path).and_then(|()| fs::create_dir(&path)),
-    };
-}
-
-fn clean(ring: &Path, lane: &str) {
-    let path = ring.join(format!("{lane}.lane"));
-    let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
 }
 
 #[test]
@@ -384,4 +335,78 @@ fn permission_that_is_taken_away_costs_no_row() {
     assert_eq!(next(), 3);
     Command::new("kill").arg(engine.id().to_string()).status().unwrap();
     assert!(engine.wait().unwrap().success(), "{}", fs::read_to_string(&words).unwrap());
+}
+
+/// What readers see in a folder of results, file by file.
+fn results(folder: &Path) -> Vec<(PathBuf, String)> {
+    let paths = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let seen = paths.filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'));
+    let mut files: Vec<_> = seen.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+/// A job with checkpoints is read again while rows flow, and killed right before, at or behind that: its files hold, in
+/// order, what those of an undisturbed run do, and no file that was seen changes.
+#[test]
+fn a_job_that_is_read_again_while_rows_flow_and_killed_right_then_loses_and_repeats_nothing() {
+    let seed = env::var("FIRESTEEL_SEED").map_or(0xDA7A, |text| text.parse().unwrap());
+    let mut random = Random(seed);
+    let (dir, ring) = ring("reload-killed");
+    let [job, out, checkpoint, words] = ["job.sql", "out", "checkpoint", "words"].map(|name| dir.path().join(name));
+    let write_job = |round: i64| {
+        let text = format!(
+            "SET firesteel.checkpoint.interval = '5ms';
+             CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{}');
+             CREATE TABLE o USING json OPTIONS (path '{}');
+             INSERT INTO o SELECT id FROM r WHERE id > -{round};",
+            ring.display(),
+            out.display()
+        );
+        fs::write(&job, text).unwrap();
+    };
+    let start = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
+        command.arg("run").arg(&job).args(["--checkpoint", checkpoint.to_str().unwrap()]).args(arguments);
+        let stderr = fs::File::create(&words).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+    };
+    let said = || fs::read_to_string(&words).unwrap();
+    write_job(1);
+    // It must have been there once, or nobody holds rows for it.
+    assert!(start(&["--available-now"]).wait().unwrap().success(), "{}", said());
+    let mut producer = Producer::open(&ring, Some("a")).unwrap();
+    let (mut next, mut seen) = (0, Vec::new());
+    for round in 2..10 {
+        let mut engine = start(&[]);
+        let until = Instant::now() + PATIENCE;
+        // Rows flow from before it begins until after its end.
+        let has_been_read_again = || said().contains("the job was read again");
+        let mut times_asked = 0;
+        while !has_been_read_again() {
+            assert!(Instant::now() < until && engine.try_wait().unwrap().is_none(), "seed {seed}: {}", said());
+            write(&mut producer, next);
+            next += 1;
+            sleep(Duration::from_micros(200));
+            // Who asks too early is told to ask again.
+            if results(&out).len() > seen.len() && said().matches("no stream runs yet").count() == times_asked {
+                write_job(round);
+                Command::new("kill").args(["-HUP", &engine.id().to_string()]).status().unwrap();
+                times_asked += 1;
+                if random.below(4) == 0 {
+                    break;
+                }
+            }
+        }
+        sleep(Duration::from_micros(random.below(30_000)));
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        let now = results(&out);
+        seen.iter().for_each(|file| assert!(now.contains(file), "seed {seed}: {file:?} changed after it was seen"));
+        seen = now;
+    }
+    assert!(start(&["--available-now"]).wait().unwrap().success(), "{}", said());
+    let lines: String = results(&out).into_iter().map(|(_, text)| text).collect();
+    let expected: String = (0..next).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+    assert!(lines == expected, "seed {seed}: {} lines, {next} expected, or another order", lines.lines().count());
 }

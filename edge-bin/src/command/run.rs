@@ -172,7 +172,9 @@ impl Control {
         lost.iter().for_each(|what| tell!("warning: {what}"));
         let mut state = self.state();
         if state.stop.running().is_empty() {
-            return Err(Error::invalid("no stream runs yet that could be changed").into());
+            return Err(Error::invalid("no stream runs yet that could be changed")
+                .hint("send SIGHUP again when the job has begun")
+                .into());
         }
         state.next = Some(Arc::new(next));
         self.legacies.want();

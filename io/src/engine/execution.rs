@@ -282,7 +282,7 @@ impl<'s> Execution<'s> {
             if has_data || self.driver.wants_empty_epoch() {
                 self.run_epoch(started, watch, false)?;
                 self.remember()?;
-                self.wait_for_trigger(started);
+                self.wait_for_trigger(started)?;
                 continue;
             }
             if self.is_exhausted() {
@@ -512,22 +512,25 @@ impl<'s> Execution<'s> {
         self.inputs.iter_mut().filter(is_open).try_for_each(|input| input.source.wait(timeout, how))
     }
 
-    fn wait_for_trigger(&self, started: SystemTime) {
+    /// Checkpoints are seen to meanwhile: what one remembers is shown when it is durable, not an epoch later.
+    fn wait_for_trigger(&mut self, started: SystemTime) -> Result<()> {
         // Live rows can wait a little where many small epochs would do harm; epochs of files are what they are.
         let is_live = self.options.trigger == Trigger::AsFastAsPossible && self.inputs.iter().any(|i| i.is_live);
         let rest = if is_live { self.sink.rest() } else { Duration::ZERO };
         if rest.is_zero() && !matches!(self.options.trigger, Trigger::ProcessingTime(_)) {
-            return;
+            return Ok(());
         }
         let deadline = Instant::now() + rest.max(self.options.trigger.delay(started, SystemTime::now()));
         while !self.handle.is_stop_requested() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || (is_live && self.is_exhausted()) {
-                return;
+                break;
             }
             self.handle.set_doing(Doing::WaitingForTrigger);
             std::thread::sleep(left.min(STOP_POLL));
+            self.remember()?;
         }
+        Ok(())
     }
 
     fn pin(&self) {

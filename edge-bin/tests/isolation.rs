@@ -84,7 +84,8 @@ fn measure(beside: Beside, seed: u64) -> Vec<u64> {
             Beside::SameRing => Some(&readings),
         };
         victim.map(|victim| scope.spawn(|| spoil(victim, &is_over, seed)));
-        let nanos = feed(producers, reader, &mut engine);
+        // A thread of its own: what it starts would be bound to its core, too.
+        let nanos = scope.spawn(|| feed(producers, reader, &mut engine)).join().unwrap();
         is_over.store(true, Ordering::Relaxed);
         nanos
     });
@@ -106,6 +107,10 @@ fn start(dir: &Path, readings: &Path, results: &Path) -> Child {
     fs::write(&job, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
     command.arg("run").arg(job).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // The other core than that of the rows, which is never idle.
+    if let [_, second, ..] = sys::cores()[..] {
+        command.args(["--cores", &second.to_string()]);
+    }
     command.spawn().unwrap()
 }
 

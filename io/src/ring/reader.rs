@@ -398,11 +398,10 @@ impl Reader {
         // Loaded before the folder is listed: who comes between is found next time.
         self.note_listed();
         self.find_handed_over();
-        let names = folder.lanes()?;
         for lane in &mut self.lanes {
             lane.is_gone = !lane.is_current() && !lane.has_producer();
         }
-        for name in names {
+        for name in folder.lanes()? {
             let is_known = self.lanes.iter().any(|lane| lane.name == name && lane.is_current());
             if !is_known && !self.is_known_broken(&name, &folder) {
                 match self.find_lane(&folder, &name, start) {

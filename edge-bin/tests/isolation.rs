@@ -13,13 +13,13 @@ mod common;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread::{self, sleep},
     time::{Duration, Instant},
 };
 
-use common::{Random, attack, clean, ring, write};
+use common::{Engine, Random, attack, clean, ring, write};
 use firesteel_core::schema::Schema;
 use firesteel_io::{
     ring::{Producer, Reader, ReaderOptions, RingOptions, StreamFolder},
@@ -90,12 +90,10 @@ fn measure(beside: Beside, seed: u64) -> Vec<u64> {
         nanos
     });
     assert!(engine.try_wait().unwrap().is_none(), "the engine lives");
-    engine.kill().unwrap();
-    engine.wait().unwrap();
     nanos
 }
 
-fn start(dir: &Path, readings: &Path, results: &Path) -> Child {
+fn start(dir: &Path, readings: &Path, results: &Path) -> Engine {
     let job = dir.join("job.sql");
     let text = format!(
         "CREATE TABLE r (id BIGINT, name STRING) USING ring OPTIONS (path '{}');
@@ -111,7 +109,7 @@ fn start(dir: &Path, readings: &Path, results: &Path) -> Child {
     if let [_, second, ..] = sys::cores()[..] {
         command.args(["--cores", &second.to_string()]);
     }
-    command.spawn().unwrap()
+    Engine::start(&mut command).unwrap()
 }
 
 /// A lane is begun, filled a little and spoilt, again and again.
@@ -129,7 +127,7 @@ fn spoil(ring: &PathBuf, is_over: &AtomicBool, seed: u64) {
 }
 
 /// Writes rows when they are due, lane by lane in turn, and looks for results meanwhile, on a core of its own.
-fn feed(mut producers: Vec<Producer>, mut reader: Reader, engine: &mut Child) -> Vec<u64> {
+fn feed(mut producers: Vec<Producer>, mut reader: Reader, engine: &mut Engine) -> Vec<u64> {
     if let [first, _, ..] = sys::cores()[..] {
         sys::pin_to_core(first);
     }

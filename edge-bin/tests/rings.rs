@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{Random, attack, clean, ring, write};
+use common::{Engine, Random, attack, clean, ring, write};
 use firesteel_io::ring::Producer;
 use tempfile::TempDir;
 
@@ -34,8 +34,8 @@ const END: i64 = -1;
 const NOBODY: u32 = 65_534;
 
 /// The engine on a job that prints the ring.
-fn run(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Child {
-    command(dir, ring, options, arguments).spawn().unwrap()
+fn run(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Engine {
+    Engine::start(&mut command(dir, ring, options, arguments)).unwrap()
 }
 
 fn command(dir: &TempDir, ring: &Path, options: &str, arguments: &[&str]) -> Command {
@@ -289,9 +289,10 @@ fn permission_that_is_taken_away_costs_no_row() {
     [dir.path(), &ring, &hidden].into_iter().for_each(give);
     let closed = ring.join("closed.lane");
     chmod(&closed, 0);
-    let (words, stderr) = (dir.path().join("words"), |path: &Path| fs::File::create(path).unwrap());
+    let words = dir.path().join("words");
+    let stderr = fs::File::create(&words).unwrap();
     let mut engine = command(&dir, &ring, "", &[]);
-    let Ok(mut engine) = engine.uid(NOBODY).gid(NOBODY).stderr(stderr(&words)).spawn() else {
+    let Ok(mut engine) = Engine::start(engine.uid(NOBODY).gid(NOBODY).stderr(stderr)) else {
         return println!("SKIPPED, no permission is taken away: other users may not run the binary where it is");
     };
     let mut lines = BufReader::new(engine.stdout.take().unwrap()).lines();
@@ -369,7 +370,7 @@ fn a_job_that_is_read_again_while_rows_flow_and_killed_right_then_loses_and_repe
         let mut command = Command::new(env!("CARGO_BIN_EXE_firesteel"));
         command.arg("run").arg(&job).args(["--checkpoint", checkpoint.to_str().unwrap()]).args(arguments);
         let stderr = fs::File::create(&words).unwrap();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
+        Engine::start(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr)).unwrap()
     };
     let said = || fs::read_to_string(&words).unwrap();
     write_job(1);

@@ -1,9 +1,11 @@
 //! Rings for tests of the binary, and what others may do to their files.
 
 use std::{
-    env, fs,
+    env, fs, io,
+    ops::{Deref, DerefMut},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::{Child, Command},
 };
 
 use firesteel_core::schema::Schema;
@@ -62,4 +64,35 @@ pub fn attack(ring: &Path, lane: &str, random: &mut Random) {
 pub fn clean(ring: &Path, lane: &str) {
     let path = ring.join(format!("{lane}.lane"));
     let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+}
+
+/// An engine that ends with its test, whatever becomes of that.
+pub struct Engine(Child);
+
+impl Engine {
+    pub fn start(command: &mut Command) -> io::Result<Self> {
+        command.spawn().map(Self)
+    }
+}
+
+impl Deref for Engine {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Engine {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Most have ended already.
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
 }

@@ -130,15 +130,12 @@ fn compress<T: Pod>(words: &[u64], values: &[T], out: &mut [T]) {
         for from in (0..64).step_by(lanes) {
             let mask = word >> from & all;
             let row = w * 64 + from;
-            let count = mask.count_ones() as usize;
-            if count == 0 {
-                continue;
-            }
             prefetch::ahead(values, row);
-            // Lanes beyond the values are not loaded, lanes beyond the output not stored.
-            let (here, room) = (values.len() - row, out.len() - done);
+            // Lanes beyond the values are not loaded, lanes beyond the output not stored. Whether any bit is set is not
+            // asked: of few set bits that cannot be foretold.
+            let (here, room) = (values.len().saturating_sub(row), out.len() - done);
             let (load, store) = (below(here, lanes), below(room, lanes));
-            let (source, target) = (values[row..].as_ptr(), out[done..].as_mut_ptr());
+            let (source, target) = (values.as_ptr().wrapping_add(row), out[done..].as_mut_ptr());
             // SAFETY: each touches but the lanes of its mask, which lie within its slice; what is stored is made of
             // values of the same size, of which every bit pattern is one.
             unsafe {
@@ -152,7 +149,7 @@ fn compress<T: Pod>(words: &[u64], values: &[T], out: &mut [T]) {
                     _mm512_mask_storeu_epi32(target.cast(), store as u16, moved);
                 }
             }
-            done += count;
+            done += mask.count_ones() as usize;
         }
     }
 }

@@ -17,3 +17,10 @@ pub(super) fn ahead<T>(values: &[T], at: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
 }
+
+/// Asks for the cache lines that lie a page behind these values.
+#[inline(always)]
+pub(super) fn ahead_of_all<T>(values: &[T]) {
+    let line = (64 / size_of::<T>()).max(1);
+    (0..values.len()).step_by(line).for_each(|at| ahead(values, at));
+}

@@ -25,7 +25,7 @@ use rows::Rows;
 use workload::Workload;
 
 /// Doubles that are summed to learn how fast memory can be read: 128 MiB, beyond any cache of a gateway.
-const MEMORY_DOUBLES: usize = 16 << 20;
+const MEMORY_NUMBERS: usize = 16 << 20;
 
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -299,16 +299,19 @@ fn print_memory(memory: &Memory, as_json: bool) -> Result<()> {
     }
 }
 
-/// Bytes a second that one core reads from memory: the best of some sums over doubles.
+/// Bytes a second that one core reads from memory: the best of two ways to go over numbers, several times each.
 fn read_bandwidth() -> f64 {
-    let doubles = vec![1.0_f64; MEMORY_DOUBLES];
-    let sum = |_| {
+    let (doubles, times) = (vec![1.0_f64; MEMORY_NUMBERS], vec![1_i64; MEMORY_NUMBERS]);
+    let read = |i: i32| {
         let begin = Instant::now();
-        black_box(simd::summarize(black_box(&doubles)));
+        match i % 2 {
+            0 => drop(black_box(simd::summarize(black_box(&doubles)))),
+            _ => drop(black_box(simd::times(black_box(&times)))),
+        }
         begin.elapsed()
     };
-    let best = (0..7).map(sum).min().unwrap_or_default().max(Duration::from_nanos(1));
-    (MEMORY_DOUBLES * size_of::<f64>()) as f64 / best.as_secs_f64()
+    let best = (0..14).map(read).min().unwrap_or_default().max(Duration::from_nanos(1));
+    (MEMORY_NUMBERS * size_of::<f64>()) as f64 / best.as_secs_f64()
 }
 
 fn default_folder() -> PathBuf {

@@ -38,10 +38,12 @@ macro_rules! scalar {
 scalar!(u8, u32, u64, i8, i16, i32, i64, i128, f32, f64);
 
 impl Scalar for bool {
+    #[inline(never)]
     fn save(self, out: &mut Vec<u8>) {
         out.push(self.into());
     }
 
+    #[inline(never)]
     fn load(bytes: &mut &[u8]) -> Result<Self> {
         match u8::load(bytes)? {
             0 => Ok(false),
@@ -64,12 +66,14 @@ impl Scalar for Interval {
 }
 
 /// Length first, then the bytes.
+#[inline(never)]
 pub(crate) fn save_bytes(value: &[u8], out: &mut Vec<u8>) {
     save_count(value.len(), out);
     out.extend_from_slice(value);
 }
 
 /// What [`save_bytes`] wrote, borrowed.
+#[inline(never)]
 pub(crate) fn load_bytes<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8]> {
     let len = load_count(bytes, 1)?;
     let (head, rest) = bytes.split_at(len);
@@ -83,6 +87,7 @@ pub(crate) fn save_count(count: usize, out: &mut Vec<u8>) {
 }
 
 /// Number of items that follow, each at least `bytes_min` bytes: more than fit in what is left is an error.
+#[inline(never)]
 pub(crate) fn load_count(bytes: &mut &[u8], bytes_min: usize) -> Result<usize> {
     let count = u64::load(bytes)?;
     let most = bytes.len() / bytes_min.max(1);
@@ -93,6 +98,7 @@ pub(crate) fn load_count(bytes: &mut &[u8], bytes_min: usize) -> Result<usize> {
 }
 
 /// A number below `bound`, saved as 32 bits.
+#[inline(never)]
 pub(crate) fn load_index(bytes: &mut &[u8], bound: usize) -> Result<usize> {
     let index = u32::load(bytes)? as usize;
     match index < bound {
@@ -102,6 +108,7 @@ pub(crate) fn load_index(bytes: &mut &[u8], bound: usize) -> Result<usize> {
 }
 
 /// The version of what follows: any other than this one is refused.
+#[inline(never)]
 pub(crate) fn load_version(bytes: &mut &[u8], known: u8, of: &str) -> Result<()> {
     match u8::load(bytes)? {
         version if version == known => Ok(()),

@@ -121,6 +121,8 @@ impl Error {
     }
 
     /// Adds what to try, unless a more precise hint is there.
+    #[cold]
+    #[inline(never)]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         if self.0.hint.is_none() {
             self.0.hint = Some(hint.into());
@@ -197,6 +199,9 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// Cold, as errors are: out of line, and what leads to it out of the way.
+    #[cold]
+    #[inline(never)]
     fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner { kind, class: None, message: message.into(), span: None, hint: None }))
     }

@@ -197,6 +197,7 @@ impl<K: Kernel> Aggregate for Cells<K> {
     }
 }
 
+#[inline(never)]
 fn check_version(bytes: &mut &[u8], wanted: u8) -> Result<()> {
     match u8::load(bytes)? {
         version if version == wanted => Ok(()),

@@ -27,7 +27,7 @@ fn bind<const MAX: bool>(call: AggregateCall<'_>) -> Result<BoundAggregate> {
     call.arity(1..=1)?;
     call.orderable(0)?;
     let data_type = call.type_of(0).clone();
-    let bound = with_item!(data_type, I => call.finish(Extreme::<I, MAX>::new(&data_type), data_type, true))?;
+    let bound = with_item!(data_type, I => call.finish(Extreme::<I>::new(MAX, &data_type), data_type, true))?;
     Ok(bound.serving(if MAX { Part::Max } else { Part::Min }))
 }
 
@@ -38,33 +38,26 @@ fn bind_boolean<const MAX: bool>(mut call: AggregateCall<'_>) -> Result<BoundAgg
     bind::<MAX>(call)
 }
 
-/// The least (`MAX` false) or greatest value.
+/// The least or greatest value. Only the loops over rows are compiled for either.
 #[derive(Clone, Debug)]
-struct Extreme<I, const MAX: bool> {
+struct Extreme<I> {
+    is_max: bool,
     data_type: DataType,
     item: PhantomData<I>,
 }
 
-impl<I: Item, const MAX: bool> Extreme<I, MAX> {
-    fn new(data_type: &DataType) -> Self {
-        Self { data_type: data_type.clone(), item: PhantomData }
+impl<I: Item> Extreme<I> {
+    fn new(is_max: bool, data_type: &DataType) -> Self {
+        Self { is_max, data_type: data_type.clone(), item: PhantomData }
     }
 
     /// Whether `value` replaces what is kept.
     #[inline]
-    fn wins(value: &I::Ref<'_>, kept: &I::Ref<'_>) -> bool {
-        if MAX { I::less(kept, value) } else { I::less(value, kept) }
-    }
-}
-
-impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
-    type Cell = Option<I::Owned>;
-
-    fn empty(&self) -> Self::Cell {
-        None
+    fn wins(&self, value: &I::Ref<'_>, kept: &I::Ref<'_>) -> bool {
+        if self.is_max { I::less(kept, value) } else { I::less(value, kept) }
     }
 
-    fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
+    fn add<const MAX: bool>(&self, cells: &mut [Option<I::Owned>], batch: &Batch<'_>) -> isize {
         let input = I::open(&batch.args[0]);
         let mut grown = 0;
         let mut add = |row: usize, group: usize| {
@@ -78,12 +71,24 @@ impl<I: Item, const MAX: bool> Kernel for Extreme<I, MAX> {
         if !batch.has_all(0) || !add_runs::<I, MAX>(input, batch.groups, &mut add) {
             batch.each_valid(1, add);
         }
-        Ok(grown)
+        grown
+    }
+}
+
+impl<I: Item> Kernel for Extreme<I> {
+    type Cell = Option<I::Owned>;
+
+    fn empty(&self) -> Self::Cell {
+        None
+    }
+
+    fn update(&self, cells: &mut [Self::Cell], batch: &Batch<'_>) -> Result<isize> {
+        Ok(if self.is_max { self.add::<true>(cells, batch) } else { self.add::<false>(cells, batch) })
     }
 
     fn merge(&self, cell: &mut Self::Cell, other: &Self::Cell) -> Result<()> {
         if let Some(value) = other
-            && cell.as_ref().is_none_or(|kept| Self::wins(&I::lend(value), &I::lend(kept)))
+            && cell.as_ref().is_none_or(|kept| self.wins(&I::lend(value), &I::lend(kept)))
         {
             *cell = Some(value.clone());
         }

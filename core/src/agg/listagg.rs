@@ -12,7 +12,7 @@ use super::{
     item::{self, Bytes, Item, compare},
 };
 use crate::{
-    block::{Column, Value},
+    block::{Column, Value, sort_rows},
     error::{Error, Result},
     schema::DataType,
 };
@@ -100,9 +100,9 @@ impl Kernel for Join {
     }
 
     fn emit(&self, cell: &Parts, out: &mut Column) -> Result<()> {
-        let mut parts: Vec<_> = cell.parts.iter().collect();
-        parts.sort_by(|a, b| self.order(&a.1, &b.1));
-        let texts: Vec<&[u8]> = parts.iter().map(|(part, _)| &**part).collect();
+        let mut order: Vec<usize> = (0..cell.parts.len()).collect();
+        sort_rows(&mut order, &|a, b| self.order(&cell.parts[a].1, &cell.parts[b].1));
+        let texts: Vec<&[u8]> = order.iter().map(|&i| &*cell.parts[i].0).collect();
         match texts.is_empty() {
             true => out.push_null(),
             false => out.push_bytes(&texts.join(&self.delimiter[..])),

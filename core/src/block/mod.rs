@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 pub use bitmap::{Bitmap, BitmapRef};
 pub use buffer::Buffer;
 pub use column::{Column, ColumnValues, Native};
+pub(crate) use order::sort_rows;
 pub use order::{compare, compare_floats, compare_nullable};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};

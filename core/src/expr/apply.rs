@@ -1,8 +1,9 @@
 //! The loops that scalar functions share: a closure over one row's values, applied to columns.
 //!
 //! NULL in, NULL out, as for most of Spark's functions; rows that do not count become NULL without calling the
-//! closure. The closure is inlined per type (no dispatch a row). Functions that want other NULL rules or vector
-//! loops write their own.
+//! closure. Closures that give numbers are inlined, each into a loop of its own; one loop serves all that give texts
+//! and the like, since those cost far more than a call. Functions that want other NULL rules or vector loops write
+//! their own.
 
 use alloc::format;
 
@@ -10,6 +11,7 @@ use crate::{
     block::{Column, ColumnRef, Native, Rows},
     error::{Error, Result},
     limits::{COLUMN_BYTES_MAX, TEXT_BYTES_MAX},
+    schema::Physical,
 };
 
 /// How one row's value is taken out of a column.
@@ -185,10 +187,35 @@ fn each<R: Ret, const N: usize>(
     args: &[ColumnRef<'_>; N],
     mut f: impl FnMut(usize) -> Result<R>,
 ) -> Result<()> {
+    if R::GROWS {
+        return each_row(args, rows, out, &mut |row, out| {
+            f(row)?.push(out);
+            Ok(())
+        });
+    }
     for row in 0..rows.len() {
         if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
             f(row)?.push(out);
-            if R::GROWS {
+        } else {
+            out.push_null();
+        }
+    }
+    Ok(())
+}
+
+/// Calls `f(row, out)`, which appends one result, for every row that counts and has no NULL in `args`: one loop for
+/// all functions that do far more with a row than a call costs.
+pub fn each_row(
+    args: &[ColumnRef<'_>],
+    rows: &Rows<'_>,
+    out: &mut Column,
+    f: &mut dyn FnMut(usize, &mut Column) -> Result<()>,
+) -> Result<()> {
+    let grows = matches!(out.data_type().physical(), Physical::Bytes | Physical::Array);
+    for row in 0..rows.len() {
+        if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
+            f(row, out)?;
+            if grows {
                 check_column(out)?;
             }
         } else {

@@ -12,6 +12,7 @@
 use alloc::{collections::VecDeque, vec, vec::Vec};
 
 use super::Reader;
+use crate::block::sort_rows;
 
 /// DataSketches' default k.
 pub const K_DEFAULT: u16 = 200;
@@ -317,9 +318,10 @@ impl<T: Number> Kll<T> {
     /// All items ascending with the number of values each stands for.
     fn weighted(&self) -> Vec<(T, u64)> {
         let levels = self.levels.iter().enumerate();
-        let mut all: Vec<_> = levels.flat_map(|(i, level)| level.iter().map(move |&v| (v, 1_u64 << i))).collect();
-        all.sort_by(|(a, _), (b, _)| order(a, b));
-        all
+        let all: Vec<_> = levels.flat_map(|(i, level)| level.iter().map(move |&v| (v, 1_u64 << i))).collect();
+        let mut positions: Vec<usize> = (0..all.len()).collect();
+        sort_rows(&mut positions, &|a, b| order(&all[a].0, &all[b].0));
+        positions.into_iter().map(|i| all[i]).collect()
     }
 }
 

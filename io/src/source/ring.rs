@@ -226,8 +226,7 @@ impl Source for RingSource {
         if !self.has_planned {
             return Json::Null;
         }
-        let positions = self.reader.positions().into_iter().map(|(key, row)| (key, row.into()));
-        Json::Object(positions.collect::<Map<String, Json>>())
+        Json::Object(object_of(self.reader.positions()))
     }
 
     fn reader(&mut self) -> Result<Box<dyn Reader>> {
@@ -284,8 +283,7 @@ impl Source for RingSource {
         if !self.is_stream {
             return Json::Null;
         }
-        let lanes = self.reader.place().into_iter().map(|(key, row)| (key, row.into()));
-        json!({ "lanes": lanes.collect::<Map<String, Json>>() })
+        json!({ "lanes": object_of(self.reader.place()) })
     }
 
     fn seek(&mut self, position: &Json) -> Result<()> {
@@ -393,6 +391,10 @@ impl Source for RingSource {
         account.pending = planned.fold(account.pending, u64::saturating_add);
         Some(account)
     }
+}
+
+fn object_of(rows: Positions) -> Map<String, Json> {
+    rows.into_iter().map(|(key, row)| (key, row.into())).collect()
 }
 
 /// Rows by lane, as [`Source::position`] gave them.

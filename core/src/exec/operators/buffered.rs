@@ -176,9 +176,10 @@ impl BufferedRows {
     }
 
     fn in_order(&self) -> Vec<u32> {
-        let mut used: Vec<u32> = (0..self.slots.len() as u32).filter(|&s| self.slots[s as usize].is_used).collect();
-        used.sort_unstable_by_key(|&slot| self.slots[slot as usize].number);
-        used
+        let used = (0..).zip(&self.slots).filter(|(_, slot)| slot.is_used);
+        let mut used: Vec<(u64, u32)> = used.map(|(i, slot)| (slot.number, i)).collect();
+        used.sort_unstable();
+        used.into_iter().map(|(_, i)| i).collect()
     }
 
     /// Removes a row; gives its key.

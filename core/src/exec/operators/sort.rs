@@ -5,7 +5,7 @@ use core::{any::Any, cmp::Ordering};
 
 use super::explode::copy_row;
 use crate::{
-    block::{Block, BlockRef, ColumnRef, compare},
+    block::{Block, BlockRef, ColumnRef, compare, sort_rows},
     error::Result,
     exec::{
         operator::{Epoch, Operator, Output},
@@ -59,7 +59,7 @@ impl Operator for SortOperator {
 
     fn finish(&mut self, _: &Epoch, out: &mut dyn Output) -> Result<()> {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        order.sort_by(|&a, &b| self.compare_rows(a, b));
+        sort_rows(&mut order, &|a, b| self.compare_rows(a, b));
         for chunk in order.chunks(self.block_rows) {
             self.made.clear();
             let rows = self.rows.view();

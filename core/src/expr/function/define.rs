@@ -5,37 +5,53 @@
 //! captured, the function's parameters must say so.
 
 use alloc::{
+    boxed::Box,
     string::{String, ToString},
     vec::Vec,
 };
 use core::fmt;
 
 use super::{
-    super::{Arg, BoundExpr, EvalContext, EvalMode, ScalarFunction, cast, check_column, fold},
+    super::{Arg, BoundExpr, EvalContext, EvalMode, ScalarFunction, apply, cast, fold},
     Call,
 };
 use crate::{
     block::{Column, ColumnRef, Rows, Value},
     error::{Error, Result},
-    schema::{DataType, Physical},
+    schema::DataType,
 };
 
-/// A scalar function made of a name and a closure.
-pub(super) struct Defined<F> {
+/// A scalar function made of a name and a closure. One type for all closures: there are hundreds, and each would have
+/// its own table and code for all that functions answer.
+pub(super) struct Defined {
     name: &'static str,
     parameters: String,
-    run: F,
+    body: Box<dyn Body>,
 }
 
-/// A function whose result depends on nothing but its arguments.
-pub(super) fn define<F>(name: &'static str, run: F) -> Defined<F>
+/// What a function does with a block.
+trait Body: Send + Sync {
+    fn run(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()>;
+}
+
+impl<F> Body for F
 where
     F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
 {
-    Defined { name, parameters: String::new(), run }
+    fn run(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        self(cx, args, rows, out)
+    }
 }
 
-impl<F> Defined<F> {
+/// A function whose result depends on nothing but its arguments.
+pub(super) fn define<F>(name: &'static str, run: F) -> Defined
+where
+    F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync + 'static,
+{
+    Defined { name, parameters: String::new(), body: Box::new(run) }
+}
+
+impl Defined {
     /// Says what the closure captured, to tell calls of one name apart.
     pub(super) fn with(mut self, parameters: impl fmt::Display) -> Self {
         self.parameters = parameters.to_string();
@@ -43,16 +59,13 @@ impl<F> Defined<F> {
     }
 }
 
-impl<F> fmt::Debug for Defined<F> {
+impl fmt::Debug for Defined {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.name, self.parameters)
     }
 }
 
-impl<F> ScalarFunction for Defined<F>
-where
-    F: Fn(&EvalContext, &[ColumnRef<'_>], &Rows<'_>, &mut Column) -> Result<()> + Send + Sync,
-{
+impl ScalarFunction for Defined {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -62,7 +75,7 @@ where
     }
 
     fn eval(&self, cx: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
-        (self.run)(cx, args, rows, out)
+        self.body.run(cx, args, rows, out)
     }
 }
 
@@ -264,33 +277,12 @@ pub(super) fn fill<'a, A: Args<'a>, B: Scratch, W: Wrote>(
     })
 }
 
-/// Calls `f(row, out)`, which appends one result, for every row that counts and has no NULL in `args`.
+/// As [`apply::each_row`], of a closure that is not borrowed.
 pub(super) fn each_row(
     args: &[ColumnRef<'_>],
     rows: &Rows<'_>,
     out: &mut Column,
     mut f: impl FnMut(usize, &mut Column) -> Result<()>,
 ) -> Result<()> {
-    each_row_of(args, rows, out, &mut f)
-}
-
-/// One loop for all functions: what they do with a row is far more than a call.
-fn each_row_of(
-    args: &[ColumnRef<'_>],
-    rows: &Rows<'_>,
-    out: &mut Column,
-    f: &mut dyn FnMut(usize, &mut Column) -> Result<()>,
-) -> Result<()> {
-    let grows = matches!(out.data_type().physical(), Physical::Bytes | Physical::Array);
-    for row in 0..rows.len() {
-        if rows.contains(row) && args.iter().all(|a| a.is_valid(row)) {
-            f(row, out)?;
-            if grows {
-                check_column(out)?;
-            }
-        } else {
-            out.push_null();
-        }
-    }
-    Ok(())
+    apply::each_row(args, rows, out, &mut f)
 }

@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 
 use super::{Site, compare, logic};
 use crate::{
-    block::{Column, ColumnRef, Rows, Value, Values},
+    block::{Column, ColumnRef, Rows, Value, Values, sort_rows},
     error::Result,
     expr::{BinaryOp, BoundExpr, EvalContext, ScalarFunction, cast, fold, function::order, kernel},
     schema::DataType,
@@ -62,7 +62,7 @@ impl Set {
         let column = Column::from_values(data_type.clone(), &values);
         let view = column.view();
         let mut order: Vec<usize> = (0..values.len()).filter(|i| view.is_valid(*i)).collect();
-        order.sort_unstable_by(|a, b| order::compare(&view, *a, &view, *b).then(a.cmp(b)));
+        sort_rows(&mut order, &|a, b| order::compare(&view, a, &view, b));
         let mut members = Column::new(data_type);
         order.iter().for_each(|i| members.push_from(&view, *i));
         let hashed = match view.values {

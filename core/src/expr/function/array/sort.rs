@@ -11,7 +11,12 @@ use super::{
     },
     array_at, element_type,
 };
-use crate::{block::Value, error::Result, expr::BoundExpr, schema::DataType};
+use crate::{
+    block::{Value, sort_rows},
+    error::Result,
+    expr::BoundExpr,
+    schema::DataType,
+};
 
 pub(in super::super) const FUNCTIONS: &[Function] = &[
     Function { names: &["sort_array"], bind: sort_array },
@@ -45,7 +50,7 @@ fn sort(call: Call<'_>, ascending: bool, nulls_last: bool) -> Result<BoundExpr> 
             let (elements, range) = array_at(&args[0], row);
             order.clear();
             order.extend(range);
-            order.sort_by(|&i, &j| {
+            sort_rows(&mut order, &|i, j| {
                 let natural = compare_nullable(&elements, i, &elements, j);
                 match (nulls_last, ascending) {
                     (true, _) => elements.is_valid(j).cmp(&elements.is_valid(i)).then(natural),

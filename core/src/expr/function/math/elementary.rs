@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(in super::super) const FUNCTIONS: &[Function] = &[
-    Function { names: &["sqrt"], bind: |call| double1(call, libm::sqrt) },
+    Function { names: &["sqrt"], bind: |call| quick(call, libm::sqrt) },
     Function { names: &["cbrt"], bind: |call| double1(call, libm::cbrt) },
     Function { names: &["exp"], bind: |call| double1(call, libm::exp) },
     Function { names: &["expm1"], bind: |call| double1(call, libm::expm1) },
@@ -35,9 +35,9 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
     Function { names: &["sec"], bind: |call| double1(call, |x| 1.0 / libm::cos(x)) },
     Function { names: &["csc"], bind: |call| double1(call, |x| 1.0 / libm::sin(x)) },
     Function { names: &["cot"], bind: |call| double1(call, |x| 1.0 / libm::tan(x)) },
-    Function { names: &["degrees"], bind: |call| double1(call, |x| x * (180.0 / consts::PI)) },
-    Function { names: &["radians"], bind: |call| double1(call, |x| x * (consts::PI / 180.0)) },
-    Function { names: &["rint"], bind: |call| double1(call, libm::rint) },
+    Function { names: &["degrees"], bind: |call| quick(call, |x| x * (180.0 / consts::PI)) },
+    Function { names: &["radians"], bind: |call| quick(call, |x| x * (consts::PI / 180.0)) },
+    Function { names: &["rint"], bind: |call| quick(call, libm::rint) },
     Function { names: &["pow", "power"], bind: |call| double2(call, pow) },
     Function { names: &["hypot"], bind: |call| double2(call, libm::hypot) },
     Function { names: &["atan2"], bind: |call| double2(call, |y, x| libm::atan2(y + 0.0, x + 0.0)) },
@@ -52,7 +52,13 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
     Function { names: &["nanvl"], bind: nanvl },
 ];
 
-fn double1(mut call: Call<'_>, f: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
+/// A function that takes far longer than a call of it.
+fn double1(call: Call<'_>, f: fn(f64) -> f64) -> Result<BoundExpr> {
+    quick(call, f)
+}
+
+/// A function that may be of an instruction or two: compiled into a loop of its own.
+fn quick(mut call: Call<'_>, f: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
     call.typed(&[DataType::Float64])?;
     call.run(DataType::Float64, move |_, args, rows, out| {
         unary(&args[0], rows, out, &f);
@@ -79,7 +85,7 @@ fn pow(base: f64, exponent: f64) -> f64 {
 }
 
 /// NULL for arguments up to `limit`. A NaN passes.
-fn logarithm(mut call: Call<'_>, limit: f64, f: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Result<BoundExpr> {
+fn logarithm(mut call: Call<'_>, limit: f64, f: fn(f64) -> f64) -> Result<BoundExpr> {
     call.typed(&[DataType::Float64])?;
     call.run_nullable(DataType::Float64, move |_, args, rows, out| {
         apply1(args, rows, out, |x: f64| Ok(if x <= limit { None } else { Some(f(x)) }))

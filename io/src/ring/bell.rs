@@ -209,6 +209,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bell_that_is_cut_off_is_not_intact_once_it_was_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let bell = Bell::open(folder.path()).unwrap();
+        bell.file.set_len(0).unwrap();
+        assert_eq!((bell.changes(), bell.is_intact()), (0, false));
+    }
+
+    #[test]
     fn a_bell_of_another_kind_is_refused_or_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();

@@ -50,7 +50,7 @@ const LANES_MAX: usize = 1023;
 const LOCK_ATTEMPTS: usize = 20;
 /// What stands for a lane that is gone; its entry is used again.
 const FORGOTTEN: u64 = u64::MAX;
-const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
+pub(super) const BYTES: usize = ENTRIES + LANES_MAX * ENTRY_BYTES;
 
 /// Bytes of the text that says whose cursor it is. Older files lack them.
 const OWNER_TEXT_BYTES: usize = 1024;

@@ -4,9 +4,27 @@ mod damage;
 mod real;
 mod simulation;
 
+use std::{io::ErrorKind, path::Path};
+
 use serde_json::json;
 
-use super::{Checkpoint, Header, SourceHeader};
+use super::{Checkpoint, Header, SourceHeader, failed};
+
+#[test]
+fn errors_of_the_file_system_say_what_to_try() {
+    let hints = [
+        (ErrorKind::PermissionDenied, "owner"),
+        (ErrorKind::ReadOnlyFilesystem, "can be written"),
+        (ErrorKind::StorageFull, "space"),
+        (ErrorKind::QuotaExceeded, "space"),
+        (ErrorKind::NotFound, "removed"),
+    ];
+    for (kind, word) in hints {
+        let error = failed("cannot write", Path::new("a.ckpt"), &kind.into());
+        assert!(error.message().starts_with("cannot write a.ckpt: "), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains(word)), "{error}");
+    }
+}
 
 /// A checkpoint that no other number gives; `state_bytes` long.
 fn checkpoint(number: u64, state_bytes: usize) -> Checkpoint {

@@ -104,7 +104,8 @@ def measure_peer(engine, workload, threads, ours, versions, args):
     command = [sys.executable, HERE / "engines.py", engine, threads, *runs, workload.name, args.rows, args.folder]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
-        reason = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        # Frames of a stack are indented; what they belong to is not.
+        reason = next((line for line in reversed(done.stderr.splitlines()) if line[:1].strip()), "no word")
         return Result(workload, threads, engine, [], f"failed: {reason[:100]}")
     report = json.loads(done.stdout.strip().splitlines()[-1])
     versions[engine] = report["version"]

@@ -38,7 +38,7 @@ pub struct BenchArgs {
     /// Seconds over which each latency is measured
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Only workloads and latencies whose name has this in it
+    /// Only workloads and latencies whose name has this in it, in any case
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// A setting for the workloads, as SET has it: firesteel.sum=compensated
@@ -101,7 +101,8 @@ fn latencies() -> impl Iterator<Item = Latency> {
 
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let folder = args.folder.clone().unwrap_or_else(default_folder);
-    let is_wanted = |name: &str| args.only.as_ref().is_none_or(|text| name.contains(text.as_str()));
+    let only = args.only.as_ref().map(|text| text.to_lowercase());
+    let is_wanted = |name: &str| only.as_ref().is_none_or(|text| name.to_lowercase().contains(text));
     let workloads: Vec<&Workload> = workload::ALL.iter().filter(|w| is_wanted(w.name)).collect();
     let latencies: Vec<Latency> = latencies().filter(|l| is_wanted(&l.name)).collect();
     if workloads.is_empty() && latencies.is_empty() {

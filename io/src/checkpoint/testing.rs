@@ -52,6 +52,8 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     durable: BTreeMap<PathBuf, usize>,
     pending: Vec<Change>,
+    /// A folder that this process may not open.
+    forbidden: Option<PathBuf>,
 }
 
 /// A file, or a folder (which has no bytes of its own).
@@ -110,12 +112,18 @@ impl FakeDisk {
             names: BTreeMap::new(),
             durable: BTreeMap::new(),
             pending: Vec::new(),
+            forbidden: None,
         };
         Self(Arc::new(Mutex::new(state)))
     }
 
     pub(crate) fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
+    }
+
+    /// Takes away the right to open a folder.
+    pub(crate) fn forbid(&self, folder: &Path) {
+        self.state().forbidden = Some(folder.to_path_buf());
     }
 
     /// How many steps have failed up to now.
@@ -393,7 +401,11 @@ impl Disk for FakeDisk {
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.state().sync_folder(folder)
+        let mut state = self.state();
+        match state.forbidden.as_deref() == Some(folder) {
+            true => Err(io::ErrorKind::PermissionDenied.into()),
+            false => state.sync_folder(folder),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

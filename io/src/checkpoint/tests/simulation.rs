@@ -88,6 +88,20 @@ fn a_file_that_could_not_be_made_durable_counts_again_when_it_is_another_one() {
     assert_eq!(disk.bytes(&path).unwrap(), b"rows");
 }
 
+#[test]
+fn a_folder_in_one_that_may_not_be_opened_holds_checkpoints() {
+    let disk = FakeDisk::new(0);
+    disk.make_folder(Path::new(FOLDER));
+    disk.restart(false);
+    disk.forbid(Path::new("."));
+    let mut store = Store::open_on(Arc::new(disk.clone()), Path::new(FOLDER)).unwrap().store;
+    store.save(&checkpoint(0, 10), &[]).unwrap();
+    drop(store);
+    assert_eq!(Store::open_on(Arc::new(disk.clone()), Path::new(FOLDER)).unwrap().checkpoint, Some(checkpoint(0, 10)));
+    disk.forbid(Path::new(FOLDER));
+    assert!(Store::open_on(Arc::new(disk), Path::new(FOLDER)).is_err());
+}
+
 /// Found by the simulation: the newest file was damaged, so the last one that a clear removed was not the newest good
 /// one, and a power cut in between brought back one older than what had been opened.
 #[test]

@@ -117,11 +117,7 @@ impl Disk for RealDisk {
 
     #[cfg(unix)]
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        match File::open(folder)?.sync_all() {
-            // What some file systems say whose folders need no such thing.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            result => result,
-        }
+        File::open(folder)?.sync_all().or_else(needs_no_sync)
     }
 
     /// Elsewhere a folder cannot be opened, and a rename is durable with the journal.
@@ -164,6 +160,12 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
+/// Some file systems refuse to make folders durable: theirs need no such thing.
+#[cfg(unix)]
+fn needs_no_sync(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::InvalidInput { Ok(()) } else { Err(error) }
+}
+
 /// Opens a regular file, and says in plain words what else is in its place.
 fn open(path: &Path) -> io::Result<File> {
     if path.symlink_metadata()?.is_symlink() {
@@ -180,5 +182,18 @@ fn check_is_file(file: &File) -> io::Result<()> {
         (true, _) => Ok(()),
         (false, true) => Err(io::Error::other("it is a folder")),
         (false, false) => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_to_sync_a_folder_is_good_news() {
+        assert!(needs_no_sync(io::ErrorKind::InvalidInput.into()).is_ok());
+        for kind in [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied] {
+            assert_eq!(needs_no_sync(kind.into()).map_err(|error| error.kind()), Err(kind));
+        }
     }
 }

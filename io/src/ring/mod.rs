@@ -19,7 +19,7 @@ mod bell;
 mod claim;
 mod cursors;
 #[cfg(test)]
-mod cursors_tests;
+mod file_tests;
 mod folder;
 mod inspect;
 mod lane;

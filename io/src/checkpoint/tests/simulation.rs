@@ -22,8 +22,8 @@ use crate::checkpoint::{
 /// Seeds that a plain `cargo test` runs.
 const SEEDS: u64 = 3000;
 /// Seeds that have failed once: a clear that brought an older generation back; a folder that neither synced nor could
-/// be listed.
-const FOUND: [u64; 2] = [135_200, 152_858];
+/// be listed; a simulated disk on which changes of one name overtook each other.
+const FOUND: [u64; 3] = [135_200, 152_858, 307_779];
 const LIVES_PER_SEED: u64 = 12;
 const SAVES_PER_LIFE_MAX: u64 = 6;
 const FOLDER: &str = "checkpoint";

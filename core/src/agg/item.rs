@@ -85,51 +85,40 @@ pub(super) struct Any;
 
 /// Runs `$body` with `$item` standing for the [`Item`] of this data type.
 macro_rules! with_item {
-    ($data_type:expr, $item:ident => $body:expr) => {{
-        use $crate::{agg::item, schema::Physical};
-        macro_rules! run {
-            ($t:ty) => {{
-                type $item = $t;
-                $body
-            }};
-        }
-        match $data_type.physical() {
-            Physical::Boolean => run!(item::Bool),
-            Physical::Int8 => run!(item::Number<i8>),
-            Physical::Int16 => run!(item::Number<i16>),
-            Physical::Int32 => run!(item::Number<i32>),
-            Physical::Int64 => run!(item::Number<i64>),
-            Physical::Float32 => run!(item::Number<f32>),
-            Physical::Float64 => run!(item::Number<f64>),
-            Physical::Int128 => run!(item::Number<i128>),
-            Physical::Bytes => run!(item::Bytes),
-            Physical::Null | Physical::Interval | Physical::Struct | Physical::Array => run!(item::Any),
-        }
-    }};
+    ($data_type:expr, $item:ident => $body:expr) => {
+        $crate::agg::item::with_item_of!($data_type, $item => $body,
+            Boolean: Bool, Int8: Number<i8>, Int16: Number<i16>, Int32: Number<i32>, Int64: Number<i64>,
+            Float32: Number<f32>, Float64: Number<f64>, Int128: Number<i128>, Bytes: Bytes)
+    };
 }
 pub(super) use with_item;
 
 /// As [`with_item`], for aggregates that do more with a value than look at it: the types that are seldom kept have
 /// no code of their own, but share that of [`Any`].
 macro_rules! with_kept_item {
-    ($data_type:expr, $item:ident => $body:expr) => {{
-        use $crate::{agg::item, schema::Physical};
-        macro_rules! run {
-            ($t:ty) => {{
-                type $item = $t;
-                $body
-            }};
-        }
-        match $data_type.physical() {
-            Physical::Int32 => run!(item::Number<i32>),
-            Physical::Int64 => run!(item::Number<i64>),
-            Physical::Float64 => run!(item::Number<f64>),
-            Physical::Bytes => run!(item::Bytes),
-            _ => run!(item::Any),
-        }
-    }};
+    ($data_type:expr, $item:ident => $body:expr) => {
+        $crate::agg::item::with_item_of!($data_type, $item => $body,
+            Int32: Number<i32>, Int64: Number<i64>, Float64: Number<f64>, Bytes: Bytes)
+    };
 }
 pub(super) use with_kept_item;
+
+/// The items of some physical types; [`Any`] for all others.
+macro_rules! with_item_of {
+    ($data_type:expr, $item:ident => $body:expr, $($physical:ident: $own:ident $(<$t:ty>)?),+) => {
+        match $data_type.physical() {
+            $($crate::schema::Physical::$physical => {
+                type $item = $crate::agg::item::$own $(<$t>)?;
+                $body
+            })+
+            _ => {
+                type $item = $crate::agg::item::Any;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_item_of;
 
 /// Row numbers of a column: a constant's only value stands for every row.
 #[derive(Clone, Copy, Debug)]

@@ -24,7 +24,7 @@ use machine::{Machine, Memory};
 use rows::Rows;
 use workload::Workload;
 
-/// Doubles that are summed to learn how fast memory can be read: 128 MiB, beyond any cache of a gateway.
+/// Numbers that are gone over to learn how fast memory can be read: 128 MiB, beyond any cache of a gateway.
 const MEMORY_NUMBERS: usize = 16 << 20;
 
 #[derive(Debug, Args)]
@@ -300,19 +300,22 @@ fn print_memory(memory: &Memory, as_json: bool) -> Result<()> {
     }
 }
 
-/// Bytes a second that one core reads from memory: the best of two ways to go over numbers, several times each.
+/// Bytes a second that one core reads from memory: the better of two ways to go over numbers.
 fn read_bandwidth() -> f64 {
-    let (doubles, times) = (vec![1.0_f64; MEMORY_NUMBERS], vec![1_i64; MEMORY_NUMBERS]);
-    let read = |i: i32| {
+    let best = fastest(1.0_f64, simd::summarize).min(fastest(1_i64, simd::times));
+    (MEMORY_NUMBERS * size_of::<f64>()) as f64 / best.max(Duration::from_nanos(1)).as_secs_f64()
+}
+
+/// The least time that `read` takes for its numbers; they are gone afterwards, because a gateway may not have room for
+/// many of them.
+fn fastest<T: Copy, R>(number: T, read: impl Fn(&[T]) -> R) -> Duration {
+    let numbers = vec![number; MEMORY_NUMBERS];
+    let time = |_| {
         let begin = Instant::now();
-        match i % 2 {
-            0 => drop(black_box(simd::summarize(black_box(&doubles)))),
-            _ => drop(black_box(simd::times(black_box(&times)))),
-        }
+        black_box(read(black_box(&numbers)));
         begin.elapsed()
     };
-    let best = (0..14).map(read).min().unwrap_or_default().max(Duration::from_nanos(1));
-    (MEMORY_NUMBERS * size_of::<f64>()) as f64 / best.as_secs_f64()
+    (0..7).map(time).min().unwrap_or_default()
 }
 
 fn default_folder() -> PathBuf {

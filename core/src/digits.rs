@@ -17,6 +17,49 @@ pub fn leading(bytes: [u8; 8]) -> (u64, usize) {
     (join((digits << (4 * (8 - count))) << (4 * (8 - count))), count as usize)
 }
 
+/// The number that the first `len` of eight bytes are, 1 to 8; `None` if they are not all digits.
+#[inline(always)]
+pub fn number(bytes: [u8; 8], len: usize) -> Option<u64> {
+    debug_assert!((1..=8).contains(&len), "{len} digits");
+    joined(aligned(bytes, len))
+}
+
+/// The number that the first `len` of eight bytes are without the point among them, 1 to 8, and how many digits stand
+/// behind the point; `None` if they are not all digits, or no digit at all.
+#[inline(always)]
+pub fn decimal(bytes: [u8; 8], len: usize) -> Option<(u64, usize)> {
+    debug_assert!((1..=8).contains(&len), "{len} characters");
+    let text = aligned(bytes, len);
+    let others = text ^ (ONES * u64::from(b'.' ^ b'0'));
+    let points = others.wrapping_sub(ONES) & !others & HIGH;
+    if points == 0 {
+        return Some((joined(text)?, 0));
+    }
+    // The digits before the point move up by one, over it.
+    let before = ((points & points.wrapping_neg()) >> 7) - 1;
+    let digits = (text & before) << 8 | (text & !(before << 8 | 0xff));
+    (len > 1).then_some((joined(digits)?, 7 - points.trailing_zeros() as usize / 8))
+}
+
+/// Two digits as a number.
+#[inline(always)]
+pub fn two([tens, ones]: [u8; 2]) -> Option<u8> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens < 10 && ones < 10).then_some(tens * 10 + ones)
+}
+
+/// The values of digits, the last one in the highest byte, with zeros before them.
+#[inline(always)]
+fn aligned(bytes: [u8; 8], len: usize) -> u64 {
+    (u64::from_le_bytes(bytes) ^ (ONES * 0x30)).wrapping_shl(8 * (8 - len) as u32)
+}
+
+/// Eight digits as a number, if they are digits.
+#[inline(always)]
+fn joined(digits: u64) -> Option<u64> {
+    ((digits.wrapping_add(ONES * 0x76) | digits) & HIGH == 0).then(|| join(digits))
+}
+
 /// Eight digits, first in the lowest byte, as a number.
 #[inline(always)]
 fn join(digits: u64) -> u64 {
@@ -60,6 +103,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn numbers_of_a_known_length_are_those_of_the_standard_library() {
+        let others = [0, b' ', b'-', b'.', b'/', b':', b'A', 0x7f, 0x80, 0xaf, 0xb5, 0xff];
+        for text in [*b"00000000", *b"12345678", *b"99999999", *b"90817263"] {
+            for (at, other, len) in (0..8)
+                .flat_map(|at| others.map(|other| (at, other)))
+                .flat_map(|(at, other)| (1..=8).map(move |len| (at, other, len)))
+            {
+                let mut bytes = text;
+                bytes[at] = other;
+                let here = str::from_utf8(&bytes[..len]).unwrap_or("x");
+                assert_eq!(number(bytes, len), here.parse().ok().filter(|_| !here.contains('-')), "{bytes:?}");
+                let places = here.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                let digits = here.replacen('.', "", 1).parse().ok().filter(|_| !here.contains('-'));
+                assert_eq!(decimal(bytes, len), digits.map(|digits| (digits, places)), "{bytes:?}");
+            }
+        }
+        assert_eq!(decimal(*b"1.2.3456", 8), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn mask_of_two_lanes<A: Copy>(a: &[A], b: &[A], words: &mut [u64], flip: u64, ho
 /// First a byte a row, which every instruction set does in vectors; then eight bytes become eight bits by one
 /// multiplication, which moves the lowest bit of byte `i` to bit `56 + i`.
 #[inline(always)]
-fn word_of(holds: impl Fn(usize) -> bool) -> u64 {
+pub(super) fn word_of(holds: impl Fn(usize) -> bool) -> u64 {
     let mut bytes = [0_u8; 64];
     for (i, byte) in bytes.iter_mut().enumerate() {
         *byte = u8::from(holds(i));

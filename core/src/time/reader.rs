@@ -5,20 +5,24 @@
 use jiff::tz::TimeZone;
 
 use super::{
-    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SECOND, Micros,
+    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, Micros,
     text::{parse_timestamp, parse_usual_layout, parse_usual_tail},
     zone,
 };
 use crate::digits;
 
-/// [`parse_timestamp`] for many texts: those of one day, which mostly come together, have their date read once, and
-/// those of one hour are placed in time once.
+/// [`parse_timestamp`] for many texts: those of one day, which mostly come together, have their date read once,
+/// those of one hour are placed in time once, and those of one minute are read from their seconds on.
 #[derive(Clone, Debug)]
 pub struct TimestampReader {
     zone: TimeZone,
     /// The last date, as the text had it, and the clock reading of its midnight.
     date: [u8; DATE],
     midnight: Micros,
+    /// The last minute, as the text had it, its clock reading, and what lies between that and its instant.
+    minute: [u8; MINUTE],
+    minute_start: Micros,
+    minute_shift: Micros,
     /// Clock readings from which the instants are all `shift` away.
     from: Micros,
     until: Micros,
@@ -28,6 +32,12 @@ pub struct TimestampReader {
 /// Bytes of `2025-01-01`.
 const DATE: usize = 10;
 
+/// Bytes of `2025-01-01 12:34:`.
+const MINUTE: usize = 17;
+
+/// Bytes of `2025-01-01 12:34:56`.
+const SECOND: usize = 19;
+
 impl TimestampReader {
     /// A reader of clock readings in `zone`.
     pub fn new(zone: TimeZone) -> Self {
@@ -35,7 +45,8 @@ impl TimestampReader {
             Ok(offset) => (Micros::MIN, Micros::MAX, i64::from(-offset.seconds()) * MICROS_PER_SECOND),
             Err(_) => (0, 0, 0),
         };
-        Self { zone, date: [0; DATE], midnight: 0, from, until, shift }
+        let (date, minute) = ([0; DATE], [0; MINUTE]);
+        Self { zone, date, midnight: 0, minute, minute_start: 0, minute_shift: 0, from, until, shift }
     }
 
     /// The zone of readings that name none.
@@ -58,14 +69,59 @@ impl TimestampReader {
     /// `None` says nothing about other texts.
     #[inline(always)]
     pub fn parse_prefix(&mut self, text: &[u8]) -> Option<(Micros, usize)> {
-        let (mut local, mut rest) = self.seconds(text)?;
-        if let [b'.', after @ ..] = rest {
+        let mut local = self.usual_seconds(text)?;
+        let mut len = SECOND;
+        if let [b'.', after @ ..] = &text[SECOND..] {
             let (fraction, count) = digits::leading(*after.first_chunk()?);
             local += fraction as i64 * FRACTION_UNITS.get(count)?;
-            rest = &after[count..];
+            len += 1 + count;
         }
-        let is_utc = rest.first() == Some(&b'Z');
-        Some((self.instant(local, is_utc)?, text.len() - rest.len() + usize::from(is_utc)))
+        if text.get(len) == Some(&b'Z') {
+            return Some((local, len + 1));
+        }
+        Some((local + self.minute_shift, len))
+    }
+
+    /// The timestamp that the first `len` bytes of `text` are, on the same conditions; more bytes should follow.
+    #[inline(always)]
+    pub fn parse_front(&mut self, text: &[u8], len: usize) -> Option<Micros> {
+        let local = self.usual_seconds(text)?;
+        let is_utc = len > SECOND && text[len - 1] == b'Z';
+        let start = if is_utc { local } else { local + self.minute_shift };
+        match len - usize::from(is_utc) {
+            SECOND => Some(start),
+            len @ 21..=26 if text[SECOND] == b'.' => {
+                let fraction = digits::number(*text.get(SECOND + 1..)?.first_chunk()?, len - SECOND - 1)?;
+                Some(start + fraction as i64 * FRACTION_UNITS[len - SECOND - 1])
+            }
+            _ => None,
+        }
+    }
+
+    /// The clock reading up to the seconds, as [`Self::seconds`] has it; then the minute is the last one.
+    #[inline(always)]
+    fn usual_seconds(&mut self, text: &[u8]) -> Option<Micros> {
+        let text: &[u8; SECOND] = text.first_chunk()?;
+        if text[..MINUTE] != self.minute {
+            self.begin_minute(text)?;
+        }
+        let second = digits::two([text[MINUTE], text[MINUTE + 1]]).filter(|second| *second < 60)?;
+        Some(self.minute_start + i64::from(second) * MICROS_PER_SECOND)
+    }
+
+    /// Remembers the minute that `text` begins with, if it has the date of the last one.
+    #[inline(never)]
+    fn begin_minute(&mut self, text: &[u8]) -> Option<()> {
+        let (local, _) = self.seconds(text)?;
+        let start = local - local.rem_euclid(MICROS_PER_MINUTE);
+        let instant = self.instant(start, false)?;
+        if !(self.from..self.until).contains(&start) {
+            // The hour is not all of one offset: its readings are asked about one by one.
+            return None;
+        }
+        self.minute = *text.first_chunk()?;
+        (self.minute_start, self.minute_shift) = (start, instant - start);
+        Some(())
     }
 
     /// The clock reading up to the seconds, if the date is the last one, and what follows.
@@ -151,6 +207,15 @@ mod tests {
                 let longer = format!("{text},next value");
                 if let Some((instant, len)) = reader.parse_prefix(longer.as_bytes()) {
                     assert_eq!(Some(instant), parse_timestamp(&longer.as_bytes()[..len], &zone), "{text} in {name}");
+                }
+                for len in 0..=longer.len() {
+                    if let Some(instant) = reader.parse_front(longer.as_bytes(), len) {
+                        assert_eq!(
+                            Some(instant),
+                            parse_timestamp(&longer.as_bytes()[..len], &zone),
+                            "{text} in {name}"
+                        );
+                    }
                 }
             }
         }

@@ -195,9 +195,10 @@ fn without_gmt(text: &[u8]) -> Option<Vec<u8>> {
 /// Appends text; bytes that are not UTF-8 become U+FFFD, as Java decodes them.
 #[inline]
 pub(super) fn push_string(text: &[u8], column: &mut Column) -> bool {
-    match std::str::from_utf8(text) {
-        Ok(text) => column.push_str(text),
-        Err(_) => column.push_str(&String::from_utf8_lossy(text)),
+    if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+        column.push_bytes(text);
+    } else {
+        column.push_str(&String::from_utf8_lossy(text));
     }
     true
 }

@@ -22,10 +22,10 @@ mod lines;
 mod malformed;
 mod number;
 mod options;
+mod pace;
 pub(crate) mod packed;
 mod page;
 mod plain;
-mod straight;
 #[cfg(test)]
 mod tests;
 mod words;

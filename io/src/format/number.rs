@@ -1,13 +1,19 @@
 //! Numbers as Java reads and prints them. Common numbers take an exact short cut; the rest goes through the standard
 //! library, whose results are exact too.
 
-use firesteel_core::expr::decimal::{Reading, Shape};
+use firesteel_core::{
+    digits::leading,
+    expr::decimal::{Reading, Shape},
+};
 
 /// Powers of ten that a double holds exactly.
-const EXACT_POWERS: [f64; 23] = [
+pub(super) const EXACT_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
+
+/// Bytes of a number above which it is no longer looked for in front of others.
+const NUMBER_BYTES_MAX: usize = 300;
 
 /// `Long.parseLong`: a sign perhaps, then digits and nothing else.
 #[inline]
@@ -113,6 +119,84 @@ impl Decimal {
         let magnitude = if self.exponent < 0 { self.digits as f32 / power } else { self.digits as f32 * power };
         Some(if self.negative { -magnitude } else { magnitude })
     }
+}
+
+/// Digits at a place: their number, if they are at most 16, and how many they are.
+#[inline(always)]
+fn digits(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (high, count) = leading(*bytes.get(at..)?.first_chunk()?);
+    if count < 8 {
+        return Some((high, count));
+    }
+    let (low, more) = leading(*bytes.get(at + 8..)?.first_chunk()?);
+    Some((high * POWERS[more] + low, 8 + more))
+}
+
+/// Powers of ten.
+pub(super) const POWERS: [u64; 17] = {
+    let mut powers = [1; 17];
+    let mut i = 1;
+    while i < powers.len() {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// Digits as a number begins with them: some, perhaps with zeros in front.
+#[inline(always)]
+fn whole<const ZEROS: bool>(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (value, count) = digits(bytes, at)?;
+    let is_number = count > 0 && (ZEROS || count == 1 || bytes[at] != b'0');
+    is_number.then_some((value, count))
+}
+
+/// An integer of up to 16 digits, no zeros in front, that stands at a place, and what follows it. After more digits
+/// nothing expected can follow.
+#[inline(always)]
+pub(super) fn integer_in_front(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
+    let negative = *bytes.get(at)? == b'-';
+    let start = at + usize::from(negative);
+    let (value, count) = whole::<false>(bytes, start)?;
+    let value = value as i64;
+    Some((if negative { -value } else { value }, start + count))
+}
+
+/// A double without exponent that stands at a place, and what follows it. `ZEROS`: it may have zeros in front.
+#[inline(always)]
+pub(super) fn double_in_front<const ZEROS: bool>(bytes: &[u8], at: usize) -> Option<(f64, usize)> {
+    let negative = *bytes.get(at)? == b'-';
+    let start = at + usize::from(negative);
+    let (whole, count) = whole::<ZEROS>(bytes, start)?;
+    let point = start + count;
+    let (mut fraction, mut places) = (0, 0);
+    if *bytes.get(point)? == b'.' {
+        (fraction, places) = digits(bytes, point + 1)?;
+        if places == 0 {
+            return None;
+        }
+    }
+    if count + places > 19 || places > 15 {
+        return long_double(bytes, at, point);
+    }
+    let end = if places > 0 { point + 1 + places } else { point };
+    let number = Decimal { negative, digits: whole * POWERS[places] + fraction, exponent: -(places as i32) };
+    match number.to_f64() {
+        Some(value) => Some((value, end)),
+        None => long_double(bytes, at, point),
+    }
+}
+
+/// A double of many digits: the slow way decides.
+#[inline(never)]
+fn long_double(bytes: &[u8], at: usize, point: usize) -> Option<(f64, usize)> {
+    let skip_digits = |from: usize| from + bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let mut end = skip_digits(point);
+    if *bytes.get(end)? == b'.' {
+        end = skip_digits(end + 1);
+    }
+    let text = bytes.get(at..end).filter(|text| text.len() <= NUMBER_BYTES_MAX)?;
+    Some((parse_double(text)?, end))
 }
 
 /// What the short cut leaves: long numbers, Java's type suffixes, the words for the special values.

@@ -179,7 +179,30 @@ impl Page {
         self.len += 1;
         self.rows += 1;
         self.bytes += bytes;
-        if self.len == self.capacity || self.bytes > TEXT_BLOCK_BYTES_MAX { self.flush(sink) } else { Ok(()) }
+        if self.is_full() { self.flush(sink) } else { Ok(()) }
+    }
+
+    /// Rows until the block is full, at least one.
+    pub(super) fn room(&self) -> usize {
+        self.capacity - self.len
+    }
+
+    /// Ends so many good records at once, at most as many as there is [`Self::room`] for; what columns have beyond them
+    /// is taken back.
+    pub(super) fn commit_many(&mut self, rows: usize, bytes: usize, sink: &mut Sink<'_>) -> Result<()> {
+        if let Some(corrupt) = self.corrupt {
+            self.block.columns_mut()[corrupt].push_nulls(rows);
+        }
+        self.len += rows;
+        self.rows += rows as u64;
+        self.bytes += bytes;
+        self.take_back();
+        if self.is_full() { self.flush(sink) } else { Ok(()) }
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.len == self.capacity || self.bytes > TEXT_BLOCK_BYTES_MAX
     }
 
     fn append_nulls(&mut self) {

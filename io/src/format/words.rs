@@ -27,20 +27,6 @@ pub(super) fn find(text: &[u8], byte: u8) -> Option<usize> {
     text[at..].iter().position(|b| *b == byte).map(|i| at + i)
 }
 
-/// Where one of the bytes stands first; `None` also if the text ends less than eight bytes behind it.
-#[inline(always)]
-pub(super) fn find_any(text: &[u8], bytes: [u8; 3]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let word = u64::from_le_bytes(*text.get(at..)?.first_chunk()?);
-        let marks = bytes.iter().fold(0, |marks, byte| marks | equal(word, *byte));
-        if marks != 0 {
-            return Some(at + lowest(marks));
-        }
-        at += 8;
-    }
-}
-
 /// Where the first double quote, backslash or control character stands; `None` also if the text ends less than eight
 /// bytes behind it.
 #[inline(always)]

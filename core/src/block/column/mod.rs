@@ -398,6 +398,17 @@ mod tests {
     use alloc::vec;
 
     #[test]
+    fn values_are_pushed_while_there_are_any() {
+        let mut column = Column::new(DataType::Int32);
+        let values = [Some(1), Some(2), None, Some(4)];
+        assert_eq!(column.push_while(4, |i| values[i]), 2);
+        column.push_null();
+        assert_eq!(column.push_while(1, |i| values[3 + i]), 1);
+        let expected = [Value::Int32(1), Value::Int32(2), Value::Null, Value::Int32(4)];
+        assert_eq!((0..column.len()).map(|row| column.view().value(row)).collect::<vec::Vec<_>>(), expected);
+    }
+
+    #[test]
     fn values_come_back_as_they_were_pushed() {
         let cases = [
             (DataType::Int32, vec![Value::Int32(1), Value::Null, Value::Int32(3)]),

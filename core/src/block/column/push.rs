@@ -52,6 +52,23 @@ impl Column {
         buffer[start..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
     }
 
+    /// Appends the values of `0..count` up to the first that there is none of; gives how many there were.
+    #[inline]
+    pub fn push_while<T: Native>(&mut self, count: usize, mut value: impl FnMut(usize) -> Option<T>) -> usize {
+        let start = self.len;
+        let buffer = self.buffer::<T>();
+        buffer.resize_dirty(start + count);
+        let mut pushed = 0;
+        for to in &mut buffer[start..] {
+            let Some(value) = value(pushed) else { break };
+            *to = value;
+            pushed += 1;
+        }
+        buffer.resize_dirty(start + pushed);
+        self.push_all_valid(pushed);
+        pushed
+    }
+
     /// Appends a boolean.
     #[inline]
     pub fn push_bool(&mut self, value: bool) {

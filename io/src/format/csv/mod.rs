@@ -2,9 +2,10 @@
 //! beyond the last column dropped; both make a record malformed, but only where Spark, too, looks at whole rows: a
 //! query that needs some of the columns reads just these.
 
+mod cells;
 mod dialect;
 mod fields;
-mod rows;
+mod straight;
 
 use firesteel_core::{
     Error, Result,
@@ -12,12 +13,11 @@ use firesteel_core::{
     time::TimeZone,
 };
 
-use self::{dialect::Dialect, fields::Fields, rows::Rows};
+use self::{dialect::Dialect, fields::Fields, straight::Straight};
 use super::{
     Options, Reason,
     convert::Converter,
     page::{Fault, Page, Sink, Verdict, corrupt_column},
-    straight::Straight,
 };
 
 /// Reads records of one table.
@@ -61,7 +61,7 @@ impl CsvReader {
         let width_needed = plan.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         let null_value = options.get("nullValue").unwrap_or_default();
         let width = if is_pruned { width_needed } else { plan.len() };
-        let straight = rows::straight(&dialect, &plan[..width], is_pruned).filter(|_| null_value.is_empty());
+        let straight = Straight::new(&dialect, width, is_pruned).filter(|_| null_value.is_empty());
         Ok(Self {
             straight,
             is_pruned,
@@ -93,14 +93,10 @@ impl CsvReader {
         line: &mut u64,
         sink: &mut Sink<'_>,
     ) -> Result<usize> {
-        let (Some(straight), Some(delimiter)) = (&mut self.straight, rows::delimiter(&self.dialect)) else {
-            return Ok(0);
-        };
-        if self.awaits_header {
-            return Ok(0);
+        match &mut self.straight {
+            Some(straight) if !self.awaits_header => straight.run(&mut self.plan, bytes, page, line, sink),
+            _ => Ok(0),
         }
-        let Dialect { quote, comment, .. } = self.dialect;
-        straight.run(&mut Rows { delimiter, quote, comment, plan: &mut self.plan }, bytes, page, line, sink)
     }
 
     /// Reads a line; blank lines and comments are none, nor is the header.

@@ -7,6 +7,7 @@
 mod plan;
 mod rows;
 mod scan;
+mod straight;
 mod value;
 
 use firesteel_core::{
@@ -20,13 +21,13 @@ use self::{
     plan::{Formats, Record},
     rows::Rows,
     scan::{Dialect, Scanner, Syntax},
+    straight::Straight,
     value::{Places, Scratch},
 };
 use super::{
     Options, Reason,
     lines::BYTE_ORDER_MARK,
     page::{Fault, Page, Place, Sink, Verdict, corrupt_column},
-    straight::Straight,
 };
 
 /// Reads records of one table.

@@ -4,11 +4,12 @@ use firesteel_core::block::Column;
 
 use super::{
     super::{
-        straight::{Cell, Grammar, Literal, Read, Straight, skip_number},
+        number::double_in_front,
         words::{find_special, non_ascii},
     },
     plan::{Formats, Record, Target},
     scan::{Dialect, Scanner, Text},
+    straight::{Cell, Literal, Read, Straight},
     value::{Outcome, Reader, Scratch},
 };
 
@@ -78,51 +79,51 @@ fn read(target: &Target, field: usize, formats: &Formats) -> Read {
     }
 }
 
-impl Grammar for Rows<'_> {
-    const LEADING_ZEROS: bool = false;
-    const LOSSY: bool = false;
-
+/// Every position given or returned is one in `bytes`; `None` means that the row is not for the straight way, or that
+/// the bytes end too early to say.
+impl Rows<'_> {
+    /// Where the text of a value begins.
     #[inline(always)]
-    fn begins(&self, _: u8) -> bool {
-        true
-    }
-
-    #[inline(always)]
-    fn open(&self, bytes: &[u8], at: usize) -> Option<usize> {
+    pub(super) fn open(&self, bytes: &[u8], at: usize) -> Option<usize> {
         (*bytes.get(at)? == b'"').then_some(at + 1)
     }
 
+    /// Where the text ends that began at `at`, and whether it is ASCII.
     #[inline(always)]
-    fn text_end(&self, bytes: &[u8], at: usize) -> Option<(usize, bool)> {
+    pub(super) fn text_end(&self, bytes: &[u8], at: usize) -> Option<(usize, bool)> {
         let len = find_special(bytes.get(at..)?)?;
         Some((at + len, !non_ascii(&bytes[at..at + len])))
     }
 
-    /// Only at a quote: at a backslash or a control character the string is not a plain one.
+    /// What follows a text that ended at `at`. Only at a quote: at a backslash or a control character the string is not
+    /// a plain one.
     #[inline(always)]
-    fn close(&self, bytes: &[u8], at: usize) -> Option<usize> {
+    pub(super) fn close(&self, bytes: &[u8], at: usize) -> Option<usize> {
         self.open(bytes, at)
     }
 
+    /// What follows a NULL at `at`, if there is one.
     #[inline(always)]
-    fn null(&self, bytes: &[u8], at: usize) -> Option<usize> {
+    pub(super) fn null(&self, bytes: &[u8], at: usize) -> Option<usize> {
         bytes[at..].starts_with(b"null").then_some(at + 4)
     }
 
+    /// Passes over a value, checking what its reader would check.
     #[inline(always)]
-    fn skip(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+    pub(super) fn skip(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
         match *bytes.get(at)? {
             b'"' => {
                 let (end, is_ascii) = self.text_end(bytes, at + 1)?;
                 let is_text = is_ascii || std::str::from_utf8(&bytes[at..end]).is_ok();
                 self.close(bytes, end).filter(|_| is_text)
             }
-            b'-' | b'0'..=b'9' => skip_number::<Self>(bytes, at),
+            b'-' | b'0'..=b'9' => double_in_front::<false>(bytes, at).map(|(_, next)| next),
             _ => scan(self.dialect, bytes, at, |scanner| scanner.skip_value().ok()),
         }
     }
 
-    fn other(&mut self, bytes: &[u8], at: usize, which: usize, column: &mut Column) -> Option<usize> {
+    /// Appends a value of [`Read::Other`].
+    pub(super) fn other(&mut self, bytes: &[u8], at: usize, which: usize, column: &mut Column) -> Option<usize> {
         let target = &self.record.fields[which].target;
         let mut reader = Reader { formats: self.formats, scratch: self.scratch };
         scan(self.dialect, bytes, at, |scanner| {

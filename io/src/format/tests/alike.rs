@@ -6,13 +6,14 @@ use proptest::prelude::*;
 
 use super::{super::Format, Table, int, text};
 
-const OPTIONS: [&[(&str, &str)]; 6] = [
+const OPTIONS: [&[(&str, &str)]; 7] = [
     &[],
     &[("mode", "DROPMALFORMED"), ("comment", "-")],
     &[("sep", ";"), ("nanValue", "1.5"), ("allowNumericLeadingZeros", "true")],
     &[("nullValue", "7"), ("columnPruning", "false"), ("allowNonNumericNumbers", "false")],
     &[("header", "true"), ("quote", ""), ("allowSingleQuotes", "false"), ("timestampFormat", "yyyy-MM-dd HH:mm:ss")],
     &[("sep", "\\t"), ("quote", "\u{0}"), ("timeZone", "America/New_York"), ("columnNameOfCorruptRecord", "bad")],
+    &[("sep", "e"), ("quote", "9")],
 ];
 
 const NEEDED: [[bool; 7]; 5] = [
@@ -109,8 +110,8 @@ fn assert_same(format: Format, bytes: &[u8], options: &[(&str, &str)]) {
         let table = Table::new(format, &columns(), options).needing(&needed);
         // One byte at a time there is never a whole row to go straight through.
         let (slow, counted) = table.try_read(bytes, 1, 64).unwrap();
-        for chunk in [usize::MAX, 300] {
-            let (rows, decoder) = table.try_read(bytes, chunk, 64).unwrap();
+        for (chunk, block_rows) in [(usize::MAX, 64), (usize::MAX, 3), (300, 64)] {
+            let (rows, decoder) = table.try_read(bytes, chunk, block_rows).unwrap();
             assert_eq!(rows, slow, "{options:?} {needed:?}\n{}", String::from_utf8_lossy(bytes));
             assert_eq!(decoder.malformed(), counted.malformed(), "{options:?} {needed:?}");
             assert_eq!(decoder.lines(), counted.lines(), "{options:?} {needed:?}");

@@ -127,17 +127,22 @@ fn compress<T: Pod>(words: &[u64], values: &[T], out: &mut [T]) {
         if *word == 0 {
             continue;
         }
+        // Lanes beyond the values are not loaded, lanes beyond the output not stored. Which these are is asked only
+        // near the ends, for it takes longer than all the rest. Whether any bit is set is not asked: of few set bits
+        // that cannot be foretold.
+        let end = done + word.count_ones() as usize;
+        let is_inside = w * 64 + 64 <= values.len() && end + lanes <= out.len();
         for from in (0..64).step_by(lanes) {
-            let mask = word >> from & all;
-            let row = w * 64 + from;
+            let (mask, row) = (word >> from & all, w * 64 + from);
             prefetch::ahead(values, row);
-            // Lanes beyond the values are not loaded, lanes beyond the output not stored. Whether any bit is set is not
-            // asked: of few set bits that cannot be foretold.
-            let (here, room) = (values.len().saturating_sub(row), out.len() - done);
-            let (load, store) = (below(here, lanes), below(room, lanes));
+            let (load, store) = match is_inside {
+                true => (all, all),
+                false => (below(values.len().saturating_sub(row), lanes), below(out.len() - done, lanes)),
+            };
             let (source, target) = (values.as_ptr().wrapping_add(row), out[done..].as_mut_ptr());
-            // SAFETY: each touches but the lanes of its mask, which lie within its slice; what is stored is made of
-            // values of the same size, of which every bit pattern is one.
+            // SAFETY: each touches but the lanes of its mask, which lie within its slice: inside, the values reach to
+            // the end of the word, and no step begins behind `end`. What is stored is made of values of the same size,
+            // of which every bit pattern is one.
             unsafe {
                 if size_of::<T>() == 8 {
                     let loaded = _mm512_maskz_loadu_epi64(load as u8, source.cast());
@@ -151,6 +156,7 @@ fn compress<T: Pod>(words: &[u64], values: &[T], out: &mut [T]) {
             }
             done += mask.count_ones() as usize;
         }
+        debug_assert_eq!(done, end, "as many values as set bits");
     }
 }
 

@@ -38,11 +38,13 @@ pub(super) trait Kernel: Clone + Debug + Send + Sync + 'static {
         groups.iter().try_for_each(|&group| self.emit(&cells[group as usize], out))
     }
 
-    /// Appends the results that these cells would give with the others added.
-    fn emit_pairs(&self, cells: [&[Self::Cell]; 2], groups: &[u32], out: &mut Column) -> Result<()> {
-        groups.iter().try_for_each(|&group| {
+    /// Appends the results that cells would give with others added, which are as many; anything for rows that do not
+    /// count.
+    fn emit_pairs(&self, [first, second]: [&[Self::Cell]; 2], _rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        first.iter().zip(second).try_for_each(|(first, second)| {
             let mut cell = self.empty();
-            cells.iter().try_for_each(|cells| self.merge(&mut cell, &cells[group as usize]))?;
+            self.merge(&mut cell, first)?;
+            self.merge(&mut cell, second)?;
             self.emit(&cell, out)
         })
     }
@@ -151,11 +153,11 @@ impl<K: Kernel> Aggregate for Cells<K> {
         self.kernel.merge_many(&mut self.cells[..groups], &other.cells[..groups])
     }
 
-    fn emit_pair(&self, _: usize, other: &dyn Aggregate, groups: &[u32], out: &mut Column) -> Result<()> {
+    fn emit_pair(&self, _: usize, other: &dyn Aggregate, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         assert!(self.is_flat(), "only flat accumulators are emitted in pairs");
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
-        self.kernel.emit_pairs([&self.cells, &other.cells], groups, out)
+        self.kernel.emit_pairs([&self.cells[..rows.len()], &other.cells[..rows.len()]], rows, out)
     }
 
     fn reset_all(&mut self, groups: usize) {

@@ -17,7 +17,7 @@ use super::{
     share::{self, Part},
 };
 use crate::{
-    block::Column,
+    block::{Column, Rows},
     error::{Error, Result},
     schema::{DataType, Physical},
     simd,
@@ -296,23 +296,12 @@ impl FloatCell {
 }
 
 impl<T> SumFloat<T> {
-    /// Appends the results of cells; NULL for those without a value.
+    /// Appends what cells come to; it means nothing for those without a value.
     #[inline]
-    fn push_all(&self, groups: &[u32], out: &mut Column, cell: impl Fn(u32) -> FloatCell) {
-        let mut is_complete = true;
-        let start = out.len();
+    fn push_all(&self, cells: impl ExactSizeIterator<Item = FloatCell>, out: &mut Column) {
         match self.finish {
-            Finish::Sum => out.push_many(groups.iter().map(|&group| cell(group).sum)),
-            Finish::Mean => out.push_many(groups.iter().map(|&group| {
-                let cell = cell(group);
-                is_complete &= cell.count != 0;
-                cell.sum / cell.count as f64
-            })),
-        }
-        let has_value = |group: &u32| cell(*group).count != 0;
-        if !is_complete || (matches!(self.finish, Finish::Sum) && !groups.iter().all(has_value)) {
-            let empty = groups.iter().enumerate().filter(|(_, group)| !has_value(group));
-            empty.for_each(|(i, _)| out.set_null(start + i));
+            Finish::Sum => out.push_many(cells.map(|cell| cell.sum)),
+            Finish::Mean => out.push_many(cells.map(|cell| cell.sum / cell.count as f64)),
         }
     }
 }
@@ -362,8 +351,7 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
 
     #[inline]
     fn merge(&self, cell: &mut FloatCell, other: &FloatCell) -> Result<()> {
-        cell.sum += other.sum;
-        cell.count = cell.count.saturating_add(other.count);
+        *cell = cell.and(*other);
         Ok(())
     }
 
@@ -377,12 +365,28 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
     }
 
     fn emit_many(&self, cells: &[FloatCell], groups: &[u32], out: &mut Column) -> Result<()> {
-        self.push_all(groups, out, |group| cells[group as usize]);
+        let start = out.len();
+        self.push_all(groups.iter().map(|&group| cells[group as usize]), out);
+        let is_empty = |group: &u32| cells[*group as usize].count == 0;
+        if groups.iter().fold(false, |any, group| any | is_empty(group)) {
+            let empty = groups.iter().enumerate().filter(|(_, group)| is_empty(group));
+            empty.for_each(|(i, _)| out.set_null(start + i));
+        }
         Ok(())
     }
 
-    fn emit_pairs(&self, [first, second]: [&[FloatCell]; 2], groups: &[u32], out: &mut Column) -> Result<()> {
-        self.push_all(groups, out, |group| first[group as usize].and(second[group as usize]));
+    fn emit_pairs(&self, [first, second]: [&[FloatCell]; 2], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
+        let start = out.len();
+        self.push_all(first.iter().zip(second).map(|(first, second)| first.and(*second)), out);
+        for (w, (first, second)) in first.chunks(64).zip(second.chunks(64)).enumerate() {
+            let mut empty = [0];
+            simd::mask_of_two(first, second, &mut empty, 0, |first, second| first.and(second).count == 0);
+            empty[0] &= rows.selection().map_or(u64::MAX, |bits| bits.words()[w]);
+            while empty[0] != 0 {
+                out.set_null(start + w * 64 + empty[0].trailing_zeros() as usize);
+                empty[0] &= empty[0] - 1;
+            }
+        }
         Ok(())
     }
 

@@ -7,33 +7,50 @@ impl Block {
     pub fn append(&mut self, block: &BlockRef<'_>) {
         let rows = block.rows();
         for (c, column) in self.columns_mut().iter_mut().enumerate() {
-            append(column, &block.column(c), &rows);
+            column.append(&block.column(c), &rows);
         }
         let len = self.len() + rows.count();
         self.set_len(len);
     }
 }
 
-/// Whole columns of fixed width into an empty column are one copy of memory; anything else goes row by row.
-fn append(to: &mut Column, from: &ColumnRef<'_>, rows: &Rows<'_>) {
-    if !to.is_empty() || from.is_constant || rows.selection().is_some() {
-        return rows.for_each(|row| to.push_from(from, row));
+impl Column {
+    /// Copies the rows that count of another column of the same type behind those that are here.
+    pub fn append(&mut self, from: &ColumnRef<'_>, rows: &Rows<'_>) {
+        let start = self.len();
+        match from.values {
+            Values::Int8(values) => self.append_native(values, from, rows),
+            Values::Int16(values) => self.append_native(values, from, rows),
+            Values::Int32(values) => self.append_native(values, from, rows),
+            Values::Int64(values) => self.append_native(values, from, rows),
+            Values::Float32(values) => self.append_native(values, from, rows),
+            Values::Float64(values) => self.append_native(values, from, rows),
+            Values::Int128(values) => self.append_native(values, from, rows),
+            Values::Struct(fields) if from.is_constant && from.validity.is_none() => {
+                return self.push_structs(rows.count(), |children| {
+                    let pairs = children.iter_mut().zip(fields);
+                    pairs.for_each(|(child, field)| child.append(&field.view_constant(), rows));
+                });
+            }
+            _ => return rows.for_each(|row| self.push_from(from, row)),
+        }
+        if from.validity.is_some() {
+            let mut at = start..;
+            rows.for_each(|row| {
+                if let Some(at) = at.next().filter(|_| !from.is_valid(row)) {
+                    self.set_null(at);
+                }
+            });
+        }
     }
-    match from.values {
-        Values::Int8(values) => copy(to, values, from, rows.len()),
-        Values::Int16(values) => copy(to, values, from, rows.len()),
-        Values::Int32(values) => copy(to, values, from, rows.len()),
-        Values::Int64(values) => copy(to, values, from, rows.len()),
-        Values::Float32(values) => copy(to, values, from, rows.len()),
-        Values::Float64(values) => copy(to, values, from, rows.len()),
-        Values::Int128(values) => copy(to, values, from, rows.len()),
-        _ => rows.for_each(|row| to.push_from(from, row)),
-    }
-}
 
-fn copy<T: Native>(to: &mut Column, values: &[T], from: &ColumnRef<'_>, len: usize) {
-    to.native_mut::<T>(len).copy_from_slice(&values[..len]);
-    to.set_validity(from.validity);
+    fn append_native<T: Native>(&mut self, values: &[T], from: &ColumnRef<'_>, rows: &Rows<'_>) {
+        match rows.selection() {
+            _ if from.is_constant => self.push_repeated(values[0], rows.count()),
+            None => self.push_many(values[..rows.len()].iter().copied()),
+            Some(_) => rows.for_each(|row| self.push(values[row])),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -41,9 +58,24 @@ mod tests {
     use alloc::{vec, vec::Vec};
 
     use crate::{
-        block::{Bitmap, Block, Value},
+        block::{Bitmap, Block, Column, Rows, Value},
         schema::Schema,
     };
+
+    #[test]
+    fn a_constant_is_appended_for_every_row_that_counts() {
+        let schema = Schema::parse_ddl("a INT, b STRUCT<start: BIGINT, s: STRING>, c DOUBLE").unwrap();
+        let values = [Value::Int32(7), Value::Struct(vec![Value::Int64(1), "x".into()]), Value::Null];
+        let odd: Bitmap = (0..5).map(|i| i % 2 == 1).collect();
+        for (field, value) in schema.fields().iter().zip(values) {
+            let constant = Column::from_values(field.data_type.clone(), &[value.clone()]);
+            let mut column = constant.clone();
+            column.append(&constant.view_constant(), &Rows::new(5, Some(odd.view())));
+            column.append(&constant.view_constant(), &Rows::new(2, None));
+            let got: Vec<Value> = (0..column.len()).map(|row| column.view().value(row)).collect();
+            assert_eq!(got, vec![value; 5]);
+        }
+    }
 
     #[test]
     fn appended_rows_are_the_rows_that_count() {

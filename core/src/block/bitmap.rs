@@ -91,6 +91,19 @@ impl Bitmap {
         self.words.iter_mut().zip(other.words).for_each(|(a, b)| *a &= !b);
     }
 
+    /// Appends bits.
+    pub fn append(&mut self, bits: BitmapRef<'_>) {
+        let (shift, mut word) = (self.len % 64, self.len / 64);
+        self.resize(self.len + bits.len, false);
+        for &bits in bits.words {
+            self.words[word] |= bits << shift;
+            word += 1;
+            if let Some(next) = self.words.get_mut(word).filter(|_| shift > 0) {
+                *next |= bits >> (64 - shift);
+            }
+        }
+    }
+
     /// Packs one byte a row (0 = false, anything else = true), as rings store them.
     pub fn pack(&mut self, bytes: &[u8]) {
         self.words.clear();
@@ -194,6 +207,18 @@ mod tests {
             assert!(bits.view().get(len + 4) && !bits.view().get(len + 3));
             bits.resize(1, false);
             assert_eq!(bits.view().count(), usize::from(len + 3 > 0));
+        }
+    }
+
+    #[test]
+    fn appending_bits_equals_pushing_them() {
+        let bit = |i: usize| i * 7 % 5 < 2;
+        for (first, second) in [(0, 70), (1, 1), (63, 2), (64, 64), (65, 200), (130, 0), (5, 59)] {
+            let mut bits: Bitmap = (0..first).map(bit).collect();
+            let rest: Bitmap = (first..first + second).map(bit).collect();
+            bits.append(rest.view());
+            let pushed: Bitmap = (0..first + second).map(bit).collect();
+            assert_eq!((bits.len(), bits.view().words()), (pushed.len(), pushed.view().words()), "{first} {second}");
         }
     }
 

@@ -106,17 +106,22 @@ pub fn lookup_among(values: &[u32], numbers: &[u32], tables: &[&[u32]], ids: &mu
     is_complete
 }
 
-/// Adds one digit to the mixed-radix index of each row: `digits |= (value - low) << shift`; false if a value does not
-/// fit into `bits`.
-#[inline]
-pub fn lookup_radix<T: Index>(values: &[T], low: i64, bits: u32, shift: u32, digits: &mut [u32]) -> bool {
-    let mut over = 0_u64;
+kernel! {
+    /// Adds one digit to the mixed-radix index of each row: `digits |= (value - low) << shift`; false if a value does
+    /// not fit into `bits`.
+    pub fn lookup_radix[T: Index](values: &[T], low: i64, bits: u32, shift: u32, digits: &mut [u32]) -> bool,
+    scalar = lookup_radix_lanes, lanes = lookup_radix_lanes
+}
+
+#[inline(always)]
+fn lookup_radix_lanes<T: Index>(values: &[T], low: i64, bits: u32, shift: u32, digits: &mut [u32]) -> bool {
+    let mut reach = 0;
     for (digit, &value) in digits.iter_mut().zip(values) {
-        let offset = value.to_i64().wrapping_sub(low) as u64;
-        over |= offset >> bits;
-        *digit |= (offset as u32) << shift;
+        let place = place(value, low);
+        reach |= place;
+        *digit |= (place as u32) << shift;
     }
-    over == 0
+    reach >> bits == 0
 }
 
 kernel! {

@@ -22,6 +22,8 @@ use crate::{
 const IDLE_KEYS: usize = 4096;
 /// Panes that [`Groups::assign_panes`] takes at most.
 const PANES_MAX: usize = 16;
+/// So few rows are looked up and given groups in one go.
+const FEW_ROWS: usize = 64;
 /// Memory of dropped panes that is kept for new ones.
 const UNUSED_BYTES_MAX: usize = 4 << 20;
 
@@ -65,26 +67,36 @@ impl Groups {
 
     /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
     pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
-        let Self { panes, unused, unused_bytes, .. } = self;
+        let Self { panes, unused, unused_bytes, free, group_bound, uses } = self;
         let entry = panes.get_or_make(pane, || take_unused(unused, unused_bytes));
-        let is_complete = match &entry.ids {
-            Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
-            Ids::Sparse { ids, .. } => {
-                rows.for_each(|row| groups[row] = ids.get(&keys[row]).copied().unwrap_or(NO_GROUP));
-                false
-            }
-        };
-        if is_complete {
+        if entry.keys.is_empty() || rows.len() <= FEW_ROWS {
+            groups.fill(NO_GROUP);
+        } else if entry.find(keys, rows, groups) {
             return;
         }
-        let Self { free, group_bound, uses, .. } = self;
+        let mut top = 0;
+        rows.for_each(|row| top = top.max(keys[row]));
+        uses.make_room(top);
+        let Some((ids, pane_keys, pane_groups)) = entry.array_up_to(top) else {
+            return rows.for_each(|row| {
+                if groups[row] == NO_GROUP {
+                    groups[row] = match entry.get(keys[row]) {
+                        NO_GROUP => new_group(entry, keys[row], free, group_bound, uses),
+                        known => known,
+                    };
+                }
+            });
+        };
         rows.for_each(|row| {
             if groups[row] == NO_GROUP {
-                let known = entry.get(keys[row]);
-                groups[row] = match known {
-                    NO_GROUP => new_group(entry, keys[row], free, group_bound, uses),
-                    known => known,
-                };
+                let (key, id) = (keys[row], &mut ids[keys[row] as usize]);
+                if *id == NO_GROUP {
+                    *id = new_id(free, group_bound);
+                    pane_keys.push(key);
+                    pane_groups.push(*id);
+                    uses.add(key);
+                }
+                groups[row] = *id;
             }
         });
     }
@@ -165,9 +177,9 @@ impl Groups {
         self.panes.first_from(start)
     }
 
-    /// Starts of the panes in `start..end`, in order.
-    pub fn starts_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
-        self.panes.starts_between(start, end)
+    /// The panes that start in `start..end`, in order.
+    pub fn panes_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = (i64, &Pane)> {
+        self.panes.between(start, end)
     }
 
     /// Drops a pane: its groups' ids and, sooner or later, the keys that no other pane uses. Appends the dropped group
@@ -267,27 +279,34 @@ fn take_unused(unused: &mut Vec<Pane>, bytes: &mut usize) -> Pane {
 
 /// A group for a key that has none in the pane.
 fn new_group(pane: &mut Pane, key: u32, free: &mut Vec<u32>, group_bound: &mut u32, uses: &mut Uses) -> u32 {
-    let group = free.pop().unwrap_or_else(|| {
-        *group_bound += 1;
-        *group_bound - 1
-    });
+    let group = new_id(free, group_bound);
     pane.insert(key, group);
+    uses.make_room(key);
     uses.add(key);
     group
 }
 
+#[inline]
+fn new_id(free: &mut Vec<u32>, group_bound: &mut u32) -> u32 {
+    free.pop().unwrap_or_else(|| {
+        *group_bound += 1;
+        *group_bound - 1
+    })
+}
+
 impl Uses {
-    #[inline]
-    fn add(&mut self, key: u32) {
+    fn make_room(&mut self, key: u32) {
         if self.by_key.len() <= key as usize {
             self.by_key.resize(key as usize + 1, 0);
         }
+    }
+
+    #[inline]
+    fn add(&mut self, key: u32) {
         let uses = &mut self.by_key[key as usize];
         *uses += 1;
-        if *uses == 1 {
-            self.live += 1;
-            self.most_live = self.most_live.max(self.live);
-        }
+        self.live += usize::from(*uses == 1);
+        self.most_live = self.most_live.max(self.live);
     }
 
     /// Whether no pane uses the key any more.

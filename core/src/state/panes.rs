@@ -10,6 +10,8 @@ use alloc::{
 
 use hashbrown::HashMap;
 
+use crate::{block::Rows, simd};
+
 /// "No group": never a group id.
 pub const NO_GROUP: u32 = u32::MAX;
 
@@ -117,11 +119,11 @@ impl Panes {
         }
     }
 
-    /// Starts in `start..end`, in order.
-    pub fn starts_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = i64> + '_ {
+    /// Those that start in `start..end`, in order.
+    pub fn between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = (i64, &Pane)> {
         let [from, to] = [start, end.max(start)].map(|us| self.place(us).unwrap_or_else(|at| at));
-        let ring = self.ring.range(from..to).map(|(start, _)| *start);
-        ring.chain(self.tree.range(start..end.max(start)).map(|(start, _)| *start))
+        let ring = self.ring.range(from..to).map(|(start, pane)| (*start, pane));
+        ring.chain(self.tree.range(start..end.max(start)).map(|(start, pane)| (*start, pane)))
     }
 
     /// Where in the ring a pane is, or would be.
@@ -164,6 +166,32 @@ impl Pane {
     /// Group ids, in the order of [`Pane::keys`].
     pub fn groups(&self) -> &[u32] {
         &self.groups
+    }
+
+    /// Finds the groups of keys, [`NO_GROUP`] for those without one; whether all have one.
+    pub(super) fn find(&self, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) -> bool {
+        match &self.ids {
+            Ids::Dense(ids) => simd::lookup(keys, 0, ids, groups),
+            Ids::Sparse { ids, .. } => {
+                rows.for_each(|row| groups[row] = ids.get(&keys[row]).copied().unwrap_or(NO_GROUP));
+                false
+            }
+        }
+    }
+
+    /// The array of ids, made so long that it has the key, and the lists of keys and groups; `None` if there is no
+    /// array or keys are too far apart to say how long it should be.
+    #[inline]
+    pub(super) fn array_up_to(&mut self, key: u32) -> Option<(&mut [u32], &mut Vec<u32>, &mut Vec<u32>)> {
+        let Ids::Dense(ids) = &mut self.ids else { return None };
+        if key as usize >= ids.len() {
+            let needed = (key as usize + 1).next_power_of_two();
+            if needed > DENSE_ALWAYS {
+                return None;
+            }
+            ids.resize(needed, NO_GROUP);
+        }
+        Some((ids, &mut self.keys, &mut self.groups))
     }
 
     pub(super) fn clear(&mut self) {
@@ -268,7 +296,7 @@ mod tests {
                 if i % 97 == 0 {
                     let first = panes.first_from(start + 1).map(|(start, _)| start);
                     assert_eq!(first, map.range(start + 1..).next().map(|(start, _)| *start));
-                    let between: Vec<i64> = panes.starts_between(start - 500, start + 500).collect();
+                    let between: Vec<i64> = panes.between(start - 500, start + 500).map(|(start, _)| start).collect();
                     assert_eq!(between, map.range(start - 500..start + 500).map(|(at, _)| *at).collect::<Vec<_>>());
                     assert!(
                         [start, start + 1].iter().all(|at| panes.get(*at).map(|p| p.get(0)) == map.get(at).copied())

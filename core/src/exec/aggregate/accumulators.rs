@@ -110,17 +110,18 @@ impl Accumulators {
         served.into_iter().try_for_each(|(&(call, part), column)| source[call].emit_part(part, groups, column))
     }
 
-    /// As [`Accumulators::emit_from`], out of two that would have to be merged first, the second into the first.
+    /// Appends the results of two that would have to be merged first, the second into the first: see
+    /// [`Aggregate::emit_pair`].
     pub(super) fn emit_pair(
         &self,
         [first, second]: [&[Box<dyn Aggregate>]; 2],
-        groups: &[u32],
+        rows: &Rows<'_>,
         columns: &mut [Column],
     ) -> Result<()> {
         let served = self.served_by.iter().zip(columns);
         served
             .into_iter()
-            .try_for_each(|(&(call, part), column)| first[call].emit_pair(part, &*second[call], groups, column))
+            .try_for_each(|(&(call, part), column)| first[call].emit_pair(part, &*second[call], rows, column))
     }
 
     /// Adds groups of another operator's accumulators.

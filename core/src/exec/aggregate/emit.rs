@@ -7,7 +7,7 @@ use super::{
     stacks::{Merged, Stacks},
 };
 use crate::{
-    block::{Block, Column},
+    block::{Bitmap, Block, BlockRef, Column, ColumnRef, Columns, Rows},
     error::Result,
     exec::operator::{Epoch, Output},
     plan::OutputMode,
@@ -15,27 +15,53 @@ use crate::{
     window::Panes,
 };
 
-/// Writes result rows into a block and pushes it on when it is full.
+/// Windows of so many keys are blocks of their own, which borrow keys and results from where they lie.
+const LENT_KEYS_MIN: usize = 256;
+
+/// Hands out what an epoch has to hand out.
 #[derive(Debug)]
 pub(super) struct Emitter {
-    // Properties.
-    at: KeysAt,
-    block_rows: usize,
     // State: panes merged so far.
     stacks: Stacks,
+    made: Made,
     // Scratch.
-    made: Block,
     some: Merged,
+}
+
+/// Result rows, pushed on when they are a block.
+#[derive(Debug)]
+struct Made {
+    at: KeysAt,
+    block_rows: usize,
+    block: Block,
+    /// The rows that count.
+    marks: Bitmap,
+    flat: Flat,
+}
+
+/// Scratch: a window of which results lie by key id.
+#[derive(Debug)]
+struct Flat {
+    /// Results, and in its column the window, once.
+    block: Block,
+    /// The ids that are in the window.
+    marks: Bitmap,
+    /// The same as a list.
+    ids: Vec<u32>,
 }
 
 impl Emitter {
     /// `window` is the output column of the window, if there is one among the first `key_count` columns.
     pub(super) fn new(schema: &Schema, window: Option<usize>, key_count: usize, block_rows: usize) -> Self {
         Self {
-            at: KeysAt { window, key_count },
-            block_rows,
             stacks: Stacks::default(),
-            made: Block::new(schema),
+            made: Made {
+                at: KeysAt { window, key_count },
+                block_rows,
+                block: Block::new(schema),
+                marks: Bitmap::new(),
+                flat: Flat { block: Block::new(schema), marks: Bitmap::new(), ids: Vec::new() },
+            },
             some: Merged::default(),
         }
     }
@@ -57,7 +83,7 @@ impl Emitter {
             Event::Window { panes, has_watermark } => self.emit_windows(state, *panes, *has_watermark, epoch, out)?,
             _ => self.emit_keys(state, epoch, out)?,
         }
-        self.flush(out)
+        self.made.flush(out)
     }
 
     fn emit_keys(&mut self, state: &GroupState, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
@@ -65,7 +91,7 @@ impl Emitter {
         let (keys, groups): (Vec<u32>, Vec<u32>) = match (epoch.mode, &state.event) {
             (None | Some(OutputMode::Complete), _) => {
                 let Some(pane) = pane else { return Ok(()) };
-                return self.rows(state, None, pane.keys(), pane.groups(), out);
+                return self.made.rows(state, None, [pane.keys(), pane.groups()], out);
             }
             (Some(OutputMode::Update), _) => state.touched.groups.iter().map(|&(_, key, group)| (key, group)).unzip(),
             (Some(OutputMode::Append), Event::Column { closing, .. }) => {
@@ -74,7 +100,7 @@ impl Emitter {
             }
             (Some(OutputMode::Append), _) => return Ok(()),
         };
-        self.rows(state, None, &keys, &groups, out)
+        self.made.rows(state, None, [&keys, &groups], out)
     }
 
     fn emit_windows(
@@ -125,7 +151,7 @@ impl Emitter {
                 break;
             }
             match panes.is_tumbling() {
-                true => self.rows(state, Some((window, panes)), pane.keys(), pane.groups(), out)?,
+                true => self.made.rows(state, Some((window, panes)), [pane.keys(), pane.groups()], out)?,
                 false => self.merged_window(state, panes, window, None, out)?,
             }
             let next = window.saturating_add(panes.slide_us());
@@ -149,7 +175,7 @@ impl Emitter {
             return self.merged_window(state, panes, window, Some(keys), out);
         };
         let groups: Vec<u32> = keys.iter().map(|&key| pane.get(key)).collect();
-        self.rows(state, Some((window, panes)), keys, &groups, out)
+        self.made.rows(state, Some((window, panes)), [keys, &groups], out)
     }
 
     /// Rows of a sliding window, of all keys or of these (sorted) ones.
@@ -162,68 +188,171 @@ impl Emitter {
         out: &mut dyn Output,
     ) -> Result<()> {
         let Some(only) = only else { return self.whole_window(state, panes, window, out) };
-        let mut some = core::mem::take(&mut self.some);
-        some.clear();
-        panes.panes_of(window).try_for_each(|pane| some.add_pane(state, pane, Some(only)))?;
-        let (keys, places) = some.entries();
-        for (keys, places) in keys.chunks(self.block_rows).zip(places.chunks(self.block_rows)) {
-            self.write_keys(state, Some((window, panes)), keys)?;
-            let results = &mut self.made.columns_mut()[self.at.key_count..];
-            state.accumulators.emit_from(&some.accumulators, places, results)?;
-            self.rows_written(keys.len(), out)?;
-        }
-        self.some = some;
-        Ok(())
+        self.some.clear();
+        let mut merged = state.groups.panes_between(window, window.saturating_add(panes.size_us()));
+        merged.try_for_each(|(_, pane)| self.some.add_pane(state, pane, Some(only)))?;
+        self.made.merged(state, (window, panes), &self.some, out)
     }
 
     fn whole_window(&mut self, state: &GroupState, panes: Panes, window: i64, out: &mut dyn Output) -> Result<()> {
         self.stacks.window(state, panes, window)?;
-        let count = self.stacks.entries().0.len();
-        for from in (0..count).step_by(self.block_rows) {
-            let chunk = from..count.min(from + self.block_rows);
-            let Self { at, stacks, made, .. } = &mut *self;
-            let (keys, places) = stacks.entries();
-            at.write(made, state, Some((window, panes)), &keys[chunk.clone()])?;
-            let results = &mut made.columns_mut()[at.key_count..];
-            stacks.emit(&state.accumulators, &places[chunk.clone()], results)?;
-            self.rows_written(chunk.len(), out)?;
+        match self.stacks.merged() {
+            Some(merged) => self.made.merged(state, (window, panes), merged, out),
+            None => self.made.flat(state, (window, panes), &self.stacks, out),
         }
-        Ok(())
     }
+}
 
-    /// Rows of groups whose accumulators are complete as they are.
+impl Made {
+    /// Adds groups whose accumulators are complete as they are: their keys and their ids.
     fn rows(
         &mut self,
         state: &GroupState,
         window: Option<(i64, Panes)>,
-        keys: &[u32],
-        groups: &[u32],
+        keys_and_groups: [&[u32]; 2],
         out: &mut dyn Output,
     ) -> Result<()> {
-        for (chunk_keys, chunk) in keys.chunks(self.block_rows).zip(groups.chunks(self.block_rows)) {
-            self.write_keys(state, window, chunk_keys)?;
-            state.accumulators.emit(chunk, &mut self.made.columns_mut()[self.at.key_count..])?;
-            self.rows_written(chunk.len(), out)?;
+        let emit = |groups: &[u32], columns: &mut [Column]| state.accumulators.emit(groups, columns);
+        self.each_block(state, window, keys_and_groups, emit, out)
+    }
+
+    /// Adds a window that was merged.
+    fn merged(
+        &mut self,
+        state: &GroupState,
+        window: (i64, Panes),
+        merged: &Merged,
+        out: &mut dyn Output,
+    ) -> Result<()> {
+        let (keys, places) = merged.entries();
+        let emit = |places: &[u32], columns: &mut [Column]| {
+            state.accumulators.emit_from(&merged.accumulators, places, columns)
+        };
+        self.each_block(state, Some(window), [keys, places], emit, out)
+    }
+
+    fn each_block(
+        &mut self,
+        state: &GroupState,
+        window: Option<(i64, Panes)>,
+        [keys, places]: [&[u32]; 2],
+        emit: impl Fn(&[u32], &mut [Column]) -> Result<()>,
+        out: &mut dyn Output,
+    ) -> Result<()> {
+        for (keys, places) in keys.chunks(self.block_rows).zip(places.chunks(self.block_rows)) {
+            self.at.write(&mut self.block, state, window, keys)?;
+            emit(places, &mut self.block.columns_mut()[self.at.key_count..])?;
+            self.written(keys.len(), out)?;
         }
         Ok(())
     }
 
-    fn write_keys(&mut self, state: &GroupState, window: Option<(i64, Panes)>, keys: &[u32]) -> Result<()> {
-        self.at.write(&mut self.made, state, window, keys)
+    /// Adds a window of which results lie by key id.
+    fn flat(&mut self, state: &GroupState, window: (i64, Panes), stacks: &Stacks, out: &mut dyn Output) -> Result<()> {
+        match state.keys.columns() {
+            Some(keys) if state.keys.id_bound() < LENT_KEYS_MIN => self.flat_copied(state, window, stacks, keys)?,
+            Some(keys) => {
+                self.flush(out)?;
+                self.flat_results(state, stacks)?;
+                self.flat_lent(window, keys, out)?;
+            }
+            None => {
+                self.flat_results(state, stacks)?;
+                self.flat_picked(state, window)?;
+            }
+        }
+        self.written(0, out)
     }
 
-    fn rows_written(&mut self, count: usize, out: &mut dyn Output) -> Result<()> {
-        self.made.set_len(self.made.len() + count);
-        if self.made.len() >= self.block_rows { self.flush(out) } else { Ok(()) }
+    /// Copies all ids, and marks those that are in the window.
+    fn flat_copied(
+        &mut self,
+        state: &GroupState,
+        (start, panes): (i64, Panes),
+        stacks: &Stacks,
+        keys: &[Column],
+    ) -> Result<()> {
+        let Self { at, block, marks, flat, .. } = self;
+        let (key_columns, results) = block.columns_mut().split_at_mut(at.key_count);
+        stacks.emit_flat(&state.accumulators, &mut flat.marks, results)?;
+        let rows = Rows::new(flat.marks.len(), None);
+        let mut keys = keys.iter();
+        for (i, column) in key_columns.iter_mut().enumerate() {
+            match at.window {
+                Some(window) if window == i => push_windows(column, start, panes, rows.len()),
+                _ => keys.next().map_or((), |key| column.append(&key.view(), &rows)),
+            }
+        }
+        marks.resize(block.len(), true);
+        marks.append(flat.marks.view());
+        block.set_len(marks.len());
+        Ok(())
+    }
+
+    fn flat_results(&mut self, state: &GroupState, stacks: &Stacks) -> Result<()> {
+        let Self { at, flat, .. } = self;
+        flat.block.clear();
+        stacks.emit_flat(&state.accumulators, &mut flat.marks, &mut flat.block.columns_mut()[at.key_count..])
+    }
+
+    /// Hands a window on as it lies.
+    fn flat_lent(&mut self, (start, panes): (i64, Panes), keys: &[Column], out: &mut dyn Output) -> Result<()> {
+        let Self { at, flat, .. } = self;
+        if let Some(window) = at.window {
+            push_windows(&mut flat.block.columns_mut()[window], start, panes, 1);
+        }
+        let lent = Lent { at: *at, keys, made: flat.block.columns() };
+        out.push(&BlockRef::new(&lent, flat.marks.len()).select(Some(flat.marks.view())))
+    }
+
+    /// Copies those that are in the window.
+    fn flat_picked(&mut self, state: &GroupState, (start, panes): (i64, Panes)) -> Result<()> {
+        let Self { at, block, flat, .. } = self;
+        flat.ids.clear();
+        flat.marks.view().for_each_set(|id| flat.ids.push(id as u32));
+        at.write(block, state, Some((start, panes)), &flat.ids)?;
+        let rows = Rows::new(flat.marks.len(), Some(flat.marks.view()));
+        let results = block.columns_mut().iter_mut().zip(flat.block.columns()).skip(at.key_count);
+        results.for_each(|(to, from)| to.append(&from.view(), &rows));
+        block.set_len(block.len() + flat.ids.len());
+        Ok(())
+    }
+
+    /// So many rows more are in the block.
+    fn written(&mut self, count: usize, out: &mut dyn Output) -> Result<()> {
+        self.block.set_len(self.block.len() + count);
+        if self.block.len() >= self.block_rows { self.flush(out) } else { Ok(()) }
     }
 
     fn flush(&mut self, out: &mut dyn Output) -> Result<()> {
-        if self.made.is_empty() {
+        if self.block.is_empty() {
             return Ok(());
         }
-        out.push(&self.made.view())?;
-        self.made.clear();
+        self.marks.resize(self.block.len(), true);
+        let marks = Some(self.marks.view()).filter(|marks| marks.count() < marks.len());
+        out.push(&self.block.view().select(marks))?;
+        self.block.clear();
+        self.marks.clear();
         Ok(())
+    }
+}
+
+/// A window whose rows are key ids: keys as the table of keys has them, results by key id, the window once for all.
+struct Lent<'a> {
+    at: KeysAt,
+    keys: &'a [Column],
+    /// As the result, but without keys.
+    made: &'a [Column],
+}
+
+impl Columns for Lent<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        match self.at.window {
+            _ if index >= self.at.key_count => self.made[index].view(),
+            Some(window) if index == window => self.made[index].view_constant(),
+            Some(window) if index > window => self.keys[index - 1].view(),
+            _ => self.keys[index].view(),
+        }
     }
 }
 
@@ -241,16 +370,20 @@ impl KeysAt {
         match (window, self.window) {
             (Some((start, panes)), Some(_)) => {
                 let (window, after) = rest.split_at_mut(1);
-                let end = start.saturating_add(panes.size_us());
-                window[0].push_structs(keys.len(), |bounds| {
-                    bounds[0].push_repeated(start, keys.len());
-                    bounds[1].push_repeated(end, keys.len());
-                });
+                push_windows(&mut window[0], start, panes, keys.len());
                 state.keys.emit(keys, [before, after])
             }
             _ => state.keys.emit(keys, [before, rest]),
         }
     }
+}
+
+/// Appends the window that starts there to a `STRUCT<start, end>` column so many times.
+fn push_windows(column: &mut Column, start: i64, panes: Panes, count: usize) {
+    column.push_structs(count, |bounds| {
+        bounds[0].push_repeated(start, count);
+        bounds[1].push_repeated(start.saturating_add(panes.size_us()), count);
+    });
 }
 
 /// Appends a window to a `STRUCT<start, end>` column.

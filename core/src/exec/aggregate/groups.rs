@@ -86,9 +86,12 @@ pub(super) struct Touched {
 
 impl GroupState {
     pub(super) fn new(aggregate: &Aggregate, key_types: Vec<DataType>) -> Self {
+        let event = Event::of(aggregate);
+        // Sliding windows hand out most keys again and again.
+        let is_sliding = matches!(event, Event::Window { panes, .. } if !panes.is_tumbling());
         Self {
-            event: Event::of(aggregate),
-            keys: KeyTable::new(key_types),
+            event,
+            keys: if is_sliding { KeyTable::with_columns(key_types) } else { KeyTable::new(key_types) },
             groups: Groups::new(),
             accumulators: Accumulators::new(&aggregate.aggregates),
             touched: Touched::default(),

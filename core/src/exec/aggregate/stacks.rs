@@ -16,9 +16,12 @@ use alloc::{boxed::Box, vec::Vec};
 use super::{accumulators::Accumulators, groups::GroupState};
 use crate::{
     agg::Aggregate,
-    block::Column,
+    block::{Bitmap, Column, Rows},
     codec::Scalar,
     error::{Error, Result},
+    limits::BLOCK_ROWS_MAX,
+    simd,
+    state::Pane,
     window::Panes,
 };
 
@@ -38,9 +41,8 @@ pub(super) struct Merged {
     pub(super) accumulators: Vec<Box<dyn Aggregate>>,
     /// Places are keys.
     is_flat: bool,
-    /// The keys that are in it, by place; if it is flat, those that were found in it.
+    /// The keys that are in it, by place, and `0..keys.len()`; both empty if it is flat.
     keys: Vec<u32>,
-    /// `0..keys.len()`, unless it is flat.
     places: Vec<u32>,
     by_key: Vec<u32>,
     /// If it is flat: whether each key is in it.
@@ -74,29 +76,8 @@ impl Merged {
         (&self.keys, &self.places)
     }
 
-    /// Finds the keys that are in one of two.
-    fn keys_of(&mut self, front: &[bool], back: &[bool]) {
-        self.keys.resize(front.len().min(back.len()), 0);
-        let mut count = 0;
-        for (key, (front, back)) in front.iter().zip(back).enumerate() {
-            self.keys[count] = key as u32;
-            count += usize::from(front | back);
-        }
-        self.keys.truncate(count);
-    }
-
-    /// Finds its own keys, if it is flat.
-    fn keys_of_own(&mut self) {
-        if self.is_flat {
-            let has = core::mem::take(&mut self.has);
-            self.keys_of(&has, &has);
-            self.has = has;
-        }
-    }
-
-    /// Adds the pane that starts at `start`, all of its keys or those of the sorted list `only`.
-    pub(super) fn add_pane(&mut self, state: &GroupState, start: i64, only: Option<&[u32]>) -> Result<()> {
-        let Some(pane) = state.groups.pane(start) else { return Ok(()) };
+    /// Adds a pane, all of its keys or those of the sorted list `only`.
+    pub(super) fn add_pane(&mut self, state: &GroupState, pane: &Pane, only: Option<&[u32]>) -> Result<()> {
         self.begin(state);
         if self.is_flat {
             pane.keys().iter().for_each(|&key| self.has[key as usize] = true);
@@ -190,19 +171,21 @@ impl Stacks {
         self.end
     }
 
-    /// Merges the groups of a window.
+    /// Merges the groups of a window: flat ones lie side by side then and are added as they are emitted.
     pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<()> {
         let end = start.saturating_add(panes.size_us());
         let is_short = panes.size_us() / panes.pane_us() < PANES_WORTH_IT;
         if is_short || state.groups.len() > FRONT_GROUPS_MAX {
             (self.is_valid, self.is_flat) = (false, false);
             self.result.begin_as(false);
-            return panes.panes_of(start).try_for_each(|pane| self.result.add_pane(state, pane, None));
+            let mut panes = state.groups.panes_between(start, end);
+            return panes.try_for_each(|(_, pane)| self.result.add_pane(state, pane, None));
         }
         // The one that lies behind this window's start and not behind its end.
         let first_pane = start.rem_euclid(panes.pane_us());
         let bar = end.saturating_sub(end.saturating_sub(first_pane).rem_euclid(panes.size_us()));
-        if !self.is_valid || start < self.start || end < self.end || bar != self.bar {
+        let is_outgrown = self.is_flat && state.keys.id_bound() > BLOCK_ROWS_MAX;
+        if !self.is_valid || start < self.start || end < self.end || bar != self.bar || is_outgrown {
             self.is_flat = state.accumulators.are_flat() && is_filled(state, start, end);
             self.turn(state, start, bar)?;
         }
@@ -239,58 +222,55 @@ impl Stacks {
 
     /// Lets the panes before `end` into the back.
     fn advance(&mut self, state: &GroupState, end: i64) -> Result<()> {
-        for pane in state.groups.starts_between(self.end, end) {
+        for (_, pane) in state.groups.panes_between(self.end, end) {
             self.back.add_pane(state, pane, None)?;
         }
         self.end = end;
         Ok(())
     }
 
-    /// What [`Stacks::window`] has merged: the keys, and their places for [`Stacks::emit`].
-    pub(super) fn entries(&self) -> (&[u32], &[u32]) {
-        (&self.result.keys, if self.is_flat { &self.result.keys } else { &self.result.places })
+    /// What [`Stacks::window`] has merged: the keys and the accumulators, unless they are flat.
+    pub(super) fn merged(&self) -> Option<&Merged> {
+        (!self.is_flat).then_some(&self.result)
     }
 
-    /// Appends the results of places, one column a call.
-    pub(super) fn emit(&self, calls: &Accumulators, places: &[u32], columns: &mut [Column]) -> Result<()> {
-        match self.front.last().filter(|_| self.is_flat) {
-            Some((_, front)) => calls.emit_pair([&front.accumulators, &self.back.accumulators], places, columns),
-            None => calls.emit_from(&self.result.accumulators, places, columns),
-        }
+    /// Writes flat results, one a key id and one column a call, and marks the ids that are in the window.
+    pub(super) fn emit_flat(&self, calls: &Accumulators, marks: &mut Bitmap, columns: &mut [Column]) -> Result<()> {
+        let front = self.front.last().map_or(&self.result, |(_, front)| front);
+        let ids = front.has.len();
+        marks.clear();
+        marks.resize(ids, false);
+        simd::mask_of_two(&front.has, &self.back.has, marks.words_mut(), 0, |front, back| front | back);
+        let rows = Rows::new(ids, Some(marks.view()));
+        calls.emit_pair([&front.accumulators, &self.back.accumulators], &rows, columns)
     }
 
-    /// Puts front and back together. Flat ones stay apart until they are emitted: only their keys are needed.
+    /// Puts front and back together. Flat ones are only made as long as each other.
     fn settle(&mut self, state: &GroupState) -> Result<()> {
         let Self { front, back, result, is_flat, .. } = self;
         result.begin_as(*is_flat);
-        match front.last_mut() {
-            Some((_, front)) if *is_flat => {
-                front.begin(state);
-                back.begin(state);
-                result.keys_of(&front.has, &back.has);
-                Ok(())
-            }
-            front => {
-                front.map_or(Ok(()), |(_, front)| result.add(state, front))?;
-                result.add(state, back)?;
-                result.keys_of_own();
-                Ok(())
-            }
+        let front = front.last_mut().map(|(_, front)| front);
+        if *is_flat {
+            front.unwrap_or(result).begin(state);
+            back.begin(state);
+            return Ok(());
         }
+        front.map_or(Ok(()), |front| result.add(state, front))?;
+        result.add(state, back)
     }
 
     /// The panes from here up to the next bar become the front.
     fn turn(&mut self, state: &GroupState, start: i64, bar: i64) -> Result<()> {
         self.unused.extend(self.front.drain(..).map(|(_, merged)| merged));
         self.back.begin_as(self.is_flat);
-        for pane in state.groups.starts_between(start, bar).rev() {
+        for (start, pane) in state.groups.panes_between(start, bar).rev() {
             let mut merged = self.unused.pop().unwrap_or_default();
             merged.begin_as(self.is_flat);
             merged.add_pane(state, pane, None)?;
             if let Some((_, later)) = self.front.last() {
                 merged.add(state, later)?;
             }
-            self.front.push((pane, merged));
+            self.front.push((start, merged));
         }
         (self.bar, self.end, self.is_valid) = (bar, bar, true);
         Ok(())
@@ -299,8 +279,9 @@ impl Stacks {
 
 /// Whether a window has groups of so many keys that it is worth going through all of them, a pane at a time.
 fn is_filled(state: &GroupState, start: i64, end: i64) -> bool {
-    let panes = || state.groups.starts_between(start, end).filter_map(|pane| state.groups.pane(pane));
-    let groups: usize = panes().map(|pane| pane.keys().len()).sum();
+    let panes = || state.groups.panes_between(start, end);
+    let groups: usize = panes().map(|(_, pane)| pane.keys().len()).sum();
     let bound = state.keys.id_bound();
-    groups * EMPTY_PER_GROUP_MAX >= bound && panes().count() * bound <= FRONT_GROUPS_MAX
+    let is_small = bound <= BLOCK_ROWS_MAX && panes().count() * bound <= FRONT_GROUPS_MAX;
+    is_small && groups * EMPTY_PER_GROUP_MAX >= bound
 }

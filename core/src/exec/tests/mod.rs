@@ -8,6 +8,8 @@ mod full;
 mod joins;
 #[cfg(feature = "sql")]
 mod saved;
+#[cfg(feature = "sql")]
+mod sliding;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 

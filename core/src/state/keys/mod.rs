@@ -20,7 +20,7 @@ use super::{
     texts::{Short, Texts},
 };
 use crate::{
-    block::ColumnRef,
+    block::{Column, ColumnRef, Native},
     error::{Error, Result},
     limits::GROUPS_MAX,
     schema::{DataType, Physical},
@@ -47,6 +47,8 @@ pub struct KeyTable {
     is_text: bool,
     /// Keys are integers that fit into a packed key, and none of them was NULL.
     are_whole_integers: bool,
+    /// The keys by column, a row an id, if that was asked for; behind the times once keys are no whole integers.
+    columns: Option<Vec<Column>>,
     /// So that nobody who chooses keys can choose their hashes.
     seed: u64,
     // Scratch.
@@ -62,6 +64,7 @@ impl KeyTable {
             radix: Radix::new(types.iter().all(is_integer).then_some(types.len())),
             is_text: matches!(&types[..], [t] if t.physical() == Physical::Bytes),
             are_whole_integers: are_integers_packed(&types),
+            columns: None,
             sparse: Sparse::default(),
             types,
             keys: Vec::new(),
@@ -74,6 +77,12 @@ impl KeyTable {
             row: Vec::new(),
             long_bytes: 0,
         }
+    }
+
+    /// An empty table that keeps [`KeyTable::columns`].
+    pub fn with_columns(types: Vec<DataType>) -> Self {
+        let columns = types.iter().map(|t| Column::new(t.clone())).collect();
+        Self { columns: Some(columns), ..Self::new(types) }
     }
 
     /// The id of an encoded key, made if it is new.
@@ -121,6 +130,7 @@ impl KeyTable {
     /// Forgets all keys, keeps the memory.
     pub fn clear(&mut self) {
         self.are_whole_integers = are_integers_packed(&self.types);
+        self.columns.iter_mut().flatten().for_each(Column::clear);
         self.keys.clear();
         self.free.clear();
         self.long.clear();
@@ -147,6 +157,12 @@ impl KeyTable {
         self.types.is_empty()
     }
 
+    /// The keys, one column a key type, row `id` the key with that id, anything where there is none. `None` unless the
+    /// table was made [`with_columns`](Self::with_columns) and all keys are integers.
+    pub fn columns(&self) -> Option<&[Column]> {
+        self.columns.as_deref().filter(|_| self.are_whole_integers)
+    }
+
     /// All ids are below this.
     pub fn id_bound(&self) -> usize {
         self.keys.len()
@@ -160,7 +176,8 @@ impl KeyTable {
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
         let tables = self.radix.memory_bytes() + self.sparse.memory_bytes() + self.texts.memory_bytes();
-        let index = self.hashed.capacity() * 5 + tables;
+        let columns: usize = self.columns.iter().flatten().map(Column::memory_bytes).sum();
+        let index = self.hashed.capacity() * 5 + tables + columns;
         self.long_bytes + self.keys.capacity() * size_of::<Packed>() + index
     }
 
@@ -247,7 +264,11 @@ impl KeyTable {
         };
         self.keys[id as usize] = key;
         match self.digits(&key) {
-            Some(digits) => self.insert_integers(id, &digits),
+            Some(digits) => {
+                let (ids, columns) = (self.keys.len(), self.columns.iter_mut().flatten());
+                columns.zip(&digits).for_each(|(column, &value)| write(column, ids, id, value));
+                self.insert_integers(id, &digits);
+            }
             None => {
                 self.are_whole_integers = false;
                 self.insert_hashed(id);
@@ -291,6 +312,23 @@ impl KeyTable {
     }
 }
 
+/// Sets a row of a column of integers, which gets as long as there are ids.
+fn write(column: &mut Column, ids: usize, id: u32, value: i64) {
+    match column.data_type().physical() {
+        Physical::Int8 => write_native(column, ids, id, value as i8),
+        Physical::Int16 => write_native(column, ids, id, value as i16),
+        Physical::Int32 => write_native(column, ids, id, value as i32),
+        _ => write_native(column, ids, id, value),
+    }
+}
+
+fn write_native<T: Native>(column: &mut Column, ids: usize, id: u32, value: T) {
+    column.push_repeated(value, ids - column.len());
+    if let Some(values) = T::buffer(column.values_mut()) {
+        values[id as usize] = value;
+    }
+}
+
 /// The hash of a key: of its text, if keys are texts and it is not NULL.
 #[inline]
 fn hash_of(key: &Packed, is_text: bool, seed: u64) -> u64 {
@@ -306,7 +344,7 @@ fn hash_of(key: &Packed, is_text: bool, seed: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::{Column, Rows, Value};
+    use crate::block::{Rows, Value};
     use alloc::vec;
 
     fn ids(table: &mut KeyTable, data_type: &DataType, values: &[Value]) -> Vec<u32> {
@@ -363,7 +401,7 @@ mod tests {
     fn ids_are_those_of_a_map() {
         let spreads: [i64; 5] = [1, 3, 1_000, 1 << 20, 1 << 40];
         for spread in spreads {
-            let mut table = KeyTable::new(vec![DataType::Int64, DataType::Int32]);
+            let mut table = KeyTable::with_columns(vec![DataType::Int64, DataType::Int32]);
             let mut map = hashbrown::HashMap::new();
             for step in 0..60_i64 {
                 let rows: Vec<(i64, i32)> =
@@ -374,6 +412,9 @@ mod tests {
                 table.assign(&[a.view(), b.view()], &Rows::new(rows.len(), None), &mut ids).unwrap();
                 for (row, &id) in rows.iter().zip(&ids) {
                     assert_eq!(*map.entry(*row).or_insert(id), id, "one key, one id");
+                    let columns = table.columns().expect("keys are integers");
+                    let [a, b] = [0, 1].map(|c| columns[c].view().value(id as usize));
+                    assert_eq!((a, b), (row.0.into(), row.1.into()), "columns have the keys");
                 }
                 let mut found = Vec::new();
                 table.find(&[a.view(), b.view()], &Rows::new(rows.len(), None), &mut found);

@@ -1,0 +1,121 @@
+//! Sliding windows of many keys: the ways in which a window's rows come out (copied, lent, picked) against a naive
+//! evaluator, and with restarts.
+
+use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+
+use super::{joins::Run, restarted};
+use crate::{
+    block::{Block, BlockRef, Value},
+    exec::{Driver, DriverOptions},
+    limits::BLOCK_ROWS,
+    plan::OutputMode,
+    time::MICROS_PER_SECOND,
+};
+
+const TABLES: [(&str, &str); 1] = [("a", "ts TIMESTAMP, id INT, name STRING, v DOUBLE, n INT")];
+const SECONDS: i64 = 30;
+const EPOCH_S: i64 = 7;
+const SIZE_S: i64 = 8;
+
+/// Rows of a second: of `keys` keys one in `every` is missing, and one value in eleven.
+fn rows(second: i64, keys: i64, every: i64, null_key_s: i64) -> Vec<[Value; 5]> {
+    let present = (0..keys).filter(|key| (key * 7 + second * 13) % every != 0);
+    let row = |key: i64| {
+        let id = if key == 3 && second == null_key_s { Value::Null } else { ((key * 3 - 50) as i32).into() };
+        let v = if (key + second) % 11 == 0 { Value::Null } else { ((key * second % 17) as f64 / 4.0).into() };
+        let name = Value::from(format!("host {key}").as_str());
+        [Value::Int64(second * MICROS_PER_SECOND), id, name, v, ((key - second) as i32).into()]
+    };
+    present.map(row).collect()
+}
+
+/// What an aggregate makes of a group's values, as text.
+fn result(call: &str, values: &[Value]) -> String {
+    let floats = || values.iter().filter_map(Value::as_f64);
+    let integers = || values.iter().filter_map(Value::as_i64);
+    let count = values.iter().filter(|v| !matches!(v, Value::Null)).count();
+    let value = match call {
+        "count(v)" => Value::Int64(count as i64),
+        "sum(n)" => Value::Int64(integers().sum()),
+        "min(n)" => Value::Int32(integers().min().unwrap_or_default() as i32),
+        _ if count == 0 => Value::Null,
+        _ => Value::Float64(floats().sum::<f64>() / count as f64),
+    };
+    format!("{value:?}")
+}
+
+fn check(key: &str, call: &str, (keys, every, null_key_s): (i64, i64, i64), restarts: bool) {
+    let query = format!(
+        "SELECT window.start, {key}, {call} FROM STREAM a WATERMARK ts DELAY OF INTERVAL 0 SECONDS \
+         GROUP BY window(ts, '{SIZE_S} seconds', '1 second'), {key}"
+    );
+    let (in_order, is_ended, keeps_order, mode) = (true, true, true, Some(OutputMode::Append));
+    let run = Run { tables: &TABLES, mode, block_rows: BLOCK_ROWS, in_order, is_ended, restarts, keeps_order };
+    let plan = run.plan(&query).expect("a query");
+    let options = DriverOptions { mode, ..DriverOptions::default() };
+    let mut driver = Driver::new(&plan, options).expect("a plan that runs");
+    let (mut out, mut groups) = (Vec::new(), BTreeMap::<(i64, String), Vec<Value>>::new());
+    for from in (0..SECONDS).step_by(EPOCH_S as usize) {
+        let until = SECONDS.min(from + EPOCH_S);
+        if until == SECONDS {
+            driver.begin_final_epoch(0)
+        } else {
+            driver.begin_epoch(0)
+        }
+        let stage = driver.stages().remove(0);
+        let mut sink = |block: &BlockRef<'_>| {
+            block.rows().for_each(|row| {
+                let [start, key, result] = [0, 1, 2].map(|c| block.column(c).value(row));
+                out.push((start.as_i64().expect("a start"), format!("{key:?}"), format!("{result:?}")));
+            });
+            Ok(())
+        };
+        driver.begin_stage(stage.stage);
+        for second in from..until {
+            let mut block = Block::new(&stage.scans[0].scan.schema);
+            for row in rows(second, keys, every, null_key_s) {
+                block.push_row(&row);
+                let column = if key == "id" { 1 } else { 2 };
+                let argument = if call.ends_with("(v)") { 3 } else { 4 };
+                for start in (second - SIZE_S + 1)..=second {
+                    let group = (start * MICROS_PER_SECOND, format!("{:?}", row[column]));
+                    groups.entry(group).or_default().push(row[argument].clone());
+                }
+            }
+            driver.push(stage.scans[0].port, &block.view(), &mut sink).expect("rows without errors");
+        }
+        driver.finish_stage(stage.stage, &mut sink).expect("rows without errors");
+        driver.end_epoch();
+        if restarts {
+            driver = restarted(&driver, &plan, options);
+        }
+    }
+    assert!(out.is_sorted_by_key(|(start, ..)| *start), "windows come in order");
+    out.sort();
+    let expected: Vec<_> =
+        groups.into_iter().map(|((start, key), values)| (start, key, result(call, &values))).collect();
+    assert_eq!(out.len(), expected.len(), "{query} of {keys} keys");
+    for (ours, naive) in out.iter().zip(&expected) {
+        assert_eq!(ours, naive, "{query} of {keys} keys");
+    }
+}
+
+#[test]
+fn windows_of_few_and_many_keys_are_those_of_a_naive_evaluator() {
+    let never = -1;
+    for (keys, every, null_key_s) in
+        [(1, 5, never), (5, 3, never), (100, 2, never), (300, 4, never), (300, 2, 12), (700, 9, never)]
+    {
+        for call in ["count(v)", "avg(v)", "sum(n)", "min(n)"] {
+            check("id", call, (keys, every, null_key_s), false);
+        }
+        check("name", "avg(v)", (keys, every, null_key_s), false);
+    }
+}
+
+#[test]
+fn windows_of_many_keys_survive_restarts() {
+    for key in ["id", "name"] {
+        check(key, "avg(v)", (300, 3, -1), true);
+    }
+}

@@ -14,6 +14,7 @@ use crate::{
     block::{Column, Rows},
     error::{Error, Result},
     schema::DataType,
+    simd,
 };
 
 pub(super) const FUNCTIONS: &[AggregateFunction] = &[
@@ -94,12 +95,12 @@ impl Kernel for Count {
     // No stream is so long that counts overflow, and these loops are worth being of vectors.
 
     fn emit_pairs(&self, [first, second]: [&[i64]; 2], _: &Rows<'_>, out: &mut Column) -> Result<()> {
-        out.push_many(first.iter().zip(second).map(|(first, second)| first.wrapping_add(*second)));
+        simd::map_pairs(first, second, out.push_dirty(first.len()), i64::wrapping_add);
         Ok(())
     }
 
     fn merge_many(&self, cells: &mut [i64], others: &[i64]) -> Result<()> {
-        cells.iter_mut().zip(others).for_each(|(cell, other)| *cell = cell.wrapping_add(*other));
+        simd::fold_pairs(cells, others, i64::wrapping_add);
         Ok(())
     }
 

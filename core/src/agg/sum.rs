@@ -295,16 +295,7 @@ impl FloatCell {
     }
 }
 
-impl<T> SumFloat<T> {
-    /// Appends what cells come to; it means nothing for those without a value.
-    #[inline]
-    fn push_all(&self, cells: impl ExactSizeIterator<Item = FloatCell>, out: &mut Column) {
-        match self.finish {
-            Finish::Sum => out.push_many(cells.map(|cell| cell.sum)),
-            Finish::Mean => out.push_many(cells.map(|cell| cell.sum / cell.count as f64)),
-        }
-    }
-}
+impl<T> SumFloat<T> {}
 
 /// Numbers that become doubles by a plain conversion.
 trait ToDouble: Ordered {
@@ -366,8 +357,12 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
 
     fn emit_many(&self, cells: &[FloatCell], groups: &[u32], out: &mut Column) -> Result<()> {
         let start = out.len();
-        self.push_all(groups.iter().map(|&group| cells[group as usize]), out);
-        let is_empty = |group: &u32| cells[*group as usize].count == 0;
+        let cell = |&group: &u32| cells[group as usize];
+        match self.finish {
+            Finish::Sum => out.push_many(groups.iter().map(|group| cell(group).sum)),
+            Finish::Mean => out.push_many(groups.iter().map(|group| cell(group).sum / cell(group).count as f64)),
+        }
+        let is_empty = |group: &u32| cell(group).count == 0;
         if groups.iter().fold(false, |any, group| any | is_empty(group)) {
             let empty = groups.iter().enumerate().filter(|(_, group)| is_empty(group));
             empty.for_each(|(i, _)| out.set_null(start + i));
@@ -377,21 +372,26 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
 
     fn emit_pairs(&self, [first, second]: [&[FloatCell]; 2], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         let start = out.len();
-        self.push_all(first.iter().zip(second).map(|(first, second)| first.and(*second)), out);
-        for (w, (first, second)) in first.chunks(64).zip(second.chunks(64)).enumerate() {
-            let mut empty = [0];
-            simd::mask_of_two(first, second, &mut empty, 0, |first, second| first.and(second).count == 0);
-            empty[0] &= rows.selection().map_or(u64::MAX, |bits| bits.words()[w]);
-            while empty[0] != 0 {
-                out.set_null(start + w * 64 + empty[0].trailing_zeros() as usize);
-                empty[0] &= empty[0] - 1;
+        push_pairs(self.finish, [first, second], out.push_dirty(rows.len()));
+        for from in (0..rows.len()).step_by(64) {
+            // What comes of no value is zero, or zero divided by zero.
+            let results = &out.view().as_slice::<f64>()[start + from..start + rows.len().min(from + 64)];
+            let mut odd = [0];
+            simd::mask_of(results, &mut odd, u64::MAX, |x| x.abs() > 0.0);
+            odd[0] &= rows.selection().map_or(u64::MAX, |bits| bits.words()[from / 64]);
+            while odd[0] != 0 {
+                let row = from + odd[0].trailing_zeros() as usize;
+                if first[row].and(second[row]).count == 0 {
+                    out.set_null(start + row);
+                }
+                odd[0] &= odd[0] - 1;
             }
         }
         Ok(())
     }
 
     fn merge_many(&self, cells: &mut [FloatCell], others: &[FloatCell]) -> Result<()> {
-        cells.iter_mut().zip(others).for_each(|(cell, other)| *cell = cell.and(*other));
+        simd::fold_pairs(cells, others, FloatCell::and);
         Ok(())
     }
 
@@ -402,6 +402,17 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
 
     fn load(&self, bytes: &mut &[u8]) -> Result<FloatCell> {
         Ok(FloatCell { sum: f64::load(bytes)?, count: i64::load(bytes)? })
+    }
+}
+
+/// What pairs of cells come to; it means nothing for those without a value.
+fn push_pairs(finish: Finish, [first, second]: [&[FloatCell]; 2], out: &mut [f64]) {
+    match finish {
+        Finish::Sum => simd::map_pairs(first, second, out, |first, second| first.and(second).sum),
+        Finish::Mean => simd::map_pairs(first, second, out, |first, second| {
+            let cell = first.and(second);
+            cell.sum / cell.count as f64
+        }),
     }
 }
 

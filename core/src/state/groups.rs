@@ -3,7 +3,7 @@
 //! Panes are few and move forward; each maps key ids to group ids, by a plain array while that is well filled and
 //! by a hash table when it is not. Group ids of a dropped pane are used again.
 
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 
 use super::{
     KeyTable,
@@ -35,7 +35,7 @@ pub struct Groups {
     free: Vec<u32>,
     group_bound: u32,
     /// Panes that were dropped: their memory is for the next ones.
-    unused: Vec<Pane>,
+    unused: Vec<Box<Pane>>,
     unused_bytes: usize,
 }
 
@@ -121,12 +121,12 @@ impl Groups {
     }
 
     /// As [`Groups::assign_pane`], for rows of many panes that lie in runs: `pane_of` gives the start of a time's pane,
-    /// all of which are `pane_us` long.
+    /// all of which are `pane_us` long. Without keys, all rows are of one.
     pub fn assign_runs(
         &mut self,
         (pane_of, pane_us): (impl Fn(i64) -> i64, i64),
         times: &[i64],
-        keys: &[u32],
+        (keys, is_keyless): (&[u32], bool),
         rows: &Rows<'_>,
         groups: &mut [u32],
     ) {
@@ -139,6 +139,10 @@ impl Groups {
             let range = from..from + run;
             from += run;
             match rows.selection() {
+                None if is_keyless => {
+                    let group = self.group(start, keys[range.start]).0;
+                    groups[range].fill(group);
+                }
                 None => self.assign_pane(start, &keys[range.clone()], &Rows::new(run, None), &mut groups[range]),
                 Some(_) => range.filter(|&row| rows.contains(row)).for_each(|row| {
                     groups[row] = self.group(start, keys[row]).0;
@@ -265,13 +269,19 @@ impl Groups {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let panes: usize = self.panes.iter().map(|(_, pane)| pane).chain(&self.unused).map(Pane::memory_bytes).sum();
+        let panes: usize = self
+            .panes
+            .iter()
+            .map(|(_, pane)| pane)
+            .chain(self.unused.iter().map(|pane| &**pane))
+            .map(Pane::memory_bytes)
+            .sum();
         panes + (self.uses.by_key.capacity() + self.free.capacity()) * 4
     }
 }
 
 /// An empty pane, in the memory of one that was dropped if there is one.
-fn take_unused(unused: &mut Vec<Pane>, bytes: &mut usize) -> Pane {
+fn take_unused(unused: &mut Vec<Box<Pane>>, bytes: &mut usize) -> Box<Pane> {
     let pane = unused.pop().unwrap_or_default();
     *bytes = bytes.saturating_sub(pane.memory_bytes());
     pane

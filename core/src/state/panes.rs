@@ -4,6 +4,7 @@
 //! would push too many of them aside again and again, and then a tree has them.
 
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
@@ -29,8 +30,8 @@ const MOVED_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Panes {
     /// In order. Empty while there is a tree.
-    ring: VecDeque<(i64, Pane)>,
-    tree: BTreeMap<i64, Pane>,
+    ring: VecDeque<(i64, Box<Pane>)>,
+    tree: BTreeMap<i64, Box<Pane>>,
 }
 
 /// The groups of one pane.
@@ -68,22 +69,26 @@ impl Panes {
     pub fn get(&self, start: i64) -> Option<&Pane> {
         match self.place(start) {
             Ok(at) => Some(&self.ring[at].1),
-            Err(_) => self.tree.get(&start),
+            Err(_) => self.tree.get(&start).map(|pane| &**pane),
         }
     }
 
     pub fn get_mut(&mut self, start: i64) -> Option<&mut Pane> {
         match self.place(start) {
             Ok(at) => Some(&mut self.ring[at].1),
-            Err(_) => self.tree.get_mut(&start),
+            Err(_) => self.tree.get_mut(&start).map(|pane| &mut **pane),
         }
     }
 
     /// The pane, made if there is none.
-    pub fn get_or_make(&mut self, start: i64, make: impl FnOnce() -> Pane) -> &mut Pane {
+    pub fn get_or_make(&mut self, start: i64, make: impl FnOnce() -> Box<Pane>) -> &mut Pane {
         let place = self.place(start);
         let is_of_few = self.len() < FEW_PANES;
-        let make = || Pane { is_of_few, ..make() };
+        let make = || {
+            let mut pane = make();
+            pane.is_of_few = is_of_few;
+            pane
+        };
         if place.is_err_and(|at| at.min(self.ring.len() - at) > MOVED_MAX) {
             self.tree = self.ring.drain(..).collect();
         }
@@ -97,7 +102,7 @@ impl Panes {
         &mut self.ring[at].1
     }
 
-    pub fn remove(&mut self, start: i64) -> Option<Pane> {
+    pub fn remove(&mut self, start: i64) -> Option<Box<Pane>> {
         match self.place(start) {
             Ok(at) => self.ring.remove(at).map(|(_, pane)| pane),
             Err(_) => self.tree.remove(&start),
@@ -106,24 +111,24 @@ impl Panes {
 
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = (i64, &Pane)> {
-        let ring = self.ring.iter().map(|(start, pane)| (*start, pane));
-        ring.chain(self.tree.iter().map(|(start, pane)| (*start, pane)))
+        let ring = self.ring.iter().map(|(start, pane)| (*start, &**pane));
+        ring.chain(self.tree.iter().map(|(start, pane)| (*start, &**pane)))
     }
 
     /// The first that starts at `start` or later.
     pub fn first_from(&self, start: i64) -> Option<(i64, &Pane)> {
         let at = self.place(start).unwrap_or_else(|at| at);
         match self.ring.get(at) {
-            Some((start, pane)) => Some((*start, pane)),
-            None => self.tree.range(start..).next().map(|(start, pane)| (*start, pane)),
+            Some((start, pane)) => Some((*start, &**pane)),
+            None => self.tree.range(start..).next().map(|(start, pane)| (*start, &**pane)),
         }
     }
 
     /// Those that start in `start..end`, in order.
     pub fn between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = (i64, &Pane)> {
         let [from, to] = [start, end.max(start)].map(|us| self.place(us).unwrap_or_else(|at| at));
-        let ring = self.ring.range(from..to).map(|(start, pane)| (*start, pane));
-        ring.chain(self.tree.range(start..end.max(start)).map(|(start, pane)| (*start, pane)))
+        let ring = self.ring.range(from..to).map(|(start, pane)| (*start, &**pane));
+        ring.chain(self.tree.range(start..end.max(start)).map(|(start, pane)| (*start, &**pane)))
     }
 
     /// Where in the ring a pane is, or would be.
@@ -284,7 +289,7 @@ mod tests {
             let (mut panes, mut map) = (Panes::default(), BTreeMap::new());
             for i in 0..6_000 {
                 let start = order(i);
-                let pane = panes.get_or_make(start, Pane::default);
+                let pane = panes.get_or_make(start, Box::default);
                 if pane.get(0) == NO_GROUP {
                     pane.insert(0, i as u32);
                 }

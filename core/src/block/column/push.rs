@@ -45,11 +45,17 @@ impl Column {
     /// Appends fixed-width values.
     #[inline]
     pub fn push_many<T: Native>(&mut self, values: impl ExactSizeIterator<Item = T>) {
-        self.push_all_valid(values.len());
-        let (start, len) = (self.len - values.len(), self.len);
+        self.push_dirty::<T>(values.len()).iter_mut().zip(values).for_each(|(to, value)| *to = value);
+    }
+
+    /// Appends so many fixed-width values, whatever lay there, and lends them to be written.
+    #[inline]
+    pub fn push_dirty<T: Native>(&mut self, count: usize) -> &mut [T] {
+        self.push_all_valid(count);
+        let len = self.len;
         let buffer = self.buffer::<T>();
         buffer.resize_dirty(len);
-        buffer[start..].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+        &mut buffer[len - count..]
     }
 
     /// Appends the values of `0..count` up to the first that there is none of; gives how many there were.

@@ -146,7 +146,9 @@ impl Emitter {
         let mut window = panes.first_window_after(after.saturating_sub(panes.size_us()));
         // From pane to pane that there is: between two of them may lie years.
         while let Some((start, pane)) = state.groups.first_pane_from(window) {
-            window = window.max(panes.first_window(start));
+            if start >= window.saturating_add(panes.size_us()) {
+                window = panes.first_window(start);
+            }
             if window.saturating_add(panes.size_us()) > until {
                 break;
             }

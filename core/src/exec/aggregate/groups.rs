@@ -327,7 +327,8 @@ impl GroupState {
             self.groups.assign_pane(first, &self.key_ids, rows, &mut self.group_ids);
         } else if !times.is_constant && are_runs(&ts[..rows.len()], panes) {
             let grid = (|time| panes.pane_of(time), panes.pane_us());
-            self.groups.assign_runs(grid, ts, &self.key_ids, rows, &mut self.group_ids);
+            let keys = (&self.key_ids[..], self.keys.is_keyless());
+            self.groups.assign_runs(grid, ts, keys, rows, &mut self.group_ids);
         } else if between < PANES_AT_ONCE as i64 && !times.is_constant {
             let starts: heapless::Vec<i64, PANES_AT_ONCE> =
                 (0..=between).map(|i| first.saturating_add(i * panes.pane_us())).collect();

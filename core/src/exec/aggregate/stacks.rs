@@ -145,7 +145,7 @@ impl Merged {
 #[derive(Debug, Default)]
 pub(super) struct Stacks {
     /// Pane starts, latest first, each with all panes from it up to the bar.
-    front: Vec<(i64, Merged)>,
+    front: Vec<(i64, Box<Merged>)>,
     back: Merged,
     /// No window before this can be answered.
     start: i64,
@@ -157,7 +157,7 @@ pub(super) struct Stacks {
     /// Whether places are keys.
     is_flat: bool,
     result: Merged,
-    unused: Vec<Merged>,
+    unused: Vec<Box<Merged>>,
 }
 
 impl Stacks {
@@ -181,11 +181,12 @@ impl Stacks {
             let mut panes = state.groups.panes_between(start, end);
             return panes.try_for_each(|(_, pane)| self.result.add_pane(state, pane, None));
         }
-        // The one that lies behind this window's start and not behind its end.
-        let first_pane = start.rem_euclid(panes.pane_us());
-        let bar = end.saturating_sub(end.saturating_sub(first_pane).rem_euclid(panes.size_us()));
+        let goes_on = self.is_valid && start >= self.start && end >= self.end;
         let is_outgrown = self.is_flat && state.keys.id_bound() > BLOCK_ROWS_MAX;
-        if !self.is_valid || start < self.start || end < self.end || bar != self.bar || is_outgrown {
+        if !goes_on || is_outgrown || end.saturating_sub(self.bar) >= panes.size_us() {
+            // The bar that lies behind this window's start and not behind its end.
+            let first_pane = start.rem_euclid(panes.pane_us());
+            let bar = end.saturating_sub(end.saturating_sub(first_pane).rem_euclid(panes.size_us()));
             self.is_flat = state.accumulators.are_flat() && is_filled(state, start, end);
             self.turn(state, start, bar)?;
         }
@@ -236,7 +237,7 @@ impl Stacks {
 
     /// Writes flat results, one a key id and one column a call, and marks the ids that are in the window.
     pub(super) fn emit_flat(&self, calls: &Accumulators, marks: &mut Bitmap, columns: &mut [Column]) -> Result<()> {
-        let front = self.front.last().map_or(&self.result, |(_, front)| front);
+        let front = self.front.last().map_or(&self.result, |(_, front)| &**front);
         let ids = front.has.len();
         marks.clear();
         marks.resize(ids, false);
@@ -249,7 +250,7 @@ impl Stacks {
     fn settle(&mut self, state: &GroupState) -> Result<()> {
         let Self { front, back, result, is_flat, .. } = self;
         result.begin_as(*is_flat);
-        let front = front.last_mut().map(|(_, front)| front);
+        let front = front.last_mut().map(|(_, front)| &mut **front);
         if *is_flat {
             front.unwrap_or(result).begin(state);
             back.begin(state);

@@ -82,8 +82,8 @@ pub trait Aggregate: Send {
         self.merge(other, &all, &all)
     }
 
-    /// As [`emit_part`](Self::emit_part), of what groups would be with those of `other` added: a row a group, from group
-    /// 0 on. Rows that do not count are of empty groups and may come to anything. Both are flat.
+    /// As [`emit_part`](Self::emit_part), of what groups would be with those of `other` added: a row a group, from
+    /// group 0 on. Rows that do not count are of empty groups and may come to anything. Both are flat.
     fn emit_pair(&self, _part: usize, _other: &dyn Aggregate, _rows: &Rows<'_>, _out: &mut Column) -> Result<()> {
         unreachable!("only flat accumulators are emitted in pairs")
     }

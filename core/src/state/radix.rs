@@ -20,6 +20,8 @@ pub(super) const DIGITS_MAX: usize = 6;
 const BITS_MAX: u32 = 20;
 /// Bits up to which a table may be as empty as it likes: 256 KiB, which L2 holds.
 const BITS_FREE: u32 = 16;
+/// What a table of one column gets beyond its keys: where numbers count up, it is made anew that much less often.
+const GROWTH_BITS: u32 = 2;
 /// Places a key, beyond that.
 const SPARSENESS_MAX: usize = 64;
 
@@ -56,14 +58,13 @@ impl Radix {
         Self { columns: alloc::vec![digit; columns], table: Vec::new(), wanted: 0, places: Vec::new() }
     }
 
-    /// Writes the id of each row's key to `ids`, `u32::MAX` where it is not known; tells whether all are known. `None`
-    /// if the table cannot be asked about these columns, and then `ids` is untouched.
-    pub fn lookup(&mut self, columns: &[ColumnRef<'_>], ids: &mut [u32]) -> Option<bool> {
-        self.look(columns, 0, None, ids)
+    /// Writes the ids of the keys of the rows from `from` on, as many as `ids` takes, `u32::MAX` where they are not known;
+    /// tells whether all are known. `None` if the table cannot be asked about these columns, and then `ids` is untouched.
+    pub fn lookup(&mut self, columns: &[ColumnRef<'_>], from: usize, ids: &mut [u32]) -> Option<bool> {
+        self.look(columns, from, None, ids)
     }
 
-    /// As [`Radix::lookup`], but writes `second[id]` for each id, and of the rows from `from` on, as many as `ids`
-    /// takes.
+    /// As [`Radix::lookup`], but writes `second[id]` for each id.
     pub fn lookup_twice(
         &mut self,
         columns: &[ColumnRef<'_>],
@@ -196,13 +197,13 @@ impl Radix {
         let mut total: u32 = 0;
         let is_single = columns.len() == 1;
         for (digit, &value) in columns.iter_mut().zip(key) {
-            let growth = if is_single { Some(value) } else { None };
+            let growth = is_single.then_some((value, count));
             *digit = Digit::covering(digit.low, digit.high, total.min(BITS_MAX), growth);
             total = total.saturating_add(digit.bits);
         }
         self.columns = columns;
         self.table.clear();
-        if total > BITS_MAX || (total > BITS_FREE && 1_usize << total > count * SPARSENESS_MAX) {
+        if !is_filled(total, count) {
             let enough = 1_usize << total.min(BITS_MAX).saturating_sub(SPARSENESS_MAX.ilog2());
             self.wanted = enough.max(count * 2);
             return;
@@ -216,6 +217,11 @@ impl Radix {
     }
 }
 
+/// Whether a table of so many bits is worth its memory for so many keys.
+fn is_filled(bits: u32, count: usize) -> bool {
+    bits <= BITS_FREE || (bits <= BITS_MAX && 1_usize << bits <= count * SPARSENESS_MAX)
+}
+
 fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[u32]>, ids: &mut [u32]) -> bool {
     let values = &values[..ids.len()];
     match second {
@@ -226,19 +232,20 @@ fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[
 
 impl Digit {
     /// A digit for these values, and some beyond them: from zero if that costs nothing, else on both sides alike, or
-    /// on the side where the value lies that made it grow, and then there is more of it.
-    fn covering(low: i64, high: i64, shift: u32, growth: Option<i64>) -> Self {
+    /// on the side where the value lies that made it grow, and then there is more of it, as far as so many keys may ask.
+    fn covering(low: i64, high: i64, shift: u32, growth: Option<(i64, usize)>) -> Self {
         let distance = high.wrapping_sub(low) as u64;
         let bits = u64::BITS - distance.leading_zeros();
         if bits > BITS_MAX {
             return Self { low, high, bits, shift };
         }
-        let bits = if growth.is_some() && bits < BITS_FREE { bits + 1 } else { bits };
+        let is_allowed = |more: &u32| growth.is_some_and(|(_, count)| is_filled(bits + more, count));
+        let bits = bits + (1..=GROWTH_BITS).rev().find(is_allowed).unwrap_or_default();
         let room = (1 << bits) - 1 - distance as i64;
         let low = match growth {
             _ if (0..=room).contains(&low) => 0,
-            Some(value) if value == high => low,
-            Some(value) if value == low => low.saturating_sub(room),
+            Some((value, _)) if value == high => low,
+            Some((value, _)) if value == low => low.saturating_sub(room),
             _ => low.saturating_sub(room / 2),
         };
         Self { low, high, bits, shift }
@@ -269,7 +276,7 @@ mod tests {
             }
             let columns = [0, 1].map(|c| ints(&keys[..n].iter().map(|k| k[c]).collect::<Vec<_>>()));
             let mut ids = alloc::vec![0; n];
-            assert_eq!(radix.lookup(&[columns[0].view(), columns[1].view()], &mut ids), Some(true));
+            assert_eq!(radix.lookup(&[columns[0].view(), columns[1].view()], 0, &mut ids), Some(true));
             assert_eq!(ids, (0..n as u32).collect::<Vec<_>>());
         }
         assert_eq!(!radix.table.is_empty(), has_table, "{keys:?}");
@@ -299,12 +306,12 @@ mod tests {
         let key: Digits = [5].into_iter().collect();
         radix.insert(&key, 3, 1, [(3, key.clone())].into_iter());
         let mut ids = [0; 3];
-        assert_eq!(radix.lookup(&[ints(&[5, 4, 900]).view()], &mut ids), Some(false));
+        assert_eq!(radix.lookup(&[ints(&[5, 4, 900]).view()], 0, &mut ids), Some(false));
         assert_eq!(ids, [3, NONE, NONE]);
         radix.remove(&key);
-        assert_eq!(radix.lookup(&[ints(&[5]).view()], &mut ids[..1]), Some(false));
+        assert_eq!(radix.lookup(&[ints(&[5]).view()], 0, &mut ids[..1]), Some(false));
         let with_null = Column::from_values(DataType::Int32, &[Value::Null]);
-        assert_eq!(radix.lookup(&[with_null.view()], &mut ids[..1]), None);
-        assert!(Radix::new(None).lookup(&[], &mut []).is_none());
+        assert_eq!(radix.lookup(&[with_null.view()], 0, &mut ids[..1]), None);
+        assert!(Radix::new(None).lookup(&[], 0, &mut []).is_none());
     }
 }

@@ -33,7 +33,7 @@ impl KeyTable {
             return Ok(());
         }
         ids.resize(rows.len(), NONE);
-        match self.radix.lookup(columns, ids).or_else(|| self.sparse.lookup(columns, ids)) {
+        match self.radix.lookup(columns, 0, ids).or_else(|| self.sparse.lookup(columns, ids)) {
             Some(true) => Ok(()),
             Some(false) => self.assign_missing(columns, rows, ids),
             None if self.is_text => self.assign_texts(&columns[0], rows, ids),
@@ -70,7 +70,7 @@ impl KeyTable {
             ids[row] = self.id_of_row(columns, row)?;
             missing += 1;
             if missing % MISSING_MAX == 0 {
-                self.radix.lookup(columns, ids);
+                self.radix.lookup(columns, row + 1, &mut ids[row + 1..]);
             }
             Ok(())
         })
@@ -175,7 +175,7 @@ impl KeyTable {
     /// As [`KeyTable::assign`], but unknown keys get `u32::MAX` and are not remembered.
     pub fn find(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) {
         ids.resize(rows.len(), NONE);
-        if self.radix.lookup(columns, ids).is_some() {
+        if self.radix.lookup(columns, 0, ids).is_some() {
             return;
         }
         let is_begun = match self.sparse.lookup(columns, ids) {

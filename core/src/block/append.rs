@@ -68,7 +68,7 @@ mod tests {
         let values = [Value::Int32(7), Value::Struct(vec![Value::Int64(1), "x".into()]), Value::Null];
         let odd: Bitmap = (0..5).map(|i| i % 2 == 1).collect();
         for (field, value) in schema.fields().iter().zip(values) {
-            let constant = Column::from_values(field.data_type.clone(), &[value.clone()]);
+            let constant = Column::from_values(field.data_type.clone(), core::slice::from_ref(&value));
             let mut column = constant.clone();
             column.append(&constant.view_constant(), &Rows::new(5, Some(odd.view())));
             column.append(&constant.view_constant(), &Rows::new(2, None));

@@ -35,6 +35,7 @@ pub struct Groups {
     free: Vec<u32>,
     group_bound: u32,
     /// Panes that were dropped: their memory is for the next ones.
+    #[expect(clippy::vec_box, reason = "panes move between here and the ring, and are not small")]
     unused: Vec<Box<Pane>>,
     unused_bytes: usize,
 }
@@ -281,6 +282,7 @@ impl Groups {
 }
 
 /// An empty pane, in the memory of one that was dropped if there is one.
+#[expect(clippy::vec_box, reason = "see `Groups::unused`")]
 fn take_unused(unused: &mut Vec<Box<Pane>>, bytes: &mut usize) -> Box<Pane> {
     let pane = unused.pop().unwrap_or_default();
     *bytes = bytes.saturating_sub(pane.memory_bytes());

@@ -157,6 +157,7 @@ pub(super) struct Stacks {
     /// Whether places are keys.
     is_flat: bool,
     result: Merged,
+    #[expect(clippy::vec_box, reason = "they move between here and the front, and are not small")]
     unused: Vec<Box<Merged>>,
 }
 

@@ -58,8 +58,9 @@ impl Radix {
         Self { columns: alloc::vec![digit; columns], table: Vec::new(), wanted: 0, places: Vec::new() }
     }
 
-    /// Writes the ids of the keys of the rows from `from` on, as many as `ids` takes, `u32::MAX` where they are not known;
-    /// tells whether all are known. `None` if the table cannot be asked about these columns, and then `ids` is untouched.
+    /// Writes the ids of the keys of the rows from `from` on, as many as `ids` takes, `u32::MAX` where they are not
+    /// known; tells whether all are known. `None` if the table cannot be asked about these columns, and then `ids` is
+    /// untouched.
     pub fn lookup(&mut self, columns: &[ColumnRef<'_>], from: usize, ids: &mut [u32]) -> Option<bool> {
         self.look(columns, from, None, ids)
     }
@@ -231,8 +232,8 @@ fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[
 }
 
 impl Digit {
-    /// A digit for these values, and some beyond them: from zero if that costs nothing, else on both sides alike, or
-    /// on the side where the value lies that made it grow, and then there is more of it, as far as so many keys may ask.
+    /// A digit for these values, and some beyond them: from zero if that costs nothing, else on both sides alike, or on
+    /// the side where the value lies that made it grow, and then there is more of it, as far as so many keys may ask.
     fn covering(low: i64, high: i64, shift: u32, growth: Option<(i64, usize)>) -> Self {
         let distance = high.wrapping_sub(low) as u64;
         let bits = u64::BITS - distance.leading_zeros();

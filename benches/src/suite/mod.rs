@@ -53,7 +53,9 @@ pub fn answers(block: &BlockRef<'_>, columns: usize, to: &mut Vec<Answer>) {
     block.rows().for_each(|row| {
         let mut answer = Answer::default();
         for (i, value) in answer[..columns].iter_mut().enumerate() {
-            *value = match block.column(i).values {
+            let column = block.column(i);
+            let row = column.index(row);
+            *value = match column.values {
                 Values::Int32(v) => v[row].into(),
                 Values::Int64(v) => v[row],
                 Values::Float64(v) => v[row].to_bits() as i64,

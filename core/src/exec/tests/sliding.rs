@@ -44,17 +44,24 @@ fn result(call: &str, values: &[Value]) -> String {
     format!("{value:?}")
 }
 
-fn check(key: &str, call: &str, (keys, every, null_key_s): (i64, i64, i64), restarts: bool) {
-    let query = format!(
-        "SELECT window.start, {key}, {call} FROM STREAM a WATERMARK ts DELAY OF INTERVAL 0 SECONDS \
-         GROUP BY window(ts, '{SIZE_S} seconds', '1 second'), {key}"
-    );
+/// Runs a query, hands out its rows, and the rows that went in.
+fn run(
+    query: &str,
+    (keys, every, null_key_s): (i64, i64, i64),
+    restarts: bool,
+    mut take: impl FnMut(&[Value]) + Send,
+    mut seen: impl FnMut(i64, &[Value; 5]),
+) {
     let (in_order, is_ended, keeps_order, mode) = (true, true, true, Some(OutputMode::Append));
     let run = Run { tables: &TABLES, mode, block_rows: BLOCK_ROWS, in_order, is_ended, restarts, keeps_order };
-    let plan = run.plan(&query).expect("a query");
+    let plan = run.plan(query).expect("a query");
     let options = DriverOptions { mode, ..DriverOptions::default() };
     let mut driver = Driver::new(&plan, options).expect("a plan that runs");
-    let (mut out, mut groups) = (Vec::new(), BTreeMap::<(i64, String), Vec<Value>>::new());
+    let width = plan.schema().len();
+    let mut sink = |block: &BlockRef<'_>| {
+        block.rows().for_each(|row| take(&(0..width).map(|c| block.column(c).value(row)).collect::<Vec<_>>()));
+        Ok(())
+    };
     for from in (0..SECONDS).step_by(EPOCH_S as usize) {
         let until = SECONDS.min(from + EPOCH_S);
         if until == SECONDS {
@@ -63,24 +70,12 @@ fn check(key: &str, call: &str, (keys, every, null_key_s): (i64, i64, i64), rest
             driver.begin_epoch(0)
         }
         let stage = driver.stages().remove(0);
-        let mut sink = |block: &BlockRef<'_>| {
-            block.rows().for_each(|row| {
-                let [start, key, result] = [0, 1, 2].map(|c| block.column(c).value(row));
-                out.push((start.as_i64().expect("a start"), format!("{key:?}"), format!("{result:?}")));
-            });
-            Ok(())
-        };
         driver.begin_stage(stage.stage);
         for second in from..until {
             let mut block = Block::new(&stage.scans[0].scan.schema);
             for row in rows(second, keys, every, null_key_s) {
                 block.push_row(&row);
-                let column = if key == "id" { 1 } else { 2 };
-                let argument = if call.ends_with("(v)") { 3 } else { 4 };
-                for start in (second - SIZE_S + 1)..=second {
-                    let group = (start * MICROS_PER_SECOND, format!("{:?}", row[column]));
-                    groups.entry(group).or_default().push(row[argument].clone());
-                }
+                seen(second, &row);
             }
             driver.push(stage.scans[0].port, &block.view(), &mut sink).expect("rows without errors");
         }
@@ -90,13 +85,31 @@ fn check(key: &str, call: &str, (keys, every, null_key_s): (i64, i64, i64), rest
             driver = restarted(&driver, &plan, options);
         }
     }
+}
+
+fn check(key: &str, call: &str, data: (i64, i64, i64), restarts: bool) {
+    let query = format!(
+        "SELECT window.start, {key}, {call} FROM STREAM a WATERMARK ts DELAY OF INTERVAL 0 SECONDS \
+         GROUP BY window(ts, '{SIZE_S} seconds', '1 second'), {key}"
+    );
+    let (key, argument) = (if key == "id" { 1 } else { 2 }, if call.ends_with("(v)") { 3 } else { 4 });
+    let (mut out, mut groups) = (Vec::new(), BTreeMap::<(i64, String), Vec<Value>>::new());
+    let take = |row: &[Value]| {
+        out.push((row[0].as_i64().expect("a start"), format!("{:?}", row[1]), format!("{:?}", row[2])));
+    };
+    run(&query, data, restarts, take, |second, row| {
+        for start in (second - SIZE_S + 1)..=second {
+            let group = (start * MICROS_PER_SECOND, format!("{:?}", row[key]));
+            groups.entry(group).or_default().push(row[argument].clone());
+        }
+    });
     assert!(out.is_sorted_by_key(|(start, ..)| *start), "windows come in order");
     out.sort();
     let expected: Vec<_> =
         groups.into_iter().map(|((start, key), values)| (start, key, result(call, &values))).collect();
-    assert_eq!(out.len(), expected.len(), "{query} of {keys} keys");
+    assert_eq!(out.len(), expected.len(), "{query} of {data:?}");
     for (ours, naive) in out.iter().zip(&expected) {
-        assert_eq!(ours, naive, "{query} of {keys} keys");
+        assert_eq!(ours, naive, "{query} of {data:?}");
     }
 }
 
@@ -117,5 +130,38 @@ fn windows_of_few_and_many_keys_are_those_of_a_naive_evaluator() {
 fn windows_of_many_keys_survive_restarts() {
     for key in ["id", "name"] {
         check(key, "avg(v)", (300, 3, -1), true);
+    }
+}
+
+/// What stands on windows that are lent takes them as others: as those of keys that are texts, which are copied.
+#[test]
+fn operators_above_take_windows_in_every_form() {
+    let grouped =
+        "FROM STREAM a WATERMARK ts DELAY OF INTERVAL 0 SECONDS GROUP BY window(ts, '8 seconds', '1 second'), KEY";
+    let queries = [
+        format!("SELECT window, avg(v) {grouped} HAVING avg(v) > 1.5"),
+        format!("SELECT window.end, window_time(window), abs(avg(v) - 2) + 1 {grouped}"),
+        format!("SELECT concat('w', CAST(window.start AS STRING)), count(v) > 4 {grouped}"),
+        format!(
+            "SELECT window.start, count(*), sum(n) FROM (SELECT window AS w, KEY, sum(n) AS n {grouped} HAVING sum(n) > 9) \
+             GROUP BY window(w, '10 seconds')"
+        ),
+        format!(
+            "SELECT window.end, count(*) FROM (SELECT window_time(window) AS at, sum(n) AS n {grouped}) \
+             GROUP BY window(at, '3 seconds')"
+        ),
+        format!("SELECT DISTINCT window, n % 7 FROM (SELECT window, sum(n) AS n {grouped})"),
+    ];
+    for query in &queries {
+        for data in [(400, 3, -1), (200, 3, -1)] {
+            let [lent, copied] = ["id", "name"].map(|key| {
+                let mut out = Vec::new();
+                run(&query.replace("KEY", key), data, false, |row| out.push(format!("{row:?}")), |_, _| ());
+                out.sort();
+                out
+            });
+            assert!(!lent.is_empty(), "{query} has rows");
+            assert_eq!(lent, copied, "{query} of {data:?}");
+        }
     }
 }

@@ -4,15 +4,16 @@
 /// small pages, and at each page's end it stops and has to find its feet again.
 const AHEAD: usize = 4096;
 
-/// Asks for the cache line that lies a page behind `values[at]`, whether or not there is such a place.
+/// Asks for the cache line that lies a page behind `values[at]`, whether or not there is such a place: into the second
+/// cache, since a page of every column would push what is in use out of the first.
 #[inline(always)]
 pub(super) fn ahead<T>(values: &[T], at: usize) {
     let place = values.as_ptr().wrapping_add(at).wrapping_byte_add(AHEAD);
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address whatever reads nothing and faults never.
     unsafe {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(place.cast());
+        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(place.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;

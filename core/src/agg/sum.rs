@@ -295,8 +295,6 @@ impl FloatCell {
     }
 }
 
-impl<T> SumFloat<T> {}
-
 /// Numbers that become doubles by a plain conversion.
 trait ToDouble: Ordered {
     fn to_double(self) -> f64;

@@ -20,10 +20,10 @@ pub(super) const DIGITS_MAX: usize = 6;
 const BITS_MAX: u32 = 20;
 /// Bits up to which a table may be as empty as it likes: 256 KiB, which L2 holds.
 const BITS_FREE: u32 = 16;
-/// What a table of one column gets beyond its keys: where numbers count up, it is made anew that much less often.
-const GROWTH_BITS: u32 = 2;
 /// Places a key, beyond that.
 const SPARSENESS_MAX: usize = 64;
+/// What a table of one column gets beyond its keys: where numbers count up, it is made anew that much less often.
+const GROWTH_BITS: u32 = 2;
 
 const NONE: u32 = u32::MAX;
 

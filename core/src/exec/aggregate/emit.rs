@@ -1,4 +1,5 @@
-//! Groups → rows: which groups come out in this epoch, panes merged into windows, results written column by column.
+//! Groups → rows: which groups come out in this epoch, panes merged into windows, results written column by column, or
+//! lent where they lie.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 

@@ -71,8 +71,8 @@ def run(binary, folder, name, clocks, library):
     clock.write_text(clocks[0] + "\n")
     environment = os.environ | {"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1",
                                 "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_RESET": "1", "TZ": "UTC"}
-    subprocess.run([binary, "ring", "create", str(ring), "--schema", "ts TIMESTAMP, key INT"], check=True,
-                   capture_output=True)
+    subprocess.run([binary, "ring", "create", str(ring), "--schema", "ts TIMESTAMP, key INT", "--capacity", "1MB"],
+                   check=True, capture_output=True)
     with open(words, "w") as stderr:
         query = subprocess.Popen([binary, "run", str(job), "--checkpoint", str(folder / f"{name}-checkpoint")],
                                  stdin=subprocess.DEVNULL, stderr=stderr, env=environment)
@@ -89,7 +89,8 @@ def run(binary, folder, name, clocks, library):
     except (subprocess.SubprocessError, TimeoutError) as error:
         query.kill()
         query.wait()
-        problem = f"{error or 'it hangs'}: {words.read_text()}"
+        said = getattr(error, "stderr", None) or ""
+        problem = f"{error or 'it hangs'}: {said}{words.read_text()}"
     return lines(output), problem
 
 

@@ -2,7 +2,7 @@
 //! it; [`Cells`] keeps the cells by group id and is the [`Aggregate`].
 
 use alloc::vec::Vec;
-use core::{any::Any, fmt::Debug};
+use core::{any::Any, fmt::Debug, ops::Range};
 
 use super::{Aggregate, batch::Batch, codec::Scalar};
 use crate::{
@@ -146,11 +146,11 @@ impl<K: Kernel> Aggregate for Cells<K> {
 
     // What only flat cells are asked for is compiled for flat cells only.
 
-    fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
+    fn merge_all(&mut self, other: &dyn Aggregate, from: Range<usize>) -> Result<()> {
         assert!(self.is_flat(), "only flat accumulators are merged whole");
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
-        self.kernel.merge_many(&mut self.cells[..groups], &other.cells[..groups])
+        self.kernel.merge_many(&mut self.cells[..from.len()], &other.cells[from])
     }
 
     fn emit_pair(&self, _: usize, other: &dyn Aggregate, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
@@ -160,9 +160,9 @@ impl<K: Kernel> Aggregate for Cells<K> {
         self.kernel.emit_pairs([&self.cells[..rows.len()], &other.cells[..rows.len()]], rows, out)
     }
 
-    fn reset_all(&mut self, groups: usize) {
+    fn reset_all(&mut self, groups: Range<usize>) {
         assert!(self.is_flat(), "only flat accumulators are emptied whole");
-        self.cells[..groups].fill_with(|| self.kernel.empty());
+        self.cells[groups].fill_with(|| self.kernel.empty());
     }
 
     fn emit(&self, groups: &[u32], out: &mut Column) -> Result<()> {

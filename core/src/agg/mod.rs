@@ -41,7 +41,7 @@ mod tally;
 mod testing;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::{any::Any, fmt};
+use core::{any::Any, fmt, ops::Range};
 
 pub use share::{Part, Shared, share};
 
@@ -76,10 +76,9 @@ pub trait Aggregate: Send {
         false
     }
 
-    /// Adds the accumulators `0..groups` of `other` to the same ids of this one.
-    fn merge_all(&mut self, other: &dyn Aggregate, groups: usize) -> Result<()> {
-        let all: Vec<u32> = (0..groups as u32).collect();
-        self.merge(other, &all, &all)
+    /// Adds the accumulators `from` of `other` to as many of this one, from group 0 on.
+    fn merge_all(&mut self, _other: &dyn Aggregate, _from: Range<usize>) -> Result<()> {
+        unreachable!("only flat accumulators are merged whole")
     }
 
     /// As [`emit_part`](Self::emit_part), of what groups would be with those of `other` added: a row a group, from
@@ -88,9 +87,9 @@ pub trait Aggregate: Send {
         unreachable!("only flat accumulators are emitted in pairs")
     }
 
-    /// Makes the groups `0..groups` empty again.
-    fn reset_all(&mut self, groups: usize) {
-        self.reset(&(0..groups as u32).collect::<Vec<u32>>());
+    /// Makes these groups empty again.
+    fn reset_all(&mut self, _groups: Range<usize>) {
+        unreachable!("only flat accumulators are emptied whole")
     }
 
     /// Appends the results of these groups to `out`, in order.

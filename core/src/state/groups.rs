@@ -2,12 +2,17 @@
 //!
 //! Panes are few and move forward; each maps key ids to group ids, by a plain array while that is well filled and
 //! by a hash table when it is not. Group ids of a dropped pane are used again.
+//!
+//! Where rows bring most keys to every short pane, a pane has a *run* of ids to itself, one a key: then groups are made
+//! without a branch, and merged and emptied side by side.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{
     KeyTable,
     panes::{Ids, NO_GROUP, Pane, Panes},
+    unused::Unused,
 };
 use crate::{
     block::Rows,
@@ -24,29 +29,63 @@ const IDLE_KEYS: usize = 4096;
 const PANES_MAX: usize = 16;
 /// So few rows are looked up and given groups in one go.
 const FEW_ROWS: usize = 64;
-/// Memory of dropped panes that is kept for new ones.
-const UNUSED_BYTES_MAX: usize = 4 << 20;
+/// Keys that runs have room for, at most.
+const RUN_KEYS_MAX: usize = 4096;
+/// A pane gets a run if there are no more keys than so many for each of its rows.
+const RUN_KEYS_PER_ROW: usize = 2;
 
 /// All groups of one operator, by pane. Operators without panes use pane 0.
 #[derive(Debug, Default)]
 pub struct Groups {
     panes: Panes,
-    uses: Uses,
-    free: Vec<u32>,
-    group_bound: u32,
-    /// Panes that were dropped: their memory is for the next ones.
-    #[expect(clippy::vec_box, reason = "panes move between here and the ring, and are not small")]
-    unused: Vec<Box<Pane>>,
-    unused_bytes: usize,
+    book: Book,
+    unused: Unused,
 }
 
-/// How many panes use each key.
+/// Of all panes together: which ids are whose, and which keys are in use.
+#[derive(Debug, Default)]
+struct Book {
+    /// Groups in use.
+    len: usize,
+    ids: GroupIds,
+    uses: Uses,
+}
+
+/// Ids of groups: all below `bound` are of groups, of runs or free.
+#[derive(Debug, Default)]
+pub(super) struct GroupIds {
+    pub free: Vec<u32>,
+    pub bound: u32,
+}
+
+/// How many panes use each key. Counted once there are so many keys that some may have to be forgotten.
 #[derive(Debug, Default)]
 struct Uses {
+    is_counted: bool,
     by_key: Vec<u32>,
     /// Keys that a pane uses, and the most that there were since idle keys were last forgotten.
     live: usize,
     most_live: usize,
+}
+
+/// Groups that are no more: their accumulators are to be emptied.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// Those of no run.
+    pub groups: Vec<u32>,
+    /// Runs with all groups that were in them.
+    pub runs: Vec<Range<usize>>,
+    /// Groups, all together.
+    pub count: usize,
+}
+
+impl Dropped {
+    /// Nothing was dropped.
+    pub fn clear(&mut self) {
+        self.groups.clear();
+        self.runs.clear();
+        self.count = 0;
+    }
 }
 
 impl Groups {
@@ -57,49 +96,18 @@ impl Groups {
 
     /// The group of a key in a pane, made if it is new; the flag says whether it is.
     pub fn group(&mut self, pane: i64, key: u32) -> (u32, bool) {
-        let Self { panes, unused, unused_bytes, .. } = self;
-        let entry = panes.get_or_make(pane, || take_unused(unused, unused_bytes));
-        let known = entry.get(key);
-        if known != NO_GROUP {
-            return (known, false);
+        let entry = self.panes.get_or_make(pane, || self.unused.take());
+        match entry.get(key) {
+            NO_GROUP => (self.book.new_group(entry, key), true),
+            known => (known, false),
         }
-        (new_group(entry, key, &mut self.free, &mut self.group_bound, &mut self.uses), true)
     }
 
-    /// Replaces key ids by group ids for the rows of a block that all fall into one pane.
-    pub fn assign_pane(&mut self, pane: i64, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
-        let Self { panes, unused, unused_bytes, free, group_bound, uses } = self;
-        let entry = panes.get_or_make(pane, || take_unused(unused, unused_bytes));
-        if entry.keys.is_empty() || rows.len() <= FEW_ROWS {
-            groups.fill(NO_GROUP);
-        } else if entry.find(keys, rows, groups) {
-            return;
-        }
-        let mut top = 0;
-        rows.for_each(|row| top = top.max(keys[row]));
-        uses.make_room(top);
-        let Some((ids, pane_keys, pane_groups)) = entry.array_up_to(top) else {
-            return rows.for_each(|row| {
-                if groups[row] == NO_GROUP {
-                    groups[row] = match entry.get(keys[row]) {
-                        NO_GROUP => new_group(entry, keys[row], free, group_bound, uses),
-                        known => known,
-                    };
-                }
-            });
-        };
-        rows.for_each(|row| {
-            if groups[row] == NO_GROUP {
-                let (key, id) = (keys[row], &mut ids[keys[row] as usize]);
-                if *id == NO_GROUP {
-                    *id = new_id(free, group_bound);
-                    pane_keys.push(key);
-                    pane_groups.push(*id);
-                    uses.add(key);
-                }
-                groups[row] = *id;
-            }
-        });
+    /// Replaces key ids, all of them below `key_bound`, by group ids for the rows of a block that all fall into one
+    /// pane.
+    pub fn assign_pane(&mut self, pane: i64, keys: (&[u32], usize), rows: &Rows<'_>, groups: &mut [u32]) {
+        let entry = self.panes.get_or_make(pane, || self.unused.take());
+        self.book.assign(entry, keys, rows, groups);
     }
 
     /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
@@ -122,44 +130,53 @@ impl Groups {
     }
 
     /// As [`Groups::assign_pane`], for rows of many panes that lie in runs: `pane_of` gives the start of a time's pane,
-    /// all of which are `pane_us` long. Without keys, all rows are of one.
+    /// all of which are `pane_us` long. `run_rows` says of how many rows a run is, about, if panes with a run of ids
+    /// are of any use.
     pub fn assign_runs(
         &mut self,
-        (pane_of, pane_us): (impl Fn(i64) -> i64, i64),
+        grid: (impl Fn(i64) -> i64, i64),
         times: &[i64],
-        (keys, is_keyless): (&[u32], bool),
+        (keys, key_bound): (&[u32], usize),
+        run_rows: Option<usize>,
         rows: &Rows<'_>,
         groups: &mut [u32],
     ) {
-        let mut from = 0;
-        while from < rows.len() {
-            let start = pane_of(times[from]);
-            // Panes at the ends of time are shorter, and no row lies beyond them.
-            let is_beyond = |time: &i64| time.wrapping_sub(start) as u64 >= pane_us as u64;
-            let run = times[from..rows.len()].iter().position(is_beyond).unwrap_or(rows.len() - from).max(1);
-            let range = from..from + run;
-            from += run;
+        let Self { panes, book, unused } = self;
+        let has_run = run_rows.is_some_and(|rows| key_bound <= RUN_KEYS_MAX && rows * RUN_KEYS_PER_ROW >= key_bound);
+        if has_run {
+            unused.widen_runs(key_bound, &mut book.ids);
+        }
+        each_run(grid, &times[..rows.len()], |start, run| {
+            let make = || if has_run { unused.take_with_run(&mut book.ids) } else { unused.take() };
+            let entry = panes.get_or_make(start, make);
             match rows.selection() {
-                None if is_keyless => {
-                    let group = self.group(start, keys[range.start]).0;
-                    groups[range].fill(group);
+                None => {
+                    let rows = Rows::new(run.len(), None);
+                    book.assign(entry, (&keys[run.clone()], key_bound), &rows, &mut groups[run]);
                 }
-                None => self.assign_pane(start, &keys[range.clone()], &Rows::new(run, None), &mut groups[range]),
-                Some(_) => range.filter(|&row| rows.contains(row)).for_each(|row| {
-                    groups[row] = self.group(start, keys[row]).0;
+                Some(_) => run.filter(|&row| rows.contains(row)).for_each(|row| {
+                    groups[row] = match entry.get(keys[row]) {
+                        NO_GROUP => book.new_group(entry, keys[row]),
+                        known => known,
+                    };
                 }),
             }
-        }
+        });
+    }
+
+    /// As [`Groups::assign_runs`], where all rows have one key.
+    pub fn fill_runs(&mut self, grid: (impl Fn(i64) -> i64, i64), times: &[i64], key: u32, groups: &mut [u32]) {
+        each_run(grid, times, |start, run| groups[run].fill(self.group(start, key).0));
     }
 
     /// All group ids are below this: accumulators must have grown so far.
     pub fn group_bound(&self) -> usize {
-        self.group_bound as usize
+        self.book.ids.bound as usize
     }
 
     /// Groups in use.
     pub fn len(&self) -> usize {
-        self.group_bound as usize - self.free.len()
+        self.book.len
     }
 
     /// True if there is no group.
@@ -187,61 +204,75 @@ impl Groups {
         self.panes.between(start, end)
     }
 
-    /// Drops a pane: its groups' ids and, sooner or later, the keys that no other pane uses. Appends the dropped group
-    /// ids.
-    pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable, groups: &mut Vec<u32>) {
-        let Some(mut dropped) = self.panes.remove(pane) else { return };
-        dropped.keys.iter().for_each(|&key| _ = self.uses.release(key));
-        self.free.extend_from_slice(&dropped.groups);
-        groups.extend_from_slice(&dropped.groups);
-        let bytes = dropped.memory_bytes();
-        if self.unused_bytes + bytes <= UNUSED_BYTES_MAX {
-            dropped.clear();
-            self.unused_bytes += bytes;
-            self.unused.push(dropped);
+    /// Drops a pane: its groups and, sooner or later, the keys that no other pane uses.
+    pub fn drop_pane(&mut self, pane: i64, keys: &mut KeyTable, dropped: &mut Dropped) {
+        let Some(pane) = self.panes.remove(pane) else { return };
+        self.book.len -= pane.len();
+        dropped.count += pane.len();
+        match pane.run() {
+            Some(run) => dropped.runs.push(run),
+            None => dropped.groups.extend_from_slice(pane.groups()),
         }
-        if keys.len().saturating_sub(self.uses.live) > IDLE_KEYS.max(2 * self.uses.most_live) {
+        if self.book.uses.is_counted {
+            pane.keys().iter().for_each(|&key| _ = self.book.uses.release(key));
+        }
+        self.unused.put(pane, &mut self.book.ids);
+        if keys.len() <= IDLE_KEYS {
+            return;
+        }
+        self.count_uses();
+        let Uses { live, most_live, .. } = self.book.uses;
+        if keys.len().saturating_sub(live) > IDLE_KEYS.max(2 * most_live) {
             self.forget_idle_keys(keys);
         }
     }
 
     /// Forgets the keys that no pane uses.
     pub fn forget_idle_keys(&mut self, keys: &mut KeyTable) {
-        let Uses { by_key, live, most_live } = &mut self.uses;
+        self.count_uses();
+        let Uses { by_key, live, most_live, .. } = &mut self.book.uses;
         let is_idle = |key: &u32| by_key.get(*key as usize).is_none_or(|uses| *uses == 0);
         let idle: Vec<u32> = keys.ids().filter(is_idle).collect();
         idle.into_iter().for_each(|key| keys.remove(key));
         *most_live = *live;
     }
 
-    /// Drops the groups of some keys of a pane, and those keys where no other pane uses them. Gives the group ids.
-    pub fn drop_groups(&mut self, pane: i64, dropped: &[u32], keys: &mut KeyTable) -> Vec<u32> {
-        let Some(entry) = self.panes.get_mut(pane) else { return Vec::new() };
-        let groups: Vec<u32> = dropped.iter().map(|&key| entry.ids.remove(key)).collect();
-        if !groups.is_empty() {
-            let Pane { ids, keys, groups, .. } = entry;
-            let is_left: Vec<bool> = keys.iter().zip(&*groups).map(|(&key, &group)| ids.get(key) == group).collect();
-            let (mut of_keys, mut of_groups) = (is_left.iter(), is_left.iter());
-            keys.retain(|_| of_keys.next().is_some_and(|left| *left));
-            groups.retain(|_| of_groups.next().is_some_and(|left| *left));
+    /// Drops the groups of some keys of a pane, and those keys where no other pane uses them.
+    pub fn drop_groups(&mut self, pane: i64, gone: &[u32], keys: &mut KeyTable, dropped: &mut Dropped) {
+        if gone.is_empty() {
+            return;
         }
+        self.count_uses();
+        let Some(entry) = self.panes.get_mut(pane) else { return };
+        assert_eq!(entry.run.width, 0, "panes with runs are dropped whole");
+        dropped.groups.extend(gone.iter().map(|&key| entry.ids.remove(key)));
+        entry.retain_known();
         // Keys with an event time in them do not come again.
-        dropped.iter().filter(|&&key| self.uses.release(key)).for_each(|&key| keys.remove(key));
-        self.free.extend_from_slice(&groups);
-        groups
+        gone.iter().filter(|&&key| self.book.uses.release(key)).for_each(|&key| keys.remove(key));
+        self.book.len -= gone.len();
+        self.book.ids.free.extend_from_slice(&dropped.groups[dropped.count..]);
+        dropped.count += gone.len();
+    }
+
+    /// From now on it is known how many panes use a key.
+    fn count_uses(&mut self) {
+        let uses = &mut self.book.uses;
+        if !core::mem::replace(&mut uses.is_counted, true) {
+            self.panes.iter().for_each(|(_, pane)| pane.keys().iter().for_each(|&key| uses.add(key)));
+        }
     }
 
     /// Appends all groups; gives their ids in the order in which they were saved.
     pub(crate) fn save(&self, out: &mut Vec<u8>) -> Vec<u32> {
         let mut saved = Vec::new();
         // When idle keys are forgotten, and with that which ids come next, hangs on it.
-        codec::save_count(self.uses.most_live, out);
+        codec::save_count(self.book.uses.most_live, out);
         codec::save_count(self.panes.len(), out);
         for (start, pane) in self.panes.iter() {
             start.save(out);
-            codec::save_count(pane.keys.len(), out);
-            pane.keys.iter().for_each(|key| key.save(out));
-            saved.extend_from_slice(&pane.groups);
+            codec::save_count(pane.len(), out);
+            pane.keys().iter().for_each(|key| key.save(out));
+            saved.extend_from_slice(pane.groups());
         }
         saved
     }
@@ -259,7 +290,10 @@ impl Groups {
                 }
             }
         }
-        self.uses.most_live = usize::try_from(most_live).unwrap_or_default().min(GROUPS_MAX);
+        if most_live > 0 {
+            self.count_uses();
+        }
+        self.book.uses.most_live = usize::try_from(most_live).unwrap_or_default().min(GROUPS_MAX);
         Ok(loaded)
     }
 
@@ -270,51 +304,85 @@ impl Groups {
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let panes: usize = self
-            .panes
-            .iter()
-            .map(|(_, pane)| pane)
-            .chain(self.unused.iter().map(|pane| &**pane))
-            .map(Pane::memory_bytes)
-            .sum();
-        panes + (self.uses.by_key.capacity() + self.free.capacity()) * 4
+        let panes: usize = self.panes.iter().map(|(_, pane)| pane.memory_bytes()).sum();
+        panes + self.unused.bytes + (self.book.uses.by_key.capacity() + self.book.ids.free.capacity()) * 4
     }
 }
 
-/// An empty pane, in the memory of one that was dropped if there is one.
-#[expect(clippy::vec_box, reason = "see `Groups::unused`")]
-fn take_unused(unused: &mut Vec<Box<Pane>>, bytes: &mut usize) -> Box<Pane> {
-    let pane = unused.pop().unwrap_or_default();
-    *bytes = bytes.saturating_sub(pane.memory_bytes());
-    pane
-}
+impl Book {
+    /// A group for a key that has none in the pane.
+    fn new_group(&mut self, pane: &mut Pane, key: u32) -> u32 {
+        let group = if key < pane.run.width { pane.run.first + key } else { self.ids.next() };
+        pane.insert(key, group);
+        self.len += 1;
+        if self.uses.is_counted {
+            self.uses.add(key);
+        }
+        group
+    }
 
-/// A group for a key that has none in the pane.
-fn new_group(pane: &mut Pane, key: u32, free: &mut Vec<u32>, group_bound: &mut u32, uses: &mut Uses) -> u32 {
-    let group = new_id(free, group_bound);
-    pane.insert(key, group);
-    uses.make_room(key);
-    uses.add(key);
-    group
-}
+    /// See [`Groups::assign_pane`].
+    fn assign(&mut self, pane: &mut Pane, (keys, key_bound): (&[u32], usize), rows: &Rows<'_>, groups: &mut [u32]) {
+        if pane.is_empty() || rows.len() <= FEW_ROWS {
+            groups.fill(NO_GROUP);
+        } else if pane.find(keys, rows, groups) {
+            return;
+        }
+        if rows.selection().is_none() && key_bound <= pane.run.width as usize {
+            return self.assign_run(pane, keys, groups);
+        }
+        let mut top = 0;
+        rows.for_each(|row| top = top.max(keys[row]));
+        let Some((ids, pane_keys, pane_groups)) = pane.array_up_to(top) else {
+            return rows.for_each(|row| {
+                if groups[row] == NO_GROUP {
+                    groups[row] = match pane.get(keys[row]) {
+                        NO_GROUP => self.new_group(pane, keys[row]),
+                        known => known,
+                    };
+                }
+            });
+        };
+        let before = pane_keys.len();
+        let group_ids = &mut self.ids;
+        rows.for_each(|row| {
+            if groups[row] == NO_GROUP {
+                let (key, id) = (keys[row], &mut ids[keys[row] as usize]);
+                if *id == NO_GROUP {
+                    *id = group_ids.next();
+                    pane_keys.push(key);
+                    pane_groups.push(*id);
+                }
+                groups[row] = *id;
+            }
+        });
+        pane.count();
+        self.count_new(pane, before);
+    }
 
-#[inline]
-fn new_id(free: &mut Vec<u32>, group_bound: &mut u32) -> u32 {
-    free.pop().unwrap_or_else(|| {
-        *group_bound += 1;
-        *group_bound - 1
-    })
+    /// As [`Book::assign`], where all rows count and all keys are of the pane's run.
+    fn assign_run(&mut self, pane: &mut Pane, keys: &[u32], groups: &mut [u32]) {
+        let before = pane.len();
+        pane.assign_run(keys, groups);
+        self.count_new(pane, before);
+    }
+
+    /// The pane had so many groups before.
+    fn count_new(&mut self, pane: &Pane, before: usize) {
+        let new = &pane.keys()[before..];
+        self.len += new.len();
+        if self.uses.is_counted {
+            new.iter().for_each(|&key| self.uses.add(key));
+        }
+    }
 }
 
 impl Uses {
-    fn make_room(&mut self, key: u32) {
+    #[inline]
+    fn add(&mut self, key: u32) {
         if self.by_key.len() <= key as usize {
             self.by_key.resize(key as usize + 1, 0);
         }
-    }
-
-    #[inline]
-    fn add(&mut self, key: u32) {
         let uses = &mut self.by_key[key as usize];
         *uses += 1;
         self.live += usize::from(*uses == 1);
@@ -332,11 +400,37 @@ impl Uses {
     }
 }
 
+impl GroupIds {
+    #[inline]
+    fn next(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.bound += 1;
+            self.bound - 1
+        })
+    }
+}
+
+/// Calls `f` with the start of the pane and the rows of each run of rows of one pane.
+fn each_run((pane_of, pane_us): (impl Fn(i64) -> i64, i64), times: &[i64], mut f: impl FnMut(i64, Range<usize>)) {
+    let mut from = 0;
+    while from < times.len() {
+        let start = pane_of(times[from]);
+        // Panes at the ends of time are shorter, and no row lies beyond them.
+        let is_beyond = |time: &i64| time.wrapping_sub(start) as u64 >= pane_us as u64;
+        let run = times[from..].iter().position(is_beyond).unwrap_or(times.len() - from).max(1);
+        f(start, from..from + run);
+        from += run;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::DataType;
-    use alloc::vec;
+    use crate::{block::Bitmap, schema::DataType};
+    use alloc::{
+        collections::{BTreeMap, BTreeSet},
+        vec,
+    };
 
     fn keys(count: i64) -> KeyTable {
         let mut table = KeyTable::new(vec![DataType::Int64]);
@@ -355,9 +449,9 @@ mod tests {
         let a: Vec<u32> = [0, 1].iter().map(|&k| groups.group(0, k).0).collect();
         let b: Vec<u32> = [1, 2].iter().map(|&k| groups.group(10, k).0).collect();
         assert_eq!((groups.len(), &a[..], &b[..]), (4, &[0, 1][..], &[2, 3][..]));
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         groups.drop_pane(0, &mut keys, &mut dropped);
-        assert_eq!(dropped, [0, 1]);
+        assert_eq!((&dropped.groups[..], dropped.count), (&[0, 1][..], 2));
         assert_eq!((groups.len(), keys.len()), (2, 3), "key 0 may come again");
         groups.forget_idle_keys(&mut keys);
         assert_eq!(keys.len(), 2, "key 0 is gone, key 1 lives in pane 10");
@@ -374,7 +468,7 @@ mod tests {
                 row.extend_from_slice(&(pane * 500 + key).to_le_bytes());
                 groups.group(pane, table.id_of_encoded(&row).unwrap());
             }
-            groups.drop_pane(pane - 1, &mut table, &mut Vec::new());
+            groups.drop_pane(pane - 1, &mut table, &mut Dropped::default());
             assert!(table.len() <= IDLE_KEYS + 1_500, "{} keys", table.len());
         }
     }
@@ -385,7 +479,7 @@ mod tests {
         let mut groups = Groups::new();
         for pane in 0..10_000 {
             (0..3).for_each(|key| _ = groups.group(pane, key));
-            groups.drop_pane(pane, &mut table, &mut Vec::new());
+            groups.drop_pane(pane, &mut table, &mut Dropped::default());
         }
         assert_eq!((groups.len(), table.len(), groups.group_bound()), (0, 3, 3));
         groups.forget_idle_keys(&mut table);
@@ -403,8 +497,63 @@ mod tests {
         assert!(matches!(pane.ids, Ids::Sparse { .. }));
         assert_eq!(pane.get(100_000), 2);
         assert_eq!(pane.get(1), NO_GROUP);
-        let mut dropped = Vec::new();
+        let mut dropped = Dropped::default();
         groups.drop_pane(7, &mut keys, &mut dropped);
-        assert_eq!(dropped.len(), 4);
+        assert_eq!(dropped.count, 4);
+    }
+    /// Against maps, while keys become more, rows are few or many, and panes come and go.
+    #[test]
+    fn panes_with_and_without_runs_answer_alike() {
+        let mut table = keys(3_000);
+        let (mut groups, mut map) = (Groups::new(), BTreeMap::new());
+        let (mut dropped, mut state, mut with_run) = (Dropped::default(), 1_u32, 0);
+        let mut random = |bound: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % bound
+        };
+        for block in 0..400_i64 {
+            let key_bound = [4, 4, 5, 60, 500, 3_000][block as usize / 70];
+            let rows = 1 + random(600);
+            let keys: Vec<u32> = (0..rows).map(|_| random(key_bound) as u32).collect();
+            let times: Vec<i64> = (0..rows as i64).map(|row| block * 30 + row * 40 / rows as i64).collect();
+            let picked: Bitmap = (0..rows).map(|row| row % 7 != 0).collect();
+            let selection = (block % 5 == 4).then(|| picked.view());
+            let mut found = vec![0; rows];
+            let grid = (|time: i64| time / 10 * 10, 10);
+            let (keys, rows) = ((&keys[..], key_bound), Rows::new(rows, selection));
+            groups.assign_runs(grid, &times, keys, Some(rows.len() / 4), &rows, &mut found);
+            rows.for_each(|row| {
+                let place = (times[row] / 10 * 10, keys.0[row]);
+                assert_eq!(*map.entry(place).or_insert(found[row]), found[row], "one group for {place:?}");
+                assert_eq!(groups.pane(place.0).map(|pane| pane.get(place.1)), Some(found[row]));
+            });
+            while let Some(start) = groups.first_pane_from(i64::MIN).map(|(start, _)| start).filter(|s| *s < block * 30)
+            {
+                let pane = groups.pane(start).unwrap();
+                assert_eq!(pane.keys().len(), pane.len());
+                let mut listed = pane.groups().to_vec();
+                listed
+                    .iter()
+                    .zip(pane.keys())
+                    .for_each(|(group, key)| assert_eq!(map.remove(&(start, *key)), Some(*group)));
+                if let Some(run) = pane.run() {
+                    with_run += 1;
+                    assert!(listed.iter().all(|group| run.contains(&(*group as usize))));
+                }
+                dropped.clear();
+                groups.drop_pane(start, &mut table, &mut dropped);
+                let mut emptied: Vec<u32> =
+                    dropped.runs.iter().flat_map(|run| run.start as u32..run.end as u32).collect();
+                emptied.extend(&dropped.groups);
+                listed.retain(|group| !emptied.contains(group));
+                assert!(listed.is_empty(), "{listed:?} are not emptied");
+            }
+            assert_eq!(groups.len(), map.len());
+            let distinct: BTreeSet<u32> = map.values().copied().collect();
+            assert_eq!(distinct.len(), map.len(), "no group twice");
+            assert!(distinct.last().is_none_or(|last| (*last as usize) < groups.group_bound()));
+        }
+        assert!((400..1_000).contains(&with_run), "{with_run} of 1,200 panes have runs");
+        assert!(groups.group_bound() < 60_000, "ids are used again, not {}", groups.group_bound());
     }
 }

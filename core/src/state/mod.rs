@@ -19,8 +19,9 @@ mod radix;
 mod runs;
 mod sparse;
 mod texts;
+mod unused;
 
 pub use encode::{decode_row, encode_row, encode_row_exact, skip_row};
-pub use groups::Groups;
+pub use groups::{Dropped, Groups};
 pub use keys::KeyTable;
 pub use panes::{NO_GROUP, Pane};

@@ -8,6 +8,7 @@ use alloc::{
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
+use core::ops::Range;
 
 use hashbrown::HashMap;
 
@@ -23,6 +24,8 @@ const SPARSENESS_MAX_OF_FEW: usize = 64;
 const FEW_PANES: usize = 64;
 /// Arrays up to this length are never converted.
 const DENSE_ALWAYS: usize = 4096;
+/// A pane with at least one group among so many ids is gone through id by id.
+const EMPTY_PER_GROUP_MAX: usize = 4;
 /// Panes that make room for one between them, at most, before a tree takes all.
 const MOVED_MAX: usize = 1024;
 
@@ -38,11 +41,22 @@ pub(super) struct Panes {
 #[derive(Debug, Default)]
 pub struct Pane {
     pub(super) ids: Ids,
-    // Key and group ids in the order in which the groups appeared.
-    pub(super) keys: Vec<u32>,
-    pub(super) groups: Vec<u32>,
+    // Key and group ids in the order in which the groups appeared, `len` of each and anything behind them.
+    keys: Vec<u32>,
+    groups: Vec<u32>,
+    len: usize,
     /// It is one of few.
     is_of_few: bool,
+    pub(super) run: Run,
+    /// Some of its groups are not of its run.
+    pub(super) has_others: bool,
+}
+
+/// Group ids that a pane has to itself: those of the keys `0..width`, in this order. There may be none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Run {
+    pub first: u32,
+    pub width: u32,
 }
 
 #[derive(Debug)]
@@ -163,14 +177,59 @@ impl Pane {
         self.ids.as_array()
     }
 
+    /// Groups.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True if there is no group.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Key ids, oldest group first.
     pub fn keys(&self) -> &[u32] {
-        &self.keys
+        &self.keys[..self.len]
     }
 
     /// Group ids, in the order of [`Pane::keys`].
     pub fn groups(&self) -> &[u32] {
-        &self.groups
+        &self.groups[..self.len]
+    }
+
+    /// The ids that all its groups have: those of the keys `0..`, side by side; `None` if they are not all among them,
+    /// or few of them groups.
+    pub fn run(&self) -> Option<Range<usize>> {
+        let Run { first, width } = self.run;
+        let is_filled = self.len * EMPTY_PER_GROUP_MAX >= width as usize;
+        (!self.has_others && width > 0 && is_filled).then_some(first as usize..(first + width) as usize)
+    }
+
+    /// Writes the groups of keys, all of them in the run, and makes those that are new.
+    pub(super) fn assign_run(&mut self, keys: &[u32], groups: &mut [u32]) {
+        let Ids::Dense(ids) = &mut self.ids else { unreachable!("panes with a run have an array") };
+        let ids = &mut ids[..self.run.width as usize];
+        let (new_keys, new_groups) = (&mut self.keys[..=ids.len()], &mut self.groups[..=ids.len()]);
+        let mut len = self.len;
+        // Whether a key is new only says where the next one is written: no branch depends on it.
+        for (&key, group) in keys.iter().zip(groups) {
+            let (id, found) = (self.run.first + key, &mut ids[key as usize]);
+            (new_keys[len], new_groups[len]) = (key, id);
+            len += usize::from(*found == NO_GROUP);
+            (*found, *group) = (id, id);
+        }
+        self.len = len;
+    }
+
+    /// Takes a run of ids, empty as it is.
+    pub(super) fn take_run(&mut self, run: Run) {
+        let mut ids = self.ids.as_array().unwrap_or_default().to_vec();
+        ids.resize(ids.len().max(run.width as usize), NO_GROUP);
+        self.ids = Ids::Dense(ids);
+        // What is written and then not counted needs room, too.
+        self.keys.resize(run.width as usize + 1, 0);
+        self.groups.resize(run.width as usize + 1, 0);
+        self.run = run;
     }
 
     /// Finds the groups of keys, [`NO_GROUP`] for those without one; whether all have one.
@@ -185,10 +244,14 @@ impl Pane {
     }
 
     /// The array of ids, made so long that it has the key, and the lists of keys and groups; `None` if there is no
-    /// array or keys are too far apart to say how long it should be.
+    /// array or keys are too far apart to say how long it should be, or some have their group already. What is appended
+    /// counts after [`Pane::count`].
     #[inline]
     pub(super) fn array_up_to(&mut self, key: u32) -> Option<(&mut [u32], &mut Vec<u32>, &mut Vec<u32>)> {
         let Ids::Dense(ids) = &mut self.ids else { return None };
+        if self.run.width > 0 {
+            return None;
+        }
         if key as usize >= ids.len() {
             let needed = (key as usize + 1).next_power_of_two();
             if needed > DENSE_ALWAYS {
@@ -199,20 +262,54 @@ impl Pane {
         Some((ids, &mut self.keys, &mut self.groups))
     }
 
-    pub(super) fn clear(&mut self) {
-        match &mut self.ids {
-            Ids::Dense(ids) => self.keys.iter().for_each(|&key| ids[key as usize] = NO_GROUP),
-            Ids::Sparse { .. } => self.ids = Ids::default(),
-        }
+    /// Counts what was appended to the lists.
+    pub(super) fn count(&mut self) {
+        self.len = self.keys.len();
+    }
+
+    /// Forgets groups and run, keeps the memory.
+    pub(super) fn clear_all(&mut self) {
+        self.clear();
         self.keys.clear();
         self.groups.clear();
+        self.run = Run::default();
+    }
+
+    /// Forgets groups, keeps the run.
+    pub(super) fn clear(&mut self) {
+        match &mut self.ids {
+            Ids::Dense(ids) if self.len * EMPTY_PER_GROUP_MAX >= ids.len() => ids.fill(NO_GROUP),
+            Ids::Dense(ids) => self.keys[..self.len].iter().for_each(|&key| ids[key as usize] = NO_GROUP),
+            Ids::Sparse { .. } => self.ids = Ids::default(),
+        }
+        self.has_others = false;
+        self.len = 0;
+    }
+
+    /// Forgets the groups that `ids` has no more.
+    pub(super) fn retain_known(&mut self) {
+        let mut left = 0;
+        for i in 0..self.len {
+            let (key, group) = (self.keys[i], self.groups[i]);
+            (self.keys[left], self.groups[left]) = (key, group);
+            left += usize::from(self.ids.get(key) == group);
+        }
+        self.keys.truncate(left);
+        self.groups.truncate(left);
+        self.len = left;
     }
 
     pub(super) fn insert(&mut self, key: u32, group: u32) {
-        self.keys.push(key);
-        self.groups.push(group);
+        if self.len == self.keys.len() {
+            self.keys.push(key);
+            self.groups.push(group);
+        } else {
+            (self.keys[self.len], self.groups[self.len]) = (key, group);
+        }
+        self.len += 1;
+        self.has_others |= key >= self.run.width;
         let sparseness = if self.is_of_few { SPARSENESS_MAX_OF_FEW } else { SPARSENESS_MAX };
-        self.ids.insert(key, group, self.keys.len() * sparseness);
+        self.ids.insert(key, group, self.len * sparseness);
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

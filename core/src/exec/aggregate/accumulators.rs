@@ -2,6 +2,7 @@
 //! parts of one summary share accumulators.
 
 use alloc::{boxed::Box, sync::Arc, vec, vec::Vec};
+use core::ops::Range;
 
 use crate::{
     agg::{self, Aggregate, Shared},
@@ -10,6 +11,7 @@ use crate::{
     exec::operator::Epoch,
     expr::{BoundExpr, Evaluator},
     plan::AggregateExpr,
+    state::Dropped,
 };
 
 /// All aggregate calls of an operator.
@@ -91,6 +93,14 @@ impl Accumulators {
         self.calls.iter_mut().for_each(|call| call.groups.reset(groups));
     }
 
+    /// Makes the groups of dropped panes empty.
+    pub(super) fn reset_dropped(&mut self, dropped: &Dropped) {
+        self.reset(&dropped.groups);
+        for run in &dropped.runs {
+            self.calls.iter_mut().for_each(|call| call.groups.reset_all(run.clone()));
+        }
+    }
+
     /// Appends the results of these groups, one column a call.
     pub(super) fn emit(&self, groups: &[u32], columns: &mut [Column]) -> Result<()> {
         let served = self.served_by.iter().zip(columns);
@@ -134,6 +144,12 @@ impl Accumulators {
     pub(super) fn merge_into(&self, target: &mut [Box<dyn Aggregate>], from: &[u32], to: &[u32]) -> Result<()> {
         let pairs = target.iter_mut().zip(&self.calls);
         pairs.into_iter().try_for_each(|(target, call)| target.merge(&*call.groups, from, to))
+    }
+
+    /// As [`Accumulators::merge_into`], for flat ones: these groups to as many, from the first on.
+    pub(super) fn merge_all_into(&self, target: &mut [Box<dyn Aggregate>], from: Range<usize>) -> Result<()> {
+        let pairs = target.iter_mut().zip(&self.calls);
+        pairs.into_iter().try_for_each(|(target, call)| target.merge_all(&*call.groups, from.clone()))
     }
 
     /// Adds groups from accumulators that [`Accumulators::make_empty`] made.

@@ -19,7 +19,7 @@ use crate::{
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
     simd,
-    state::{Groups, KeyTable, NO_GROUP, Pane},
+    state::{Dropped, Groups, KeyTable, NO_GROUP, Pane},
     window::Panes,
 };
 
@@ -73,6 +73,7 @@ pub(super) struct GroupState {
     pane_numbers: Vec<u32>,
     live: Bitmap,
     pub(super) handed: Handed,
+    pub(super) dropped: Dropped,
 }
 
 /// Groups that changed in this epoch, for update mode.
@@ -105,6 +106,7 @@ impl GroupState {
             pane_numbers: Vec::new(),
             live: Bitmap::new(),
             handed: Handed::default(),
+            dropped: Dropped::default(),
         }
     }
 
@@ -148,7 +150,7 @@ impl GroupState {
             let rows = Rows::new(block.len(), selection);
             if !self.route_known(&rows, keys, panes, range, epoch)? {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
-                self.route_panes(&rows, times, panes, range);
+                self.route_panes(&rows, times, panes, range, epoch.mode == Some(OutputMode::Append));
                 let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
                 self.note_touched(epoch, &rows, |state, row| Ok((pane_at(row), state.key_ids[row])))?;
             }
@@ -190,7 +192,7 @@ impl GroupState {
         self.keys.assign(keys, &rows, &mut self.key_ids)?;
         self.note_closing(&rows, keys);
         self.group_ids.resize(block.len(), 0);
-        self.groups.assign_pane(ONLY_PANE, &self.key_ids, &rows, &mut self.group_ids);
+        self.groups.assign_pane(ONLY_PANE, (&self.key_ids, self.keys.id_bound()), &rows, &mut self.group_ids);
         self.note_touched(epoch, &rows, |state, row| Ok((ONLY_PANE, state.key_ids[row])))?;
         self.accumulate(block, selection, epoch)?;
         self.live = live;
@@ -209,18 +211,19 @@ impl GroupState {
 
     /// Drops the groups that the watermark has passed and closes the epoch's books.
     pub(super) fn finish_epoch(&mut self, epoch: &Epoch) {
-        let dropped = match epoch.mode {
+        self.dropped.clear();
+        match epoch.mode {
             // A batch query has given its one answer.
             None => self.drop_all(),
-            Some(OutputMode::Complete) => Vec::new(),
+            Some(OutputMode::Complete) => {}
             Some(_) => self.drop_closed(epoch.lateness.evict_us),
-        };
-        self.accumulators.reset(&dropped);
+        }
+        self.accumulators.reset_dropped(&self.dropped);
         self.metrics.rows_updated = self.touched.groups.len() as u64;
-        self.metrics.rows_removed = dropped.len() as u64;
+        self.metrics.rows_removed = self.dropped.count as u64;
         self.late.report(&mut self.metrics);
         self.room.report(&mut self.metrics);
-        if self.room.is_limited() && !dropped.is_empty() {
+        if self.room.is_limited() && self.dropped.count > 0 {
             self.groups.forget_idle_keys(&mut self.keys);
         }
         self.touched.clear();
@@ -309,7 +312,14 @@ impl GroupState {
     }
 
     /// Finds the group of every row; the rows' event times lie in `low..=high`.
-    fn route_panes(&mut self, rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes, (low, high): (i64, i64)) {
+    fn route_panes(
+        &mut self,
+        rows: &Rows<'_>,
+        times: &ColumnRef<'_>,
+        panes: Panes,
+        (low, high): (i64, i64),
+        is_append: bool,
+    ) {
         self.group_ids.resize(rows.len(), 0);
         let (first, last) = (panes.pane_of(low), panes.pane_of(high));
         self.changed_from = self.changed_from.min(first);
@@ -324,11 +334,17 @@ impl GroupState {
             }
             self.filled_with = Some((group, rows.len()));
         } else if first == last {
-            self.groups.assign_pane(first, &self.key_ids, rows, &mut self.group_ids);
+            self.groups.assign_pane(first, (&self.key_ids, self.keys.id_bound()), rows, &mut self.group_ids);
         } else if !times.is_constant && are_runs(&ts[..rows.len()], panes) {
             let grid = (|time| panes.pane_of(time), panes.pane_us());
-            let keys = (&self.key_ids[..], self.keys.is_keyless());
-            self.groups.assign_runs(grid, ts, keys, rows, &mut self.group_ids);
+            let keys = (&self.key_ids[..], self.keys.id_bound());
+            // What merging gains by runs, windows that do not overlap have no use for, nor have keys by themselves.
+            let is_merged = !panes.is_tumbling() && is_append && self.accumulators.are_flat();
+            let run_rows = is_merged.then(|| rows.len() / (between as usize).saturating_add(1));
+            match self.keys.is_keyless() && rows.selection().is_none() {
+                true => self.groups.fill_runs(grid, &ts[..rows.len()], self.key_ids[0], &mut self.group_ids),
+                false => self.groups.assign_runs(grid, ts, keys, run_rows, rows, &mut self.group_ids),
+            }
         } else if between < PANES_AT_ONCE as i64 && !times.is_constant {
             let starts: heapless::Vec<i64, PANES_AT_ONCE> =
                 (0..=between).map(|i| first.saturating_add(i * panes.pane_us())).collect();
@@ -396,33 +412,31 @@ impl GroupState {
         });
     }
 
-    fn drop_all(&mut self) -> Vec<u32> {
+    fn drop_all(&mut self) {
         if let Event::Column { closing, .. } = &mut self.event {
             closing.clear();
         }
-        // Nothing was dropped before, so all ids are in use.
-        let all = (0..self.groups.group_bound() as u32).collect();
+        self.dropped.groups.extend(0..self.groups.group_bound() as u32);
+        self.dropped.count = self.groups.len();
         self.groups.clear();
         self.keys.clear();
-        all
     }
 
-    fn drop_closed(&mut self, evict_us: i64) -> Vec<u32> {
+    fn drop_closed(&mut self, evict_us: i64) {
         match &mut self.event {
             Event::Window { panes, has_watermark: true } => {
-                let panes = *panes;
-                let starts = self.groups.panes().map(|(start, _)| start);
-                let expired: Vec<i64> = starts.take_while(|&start| panes.pane_expiry(start) <= evict_us).collect();
-                let mut dropped = Vec::new();
-                expired.into_iter().for_each(|start| self.groups.drop_pane(start, &mut self.keys, &mut dropped));
-                dropped
+                let is_expired = |start: &i64| panes.pane_expiry(*start) <= evict_us;
+                while let Some(start) = self.groups.first_pane_from(i64::MIN).map(|(start, _)| start).filter(is_expired)
+                {
+                    self.groups.drop_pane(start, &mut self.keys, &mut self.dropped);
+                }
             }
             Event::Column { closing, .. } => {
                 let open = evict_us.checked_add(1).map(|us| closing.split_off(&us)).unwrap_or_default();
                 let keys: Vec<u32> = core::mem::replace(closing, open).into_values().flatten().collect();
-                self.groups.drop_groups(ONLY_PANE, &keys, &mut self.keys)
+                self.groups.drop_groups(ONLY_PANE, &keys, &mut self.keys, &mut self.dropped);
             }
-            _ => Vec::new(),
+            _ => {}
         }
     }
 }

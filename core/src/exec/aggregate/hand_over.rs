@@ -62,13 +62,11 @@ impl GroupState {
 
     /// A worker: drops the panes that were handed over. It does so itself, before its next row.
     pub(super) fn forget_handed(&mut self) {
-        let mut dropped = core::mem::take(&mut self.handed.groups);
         while let Some(start) = self.handed.panes.pop() {
-            dropped.clear();
-            self.groups.drop_pane(start, &mut self.keys, &mut dropped);
-            self.accumulators.reset(&dropped);
+            self.dropped.clear();
+            self.groups.drop_pane(start, &mut self.keys, &mut self.dropped);
+            self.accumulators.reset_dropped(&self.dropped);
         }
-        self.handed.groups = dropped;
     }
 
     /// Leaves the other without groups and keys.
@@ -117,7 +115,7 @@ impl GroupState {
             }
         }
         groups.resize(keys.len(), 0);
-        self.groups.assign_pane(start, keys, &Rows::new(keys.len(), None), groups);
+        self.groups.assign_pane(start, (keys, self.keys.id_bound()), &Rows::new(keys.len(), None), groups);
         self.accumulators.grow(self.groups.group_bound());
         self.accumulators.merge(&other.accumulators, pane.groups(), groups)?;
         self.changed_from = self.changed_from.min(start);

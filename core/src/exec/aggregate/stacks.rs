@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     limits::BLOCK_ROWS_MAX,
     simd,
-    state::Pane,
+    state::{NO_GROUP, Pane},
     window::Panes,
 };
 
@@ -55,7 +55,7 @@ pub(super) struct Merged {
 impl Merged {
     pub(super) fn clear(&mut self) {
         if self.is_flat {
-            self.accumulators.iter_mut().for_each(|a| a.reset_all(self.has.len()));
+            self.accumulators.iter_mut().for_each(|a| a.reset_all(0..self.has.len()));
             self.has.clear();
         } else {
             self.accumulators.iter_mut().for_each(|a| a.reset(&self.places));
@@ -80,8 +80,7 @@ impl Merged {
     pub(super) fn add_pane(&mut self, state: &GroupState, pane: &Pane, only: Option<&[u32]>) -> Result<()> {
         self.begin(state);
         if self.is_flat {
-            pane.keys().iter().for_each(|&key| self.has[key as usize] = true);
-            return state.accumulators.merge_into(&mut self.accumulators, pane.groups(), pane.keys());
+            return self.add_flat(state, pane);
         }
         for (&key, &group) in pane.keys().iter().zip(pane.groups()) {
             if only.is_none_or(|keys| keys.binary_search(&key).is_ok()) {
@@ -93,13 +92,23 @@ impl Merged {
         state.accumulators.merge_into(&mut self.accumulators, &self.from, &self.to)
     }
 
+    fn add_flat(&mut self, state: &GroupState, pane: &Pane) -> Result<()> {
+        let Self { accumulators, has, .. } = self;
+        let (Some(run), Some(by_key)) = (pane.run(), pane.by_key()) else {
+            pane.keys().iter().for_each(|&key| has[key as usize] = true);
+            return state.accumulators.merge_into(accumulators, pane.groups(), pane.keys());
+        };
+        has.iter_mut().zip(by_key).for_each(|(has, &group)| *has |= group != NO_GROUP);
+        state.accumulators.merge_all_into(accumulators, run.start..run.end.min(run.start + has.len()))
+    }
+
     /// Adds what another has merged.
     pub(super) fn add(&mut self, state: &GroupState, other: &Self) -> Result<()> {
         self.begin(state);
         if self.is_flat {
             self.has.iter_mut().zip(&other.has).for_each(|(mine, &theirs)| *mine |= theirs);
             let pairs = self.accumulators.iter_mut().zip(&other.accumulators);
-            return pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(&**theirs, other.has.len()));
+            return pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(&**theirs, 0..other.has.len()));
         }
         self.from.extend_from_slice(&other.places);
         other.keys.iter().for_each(|&key| self.place(key));
@@ -282,7 +291,7 @@ impl Stacks {
 /// Whether a window has groups of so many keys that it is worth going through all of them, a pane at a time.
 fn is_filled(state: &GroupState, start: i64, end: i64) -> bool {
     let panes = || state.groups.panes_between(start, end);
-    let groups: usize = panes().map(|(_, pane)| pane.keys().len()).sum();
+    let groups: usize = panes().map(|(_, pane)| pane.len()).sum();
     let bound = state.keys.id_bound();
     let is_small = bound <= BLOCK_ROWS_MAX && panes().count() * bound <= FRONT_GROUPS_MAX;
     is_small && groups * EMPTY_PER_GROUP_MAX >= bound

@@ -2,6 +2,7 @@
 //! evaluator, and with restarts.
 
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
+use core::ops::Range;
 
 use super::{joins::Run, restarted};
 use crate::{
@@ -15,6 +16,8 @@ use crate::{
 const TABLES: [(&str, &str); 1] = [("a", "ts TIMESTAMP, id INT, name STRING, v DOUBLE, n INT")];
 const SECONDS: i64 = 30;
 const EPOCH_S: i64 = 7;
+/// The seconds of an epoch by block: some blocks are of one pane, others of several.
+const BLOCKS_S: [Range<i64>; 3] = [0..1, 1..3, 3..EPOCH_S];
 const SIZE_S: i64 = 8;
 
 /// Rows of a second: of `keys` keys one in `every` is missing, and one value in eleven.
@@ -71,11 +74,13 @@ fn run(
         }
         let stage = driver.stages().remove(0);
         driver.begin_stage(stage.stage);
-        for second in from..until {
+        for seconds in BLOCKS_S {
             let mut block = Block::new(&stage.scans[0].scan.schema);
-            for row in rows(second, keys, every, null_key_s) {
-                block.push_row(&row);
-                seen(second, &row);
+            for second in (from + seconds.start..from + seconds.end).take_while(|second| *second < until) {
+                for row in rows(second, keys, every, null_key_s) {
+                    block.push_row(&row);
+                    seen(second, &row);
+                }
             }
             driver.push(stage.scans[0].port, &block.view(), &mut sink).expect("rows without errors");
         }

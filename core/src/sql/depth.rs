@@ -1,21 +1,19 @@
-//! How deep the syntax tree of some tokens can get. sqlparser bounds its own recursion, but `1 + 1 + 1 + ...` makes a
-//! tree as deep as it is long without any recursion, and whoever walks or drops that tree recurses. So the bound is
-//! checked on the tokens, before there is a tree.
+//! How deep the syntax tree of some tokens can get. Whoever reads, walks or drops a tree recurses, and a sum of
+//! many numbers makes one as deep as it is long. So the bound is checked on the tokens, before there is a tree.
 //!
-//! AND and OR do not count: the dialect makes balanced trees of them. Commas and clauses begin anew.
+//! AND and OR do not count: balanced trees are made of them. Commas and clauses begin anew.
 
 use alloc::{vec, vec::Vec};
 
-use sqlparser::tokenizer::{Token, TokenWithSpan};
-
 use super::{
     cursor::{is_any_word, is_word},
-    syntax::{place, too_deep},
+    syntax::too_deep,
+    token::{Placed, Token},
 };
 use crate::{error::Result, limits::NESTING_MAX};
 
 /// Refuses tokens whose tree could be deeper than the bound.
-pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
+pub(super) fn check(tokens: &[Placed]) -> Result<()> {
     let mut levels = vec![Level::default()];
     for (i, token) in tokens.iter().enumerate() {
         let before = i.checked_sub(1).map_or(&Token::EOF, |i| &tokens[i].token);
@@ -23,13 +21,13 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
         step(&mut levels, before, &token.token, after);
         let open: usize = levels.iter().map(|level| level.weight + level.run + level.sets).sum();
         if open > NESTING_MAX {
-            return Err(too_deep().at(place(token.span)));
+            return Err(too_deep().at(Some(token.span)));
         }
     }
     Ok(())
 }
 
-/// What a query in parentheses, or a relation, counts: sqlparser reads them, and needs that much more stack.
+/// What a query in parentheses, or a relation, counts: reading them needs that much more stack.
 const QUERY_WEIGHT: usize = 10;
 
 /// What stands between a pair of parentheses, or in a CASE.
@@ -69,7 +67,7 @@ fn step(levels: &mut Vec<Level>, before: &Token, token: &Token, after: &Token) {
             close(levels);
         }
         Token::Comma => level.begin_anew(0),
-        Token::Word(word) if word.quote_style.is_some() || *before == Token::Period => {}
+        Token::Word(word) if word.quoted || *before == Token::Period => {}
         token if is_word(token, "CASE") => levels.push(Level { is_case: true, weight: 1, ..Level::default() }),
         token if is_word(token, "END") && level.is_case => close(levels),
         // What follows is inside the balanced trees of one OR and one AND, however many there are.

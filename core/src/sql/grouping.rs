@@ -9,9 +9,10 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use sqlparser::ast::{self, GroupByExpr, GroupByWithModifier, Spanned};
-
-use super::{expr::Exprs, syntax::place};
+use super::{
+    expr::Exprs,
+    tree::{self, GroupBy as Groups, Grouping, Modifier},
+};
 use crate::{
     agg,
     error::{Error, Result},
@@ -42,39 +43,34 @@ impl GroupingSets {
     /// The sets of a GROUP BY that has some. Keys may be positions in the select list, or names given there.
     pub(super) fn of(
         exprs: &Exprs<'_>,
-        group_by: &GroupByExpr,
+        group_by: &Groups,
         projection: &[Expr],
         schema: &Schema,
     ) -> Result<Option<Self>> {
-        let (elements, modifiers) = match group_by {
-            GroupByExpr::Expressions(elements, modifiers) => (elements, modifiers),
-            GroupByExpr::All(modifiers) if modifiers.is_empty() => return Ok(None),
-            GroupByExpr::All(_) => return Err(unsupported(group_by)),
-        };
-        if modifiers.is_empty() && !elements.iter().any(is_analytic) {
+        let Groups { all, elements, modifier, .. } = group_by;
+        if *all && modifier.is_some() {
+            return Err(unsupported(group_by));
+        }
+        if modifier.is_none() && elements.iter().all(|e| matches!(e, Grouping::Key(_))) {
             return Ok(None);
         }
         let mut keys = Keys { exprs, projection, keys: Vec::new() };
-        let units: Vec<Vec<&ast::Expr>> = elements.iter().map(|e| vec![e]).collect();
-        let mut sets = match modifiers.as_slice() {
-            [] => vec![Vec::new()],
-            [GroupByWithModifier::Rollup] => rollup(&keys.units(&units)?),
-            [GroupByWithModifier::Cube] => cube(&keys.units(&units)?),
-            [GroupByWithModifier::GroupingSets(ast::Expr::GroupingSets(listed))] => {
-                keys.units(&units)?;
-                keys.units(&listed.iter().map(|set| set.iter().collect()).collect::<Vec<_>>())?
-            }
-            _ => return Err(unsupported(group_by)),
-        };
-        if modifiers.is_empty() {
-            for element in elements {
-                let choices = keys.choices(element)?;
-                sets = sets.iter().flat_map(|set| choices.iter().map(|c| [&set[..], c].concat())).collect();
-                if sets.len() > SETS_MAX {
-                    return Err(unsupported(group_by));
+        let sets = match modifier {
+            None => keys.crossed(elements)?.ok_or_else(|| unsupported(group_by))?,
+            Some(modifier) => {
+                let units =
+                    elements.iter().map(single).collect::<Option<Vec<_>>>().ok_or_else(|| unsupported(group_by))?;
+                let units = keys.units(&units)?;
+                match modifier {
+                    Modifier::Rollup => rollup(&units),
+                    Modifier::Cube if units.len() > SETS_MAX.ilog2() as usize => {
+                        return Err(too_many().at(group_by.span));
+                    }
+                    Modifier::Cube => cube(&units),
+                    Modifier::Sets(listed) => keys.listed(listed)?,
                 }
             }
-        }
+        };
         let keys = keys.keys;
         let sets = sets.iter().map(|set| (0..keys.len()).map(|i| set.contains(&i)).collect()).collect();
         let qualified = keys.iter().map(|key| qualified(key.clone(), schema)).collect();
@@ -158,32 +154,46 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    /// The sets of elements with commas between them: each set of one with each of the others. `None` if they are too
+    /// many.
+    fn crossed(&mut self, elements: &[Grouping]) -> Result<Option<Vec<Vec<usize>>>> {
+        let mut sets = vec![Vec::new()];
+        for element in elements {
+            let choices = self.choices(element)?;
+            sets = sets.iter().flat_map(|set| choices.iter().map(|c| [&set[..], c].concat())).collect();
+            if sets.len() > SETS_MAX {
+                return Ok(None);
+            }
+        }
+        Ok(Some(sets))
+    }
+
     /// What one element of GROUP BY offers to choose from.
-    fn choices(&mut self, element: &ast::Expr) -> Result<Vec<Vec<usize>>> {
+    fn choices(&mut self, element: &Grouping) -> Result<Vec<Vec<usize>>> {
         match element {
-            ast::Expr::Rollup(units) => Ok(rollup(&self.listed(units)?)),
-            ast::Expr::Cube(units) => {
+            Grouping::Rollup(units) => Ok(rollup(&self.listed(units)?)),
+            Grouping::Cube(units, span) => {
                 let units = self.listed(units)?;
                 if units.len() > SETS_MAX.ilog2() as usize {
-                    return Err(too_many().at(place(element.span())));
+                    return Err(too_many().at(Some(*span)));
                 }
                 Ok(cube(&units))
             }
-            ast::Expr::GroupingSets(sets) => self.listed(sets),
-            plain => Ok(vec![vec![self.key(plain)?]]),
+            Grouping::Sets(sets) => self.listed(sets),
+            Grouping::Key(plain) => Ok(vec![vec![self.key(plain)?]]),
         }
     }
 
-    fn listed(&mut self, units: &[Vec<ast::Expr>]) -> Result<Vec<Vec<usize>>> {
+    fn listed(&mut self, units: &[Vec<tree::Expr>]) -> Result<Vec<Vec<usize>>> {
         self.units(&units.iter().map(|unit| unit.iter().collect()).collect::<Vec<_>>())
     }
 
     /// Keys that come and go together.
-    fn units(&mut self, units: &[Vec<&ast::Expr>]) -> Result<Vec<Vec<usize>>> {
+    fn units(&mut self, units: &[Vec<&tree::Expr>]) -> Result<Vec<Vec<usize>>> {
         units.iter().map(|unit| unit.iter().map(|e| self.key(e)).collect()).collect()
     }
 
-    fn key(&mut self, e: &ast::Expr) -> Result<usize> {
+    fn key(&mut self, e: &tree::Expr) -> Result<usize> {
         let expr = self.resolved(self.exprs.expr(e)?);
         let known = self.keys.iter().position(|key| same(key, &expr));
         Ok(known.unwrap_or_else(|| {
@@ -214,8 +224,12 @@ impl Keys<'_> {
     }
 }
 
-fn is_analytic(e: &ast::Expr) -> bool {
-    matches!(e, ast::Expr::Rollup(_) | ast::Expr::Cube(_) | ast::Expr::GroupingSets(_))
+/// An element that is a key of its own.
+fn single(element: &Grouping) -> Option<Vec<&tree::Expr>> {
+    match element {
+        Grouping::Key(e) => Some(vec![e]),
+        _ => None,
+    }
 }
 
 /// All, all but the last, ..., none.
@@ -285,8 +299,8 @@ fn too_many() -> Error {
         .hint("list the sets that are needed: GROUPING SETS ((a, b), (a))")
 }
 
-fn unsupported(group_by: &GroupByExpr) -> Error {
+fn unsupported(group_by: &Groups) -> Error {
     Error::unsupported("UNSUPPORTED_FEATURE", "this combination of grouping sets is not supported")
-        .at(place(group_by.span()))
+        .at(group_by.span)
         .hint("list the sets that are needed: GROUPING SETS ((a, b), (a))")
 }

@@ -3,11 +3,10 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use sqlparser::tokenizer::{self, Token, Word};
-
 use super::{
-    cursor::{Tokens, is_any_word},
-    syntax::{join, unexpected},
+    cursor::{Cursor, is_any_word},
+    syntax::unexpected,
+    token::{Token, Word, join},
 };
 use crate::{
     block::Value,
@@ -25,7 +24,7 @@ pub(super) struct IntervalLiteral {
     interval: Interval,
     /// The widest and the narrowest unit it was written in.
     units: (Unit, Unit),
-    pub(super) span: Option<Span>,
+    pub(super) span: Span,
 }
 
 impl IntervalLiteral {
@@ -45,13 +44,13 @@ impl IntervalLiteral {
 }
 
 /// Whether the words after INTERVAL make a literal of it, so that it is no name.
-pub(super) fn follows(tokens: &impl Tokens) -> bool {
+pub(super) fn follows(tokens: &Cursor<'_>) -> bool {
     let signed = usize::from(matches!(tokens.peek(1).token, Token::Plus | Token::Minus));
     is_value(&tokens.peek(1 + signed).token) && (signed == 0 || is_unit(&tokens.peek(3).token))
 }
 
 /// Reads an interval from its word INTERVAL on.
-pub(super) fn interval(tokens: &mut impl Tokens) -> Result<IntervalLiteral> {
+pub(super) fn interval(tokens: &mut Cursor<'_>) -> Result<IntervalLiteral> {
     let start = tokens.peek(0).span;
     if !tokens.is_word(0, "INTERVAL") {
         let error = unexpected(tokens.peek(0), "INTERVAL");
@@ -61,24 +60,23 @@ pub(super) fn interval(tokens: &mut impl Tokens) -> Result<IntervalLiteral> {
     let mut sum = Sum::default();
     let mut end = start;
     loop {
-        end = term(tokens, &mut sum, end).map_err(|e| e.at(join(start, tokens.peek(0).span)))?;
+        end = term(tokens, &mut sum, end).map_err(|e| e.at(Some(join(start, tokens.peek(0).span))))?;
         if !another_term(tokens) {
             break;
         }
     }
-    let span = join(start, end);
-    sum.finish(span)
+    sum.finish(join(start, end))
 }
 
 /// One value and its unit; or a whole string.
-fn term(tokens: &mut impl Tokens, sum: &mut Sum, mut end: tokenizer::Span) -> Result<tokenizer::Span> {
+fn term(tokens: &mut Cursor<'_>, sum: &mut Sum, mut end: Span) -> Result<Span> {
     let negative = tokens.peek(0).token == Token::Minus;
     if negative || tokens.peek(0).token == Token::Plus {
         tokens.skip();
     }
     let value = tokens.peek(0).clone();
     let (text, quoted) = match &value.token {
-        Token::Number(text, _) => (text.clone(), false),
+        Token::Number(text) => (text.clone(), false),
         Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => (text.clone(), true),
         _ => return Err(unexpected(&value, "a number or a string after INTERVAL")),
     };
@@ -91,7 +89,7 @@ fn term(tokens: &mut impl Tokens, sum: &mut Sum, mut end: tokenizer::Span) -> Re
         return Ok(value.span);
     }
     let unit = tokens.next();
-    end = unit.span.union(&end);
+    end = join(end, unit.span);
     let from = unit_name(&unit.token);
     if !tokens.eat_word("TO") {
         sum.add(&text, &from, negative)?;
@@ -103,7 +101,7 @@ fn term(tokens: &mut impl Tokens, sum: &mut Sum, mut end: tokenizer::Span) -> Re
 }
 
 /// `INTERVAL 1 HOUR 30 MINUTES`: whether there is another value with a unit.
-fn another_term(tokens: &impl Tokens) -> bool {
+fn another_term(tokens: &Cursor<'_>) -> bool {
     let signed = usize::from(matches!(tokens.peek(0).token, Token::Plus | Token::Minus));
     is_value(&tokens.peek(signed).token) && is_unit(&tokens.peek(signed + 1).token)
 }
@@ -160,16 +158,18 @@ struct Sum {
 }
 
 impl Sum {
-    fn finish(self, span: Option<Span>) -> Result<IntervalLiteral> {
+    fn finish(self, span: Span) -> Result<IntervalLiteral> {
         let units = self.units.unwrap_or((Unit::Second, Unit::Second));
         if units.0 <= Unit::Month && units.1 > Unit::Month {
             return Err(Error::invalid("years and months do not mix with days and smaller units in one interval")
                 .class("INVALID_INTERVAL_FORMAT")
-                .at(span)
+                .at(Some(span))
                 .hint("add two intervals: INTERVAL 1 MONTH + INTERVAL 2 DAYS"));
         }
         let (Ok(months), Ok(micros)) = (i32::try_from(self.months), i64::try_from(self.micros)) else {
-            return Err(Error::invalid("the interval is too long").class("INTERVAL_ARITHMETIC_OVERFLOW").at(span));
+            return Err(Error::invalid("the interval is too long")
+                .class("INTERVAL_ARITHMETIC_OVERFLOW")
+                .at(Some(span)));
         };
         Ok(IntervalLiteral { interval: Interval { months, days: 0, micros }, units, span })
     }

@@ -1,78 +1,29 @@
-//! Characters to tokens, as Spark's lexer cuts them. The tokens are sqlparser's, but its own tokenizer is not used:
-//! it knows neither Spark's string escapes and number suffixes nor places in a text with variables.
-//!
-//! Every token carries the place of its first and last character; the last token is always `EOF`.
+//! Characters to tokens, as Spark's lexer cuts them. Every token carries the place of its first and last character; the
+//! last token is always `EOF`.
 
 use alloc::{format, string::String, vec::Vec};
 
-use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
-
 use super::{
     source::{Char, Source, is_word},
-    syntax,
+    token::{OPERATORS, Placed, Token, Word},
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Span};
 
 /// The tokens of a statement.
-pub(super) fn tokens(source: &Source) -> Result<Vec<TokenWithSpan>> {
+pub(super) fn tokens(source: &Source) -> Result<Vec<Placed>> {
     let mut lexer = Lexer { chars: &source.chars, at: 0, tokens: Vec::new() };
     while lexer.peek(0).is_some() {
         lexer.step()?;
     }
-    let end = Location::new(source.end.line.into(), source.end.column.into());
-    lexer.tokens.push(TokenWithSpan::new(Token::EOF, Span::new(end, end)));
+    let end = Span { end_line: source.end.line, end_column: source.end.column, ..source.end };
+    lexer.tokens.push(Placed { token: Token::EOF, span: end });
     Ok(lexer.tokens)
 }
-
-/// Longest first, so that the first that fits is the right one.
-const OPERATORS: &[(&str, Token)] = &[
-    ("<=>", Token::Spaceship),
-    ("<=", Token::LtEq),
-    ("<>", Token::Neq),
-    ("<<", Token::ShiftLeft),
-    ("<", Token::Lt),
-    (">=", Token::GtEq),
-    (">>", Token::ShiftRight),
-    (">", Token::Gt),
-    ("!=", Token::Neq),
-    ("!", Token::ExclamationMark),
-    ("==", Token::DoubleEq),
-    ("=>", Token::RArrow),
-    ("=", Token::Eq),
-    ("->", Token::Arrow),
-    ("-", Token::Minus),
-    ("||", Token::StringConcat),
-    ("|>", Token::VerticalBarRightAngleBracket),
-    ("|", Token::Pipe),
-    ("&&", Token::Overlap),
-    ("&", Token::Ampersand),
-    ("::", Token::DoubleColon),
-    (":", Token::Colon),
-    ("+", Token::Plus),
-    ("*", Token::Mul),
-    ("/", Token::Div),
-    ("%", Token::Mod),
-    ("^", Token::Caret),
-    ("~", Token::Tilde),
-    ("(", Token::LParen),
-    (")", Token::RParen),
-    ("[", Token::LBracket),
-    ("]", Token::RBracket),
-    ("{", Token::LBrace),
-    ("}", Token::RBrace),
-    (",", Token::Comma),
-    (";", Token::SemiColon),
-    (".", Token::Period),
-    ("?", Token::Question),
-    ("@", Token::AtSign),
-    ("#", Token::Sharp),
-    ("\\", Token::Backslash),
-];
 
 struct Lexer<'a> {
     chars: &'a [Char],
     at: usize,
-    tokens: Vec<TokenWithSpan>,
+    tokens: Vec<Placed>,
 }
 
 impl Lexer<'_> {
@@ -92,14 +43,14 @@ impl Lexer<'_> {
             c => self.operator().ok_or_else(|| strange(c).at(Some(self.span(start, start))))?,
         };
         let place = self.span(start, self.at - 1);
-        self.tokens.push(TokenWithSpan::new(token, syntax::span_of_place(place)));
+        self.tokens.push(Placed { token, span: place });
         Ok(())
     }
 
     fn word(&mut self) -> Token {
         let start = self.at;
         self.skip_while(is_word);
-        Token::make_word(&self.text(start), None)
+        Token::word(self.text(start))
     }
 
     /// `` `any``thing` ``: the source has made sure that it is closed.
@@ -116,7 +67,7 @@ impl Lexer<'_> {
             }
             name.push(c);
         }
-        Token::make_word(&name, Some('`'))
+        Token::Word(Word { value: name, quoted: true })
     }
 
     fn raw_string(&mut self) -> Token {
@@ -214,11 +165,11 @@ impl Lexer<'_> {
         self.skip_while(is_word);
         let suffix = Suffix::parse(&self.text(digits_end));
         match (suffix, dotted) {
-            (Some(_), _) => Token::Number(self.text(start), false),
-            (None, false) => Token::make_word(&self.text(start), None),
+            (Some(_), _) => Token::Number(self.text(start)),
+            (None, false) => Token::word(self.text(start)),
             (None, true) => {
                 self.at = digits_end;
-                Token::Number(self.text(start), false)
+                Token::Number(self.text(start))
             }
         }
     }
@@ -244,10 +195,6 @@ impl Lexer<'_> {
     }
 
     fn operator(&mut self) -> Option<Token> {
-        if self.starts_with(">>>") {
-            self.at += 3;
-            return Some(Token::CustomBinaryOperator(">>>".into()));
-        }
         let (text, token) = OPERATORS.iter().find(|(text, _)| self.starts_with(text))?;
         self.at += text.len();
         Some(token.clone())
@@ -284,9 +231,9 @@ impl Lexer<'_> {
         self.chars[start..self.at].iter().map(|c| c.c).collect()
     }
 
-    fn span(&self, first: usize, last: usize) -> crate::error::Span {
+    fn span(&self, first: usize, last: usize) -> Span {
         let (first, last) = (self.chars[first], self.chars[last.min(self.chars.len() - 1)]);
-        crate::error::Span { line: first.line, column: first.column, end_line: last.line, end_column: last.end_column }
+        Span { line: first.line, column: first.column, end_line: last.line, end_column: last.end_column }
     }
 }
 
@@ -348,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    fn lex(text: &str) -> Result<Vec<TokenWithSpan>> {
+    fn lex(text: &str) -> Result<Vec<Placed>> {
         tokens(&super::super::source::split(text, &|_| None)?.remove(0))
     }
 
@@ -409,10 +356,8 @@ mod tests {
     #[test]
     fn places_are_first_and_last_characters() {
         let tokens = lex("ab\n  'é' <= x").unwrap();
-        let places: Vec<[u64; 4]> = tokens
-            .iter()
-            .map(|t| [t.span.start.line, t.span.start.column, t.span.end.line, t.span.end.column])
-            .collect();
+        let places: Vec<[u32; 4]> =
+            tokens.iter().map(|t| [t.span.line, t.span.column, t.span.end_line, t.span.end_column]).collect();
         assert_eq!(places, vec![[1, 1, 1, 2], [2, 3, 2, 5], [2, 7, 2, 8], [2, 10, 2, 10], [2, 11, 2, 11]]);
     }
 

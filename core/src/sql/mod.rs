@@ -4,17 +4,18 @@
 //! ```text
 //!   text ──source──► characters of statements ──lexer──► tokens ──statement──► Statement
 //!                    (comments, variables)                 │
-//!                        of a query: depth, clauses, ◄─────┘
-//!                        sqlparser with our dialect ──► Query ──plan_query──► PlanBuilder
+//!                             of a query: depth, body, ◄───┘
+//!                             table, operator, prefix ──► tree ──plan_query──► PlanBuilder
 //! ```
 //! Every place in an error is a place in the text as the user wrote it.
 
+mod alias;
+mod body;
 mod call;
 mod clauses;
 mod cursor;
 mod depth;
 mod diagnostic;
-mod dialect;
 mod expr;
 mod grouping;
 mod interval;
@@ -31,13 +32,14 @@ mod source;
 mod statement;
 mod subquery;
 mod syntax;
+mod table;
 #[cfg(test)]
 mod tests;
+mod token;
+mod tree;
 mod types;
 
 use alloc::{string::String, vec::Vec};
-
-use sqlparser::{parser::Parser, tokenizer::TokenWithSpan};
 
 pub use diagnostic::render;
 pub use query::{Query, parse_expressions, plan_query};
@@ -59,11 +61,4 @@ use crate::error::Result;
 /// ```
 pub fn parse(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Vec<Statement>> {
     source::split(text, variables)?.iter().map(statement::statement).collect()
-}
-
-/// Deepest recursion of sqlparser: what `depth` lets through needs no more, and no thread's stack bears much more.
-const PARSER_DEPTH_MAX: usize = 450;
-
-fn parser(spark: &dialect::Spark, tokens: Vec<TokenWithSpan>) -> Parser<'_> {
-    Parser::new(spark).with_recursion_limit(PARSER_DEPTH_MAX).with_tokens_with_locations(tokens)
 }

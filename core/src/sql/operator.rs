@@ -1,23 +1,19 @@
-//! Operators: Spark's precedence, and expressions read by it. All of an expression is read here and in `prefix` and
-//! `call`, none of it by sqlparser, which only asks for expressions where a query has them. So the grammar is Spark's
-//! alone, and nesting costs little stack.
+//! Operators: Spark's precedence, and expressions read by it. Operands are in `prefix`, calls in `call`.
 
 use alloc::{boxed::Box, vec, vec::Vec};
 
-use sqlparser::{
-    ast::{AccessExpr, BinaryOperator, Expr, Subscript},
-    parser::{Parser, ParserError},
-    tokenizer::Token,
-};
-
 use super::{
-    cursor::{Tokens, is_any_word, is_word},
-    dialect::Spark,
+    body,
+    cursor::{Cursor, is_any_word, is_word},
     prefix,
     syntax::unexpected,
+    token::{Token, join},
+    tree::{Argument, Call, Expr, Kind},
 };
-
-type Result<T> = core::result::Result<T, ParserError>;
+use crate::{
+    error::{Error, Result},
+    expr::{BinaryOp, UnaryOp},
+};
 
 /// How tightly operators bind, loosest first. Predicates (IS, IN, LIKE, BETWEEN) bind looser than comparisons.
 pub(super) mod level {
@@ -38,95 +34,83 @@ pub(super) mod level {
 const PREDICATES: &[&str] = &["IN", "BETWEEN", "LIKE", "ILIKE", "RLIKE", "REGEXP"];
 
 /// Reads an expression of operators that bind tighter than `outer`.
-pub(super) fn expr(spark: &Spark, p: &mut Parser, outer: u8) -> Result<Expr> {
-    let operand = prefix::operand(spark, p)?;
-    let mut left = postfix(spark, p, operand)?;
+pub(super) fn expr(p: &mut Cursor<'_>, outer: u8) -> Result<Expr> {
+    let operand = prefix::operand(p)?;
+    let mut left = postfix(p, operand)?;
     loop {
         let inner = precedence(p);
         if inner <= outer {
             return Ok(left);
         }
-        left = infix(spark, p, left, inner)?;
+        left = infix(p, left, inner)?;
     }
 }
 
 /// Reads a whole expression.
-pub(super) fn whole(spark: &Spark, p: &mut Parser) -> Result<Expr> {
-    expr(spark, p, level::NONE)
+pub(super) fn whole(p: &mut Cursor<'_>) -> Result<Expr> {
+    expr(p, level::NONE)
 }
 
 /// Reads expressions with commas between them, at least one.
-pub(super) fn list(spark: &Spark, p: &mut Parser) -> Result<Vec<Expr>> {
-    let mut exprs = vec![whole(spark, p)?];
-    while p.eat(&Token::Comma) {
-        exprs.push(whole(spark, p)?);
-    }
-    Ok(exprs)
+pub(super) fn list(p: &mut Cursor<'_>) -> Result<Vec<Expr>> {
+    p.list(whole)
 }
 
 /// What reaches into an operand or casts it: `.name`, `[index]`, `::TYPE`.
-fn postfix(spark: &Spark, p: &mut Parser, operand: Expr) -> Result<Expr> {
-    let mut root = operand;
-    let mut chain = Vec::new();
+fn postfix(p: &mut Cursor<'_>, operand: Expr) -> Result<Expr> {
+    let mut reached = operand;
     loop {
-        match (&p.peek(0).token, &p.peek(1).token) {
+        let first = reached.span;
+        let kind = match (&p.peek(0).token, &p.peek(1).token) {
             // A star after the dot is not ours: `SELECT t.*`.
-            (Token::Period, Token::Mul) => break,
-            (Token::Period, _) => chain.push(AccessExpr::Dot(field(spark, p)?)),
+            (Token::Period, Token::Mul) => return Ok(reached),
+            (Token::Period, _) => field(p, reached)?,
             (Token::LBracket, _) => {
                 p.skip();
-                let index = whole(spark, p)?;
-                p.expect_token(&Token::RBracket)?;
-                chain.push(AccessExpr::Subscript(Subscript::Index { index }));
+                let index = whole(p)?;
+                p.expect(&Token::RBracket)?;
+                Kind::Index(Box::new(reached), Box::new(index))
             }
-            (Token::DoubleColon, _) => {
-                root = prefix::double_colon(spark, p, accessed(root, core::mem::take(&mut chain)))?;
-            }
-            _ => break,
-        }
+            (Token::DoubleColon, _) => prefix::double_colon(p, reached)?,
+            _ => return Ok(reached),
+        };
+        reached = Expr { kind, span: p.since(first) };
     }
-    Ok(accessed(root, chain))
-}
-
-fn field(spark: &Spark, p: &mut Parser) -> Result<Expr> {
-    p.skip();
-    let name = p.peek(0).clone();
-    let Token::Word(word) = name.token else {
-        return Err(spark.fail(unexpected(&name, "a name after the dot")));
-    };
-    p.skip();
-    if p.peek(0).token == Token::LParen {
-        return super::call::call(spark, p, &word, name.span);
-    }
-    Ok(Expr::Identifier(word.into_ident(name.span)))
 }
 
 /// Names with dots between them are one name.
-fn accessed(root: Expr, chain: Vec<AccessExpr>) -> Expr {
-    match root {
-        root if chain.is_empty() => root,
-        Expr::Identifier(first) if chain.iter().all(|a| matches!(a, AccessExpr::Dot(Expr::Identifier(_)))) => {
-            let rest = chain.into_iter().filter_map(|access| match access {
-                AccessExpr::Dot(Expr::Identifier(name)) => Some(name),
-                _ => None,
-            });
-            Expr::CompoundIdentifier(core::iter::once(first).chain(rest).collect())
-        }
-        root => Expr::CompoundFieldAccess { root: Box::new(root), access_chain: chain },
+fn field(p: &mut Cursor<'_>, of: Expr) -> Result<Kind> {
+    p.skip();
+    let name = p.peek(0);
+    let Token::Word(word) = &name.token else {
+        return Err(unexpected(name, "a name after the dot"));
+    };
+    p.skip();
+    if p.peek(0).token == Token::LParen {
+        return Err(Error::unsupported("UNSUPPORTED_FEATURE", "a call after a dot is not supported")
+            .at(Some(name.span))
+            .hint("write the function's name alone: f(x)"));
     }
+    Ok(match of.kind {
+        Kind::Name(mut parts) => {
+            parts.push(word.value.clone());
+            Kind::Name(parts)
+        }
+        _ => Kind::Field(Box::new(of), word.value.clone()),
+    })
 }
 
 /// How tightly the operator ahead binds; [`level::NONE`] if there is none.
-fn precedence(p: &Parser) -> u8 {
+fn precedence(p: &Cursor<'_>) -> u8 {
     match &p.peek(0).token {
-        Token::Word(word) if word.quote_style.is_some() => level::NONE,
+        Token::Word(word) if word.quoted => level::NONE,
         token @ Token::Word(_) => word_precedence(token, &p.peek(1).token),
         Token::Eq | Token::DoubleEq | Token::Neq | Token::Spaceship => level::COMPARISON,
         Token::Lt | Token::LtEq | Token::Gt | Token::GtEq => level::COMPARISON,
         Token::Pipe => level::BIT_OR,
         Token::Caret => level::BIT_XOR,
         Token::Ampersand => level::BIT_AND,
-        Token::ShiftLeft | Token::ShiftRight | Token::CustomBinaryOperator(_) => level::SHIFT,
+        Token::ShiftLeft | Token::ShiftRight | Token::ShiftRightUnsigned => level::SHIFT,
         Token::Plus | Token::Minus | Token::StringConcat => level::SUM,
         Token::Mul | Token::Div | Token::Mod => level::PRODUCT,
         _ => level::NONE,
@@ -144,55 +128,65 @@ fn word_precedence(token: &Token, next: &Token) -> u8 {
     }
 }
 
-fn infix(spark: &Spark, p: &mut Parser, left: Expr, level: u8) -> Result<Expr> {
+fn infix(p: &mut Cursor<'_>, left: Expr, level: u8) -> Result<Expr> {
     match level {
-        level::OR => chain(spark, p, left, BinaryOperator::Or, level),
-        level::AND => chain(spark, p, left, BinaryOperator::And, level),
-        level::PREDICATE => predicate(spark, p, left),
+        level::OR => chain(p, left, BinaryOp::Or, level),
+        level::AND => chain(p, left, BinaryOp::And, level),
+        level::PREDICATE => predicate(p, left),
+        level::SHIFT => shift(p, left),
         _ => {
-            let token = p.peek(0).clone();
-            let op = operator(&token.token).ok_or_else(|| spark.fail(unexpected(&token, "an operator")))?;
+            let op = operator(&p.peek(0).token).ok_or_else(|| unexpected(p.peek(0), "an operator"))?;
             p.skip();
-            Ok(binary(left, op, expr(spark, p, level)?))
+            Ok(binary(left, op, expr(p, level)?))
         }
     }
 }
 
-fn operator(token: &Token) -> Option<BinaryOperator> {
+fn operator(token: &Token) -> Option<BinaryOp> {
     Some(match token {
-        Token::Eq | Token::DoubleEq => BinaryOperator::Eq,
-        Token::Neq => BinaryOperator::NotEq,
-        Token::Spaceship => BinaryOperator::Spaceship,
-        Token::Lt => BinaryOperator::Lt,
-        Token::LtEq => BinaryOperator::LtEq,
-        Token::Gt => BinaryOperator::Gt,
-        Token::GtEq => BinaryOperator::GtEq,
-        Token::Pipe => BinaryOperator::BitwiseOr,
-        Token::Caret => BinaryOperator::BitwiseXor,
-        Token::Ampersand => BinaryOperator::BitwiseAnd,
-        Token::ShiftLeft => BinaryOperator::PGBitwiseShiftLeft,
-        Token::ShiftRight => BinaryOperator::PGBitwiseShiftRight,
-        Token::CustomBinaryOperator(name) => BinaryOperator::Custom(name.clone()),
-        Token::Plus => BinaryOperator::Plus,
-        Token::Minus => BinaryOperator::Minus,
-        Token::StringConcat => BinaryOperator::StringConcat,
-        Token::Mul => BinaryOperator::Multiply,
-        Token::Div => BinaryOperator::Divide,
-        Token::Mod => BinaryOperator::Modulo,
-        Token::Word(_) => BinaryOperator::MyIntegerDivide,
+        Token::Eq | Token::DoubleEq => BinaryOp::Eq,
+        Token::Neq => BinaryOp::NotEq,
+        Token::Spaceship => BinaryOp::NullSafeEq,
+        Token::Lt => BinaryOp::Less,
+        Token::LtEq => BinaryOp::LessEq,
+        Token::Gt => BinaryOp::Greater,
+        Token::GtEq => BinaryOp::GreaterEq,
+        Token::Pipe => BinaryOp::BitOr,
+        Token::Caret => BinaryOp::BitXor,
+        Token::Ampersand => BinaryOp::BitAnd,
+        Token::Plus => BinaryOp::Add,
+        Token::Minus => BinaryOp::Subtract,
+        Token::StringConcat => BinaryOp::Concat,
+        Token::Mul => BinaryOp::Multiply,
+        Token::Div => BinaryOp::Divide,
+        Token::Mod => BinaryOp::Modulo,
+        Token::Word(_) => BinaryOp::IntegerDivide,
         _ => return None,
     })
 }
 
+/// `a << b` is a function.
+fn shift(p: &mut Cursor<'_>, left: Expr) -> Result<Expr> {
+    let name = match p.next().token {
+        Token::ShiftLeft => "shiftleft",
+        Token::ShiftRight => "shiftright",
+        _ => "shiftrightunsigned",
+    };
+    let right = expr(p, level::SHIFT)?;
+    let span = join(left.span, right.span);
+    let args = vec![Argument::Expr(left), Argument::Expr(right)];
+    Ok(Expr { kind: Kind::Call(Box::new(Call { name: name.into(), args, ..Call::default() })), span })
+}
+
 /// `a AND b AND c ...` as a balanced tree, as Spark builds it: the operators associate, and a thousand of them must
 /// not make a tree a thousand levels deep.
-fn chain(spark: &Spark, p: &mut Parser, first: Expr, op: BinaryOperator, level: u8) -> Result<Expr> {
-    let word = if op == BinaryOperator::And { "AND" } else { "OR" };
+fn chain(p: &mut Cursor<'_>, first: Expr, op: BinaryOp, level: u8) -> Result<Expr> {
+    let word = if op == BinaryOp::And { "AND" } else { "OR" };
     let mut operands = vec![first];
     while p.eat_word(word) {
-        operands.push(expr(spark, p, level)?);
+        operands.push(expr(p, level)?);
     }
-    Ok(balanced(operands, &|left, right| binary(left, op.clone(), right)))
+    Ok(balanced(operands, &|left, right| binary(left, op, right)))
 }
 
 /// The operands, of which there is at least one, joined two by two.
@@ -205,97 +199,81 @@ pub(super) fn balanced<T>(mut operands: Vec<T>, join: &impl Fn(T, T) -> T) -> T 
 }
 
 /// `IS ...`, `[NOT] IN (...)`, `[NOT] BETWEEN a AND b`, `[NOT] LIKE ...`
-fn predicate(spark: &Spark, p: &mut Parser, left: Expr) -> Result<Expr> {
-    if p.eat_word("IS") {
-        return is(spark, p, left);
-    }
+fn predicate(p: &mut Cursor<'_>, left: Expr) -> Result<Expr> {
+    let first = left.span;
+    let kind = if p.eat_word("IS") { is(p, left)? } else { tested(p, left)? };
+    Ok(Expr { kind, span: p.since(first) })
+}
+
+fn tested(p: &mut Cursor<'_>, left: Expr) -> Result<Kind> {
     let negated = p.eat_word("NOT");
-    let word = p.next_token();
-    match &word.token {
-        token if is_word(token, "IN") => within(spark, p, left, negated),
-        token if is_word(token, "BETWEEN") => between(spark, p, left, negated),
-        token if is_word(token, "LIKE") => like(spark, p, left, negated, false),
-        token if is_word(token, "ILIKE") => like(spark, p, left, negated, true),
+    match &p.next().token {
+        token if is_word(token, "IN") => within(p, left, negated),
+        token if is_word(token, "BETWEEN") => between(p, left, negated),
+        token if is_word(token, "LIKE") => like(p, left, if negated { BinaryOp::NotLike } else { BinaryOp::Like }),
+        token if is_word(token, "ILIKE") => like(p, left, if negated { BinaryOp::NotILike } else { BinaryOp::ILike }),
         _ => {
-            let pattern = Box::new(expr(spark, p, level::PREDICATE)?);
-            Ok(Expr::RLike { negated, expr: Box::new(left), pattern, regexp: false })
+            let op = if negated { BinaryOp::NotRLike } else { BinaryOp::RLike };
+            Ok(Kind::Binary(Box::new(left), op, Box::new(expr(p, level::PREDICATE)?)))
         }
     }
 }
 
-fn is(spark: &Spark, p: &mut Parser, left: Expr) -> Result<Expr> {
+fn is(p: &mut Cursor<'_>, left: Expr) -> Result<Kind> {
     let negated = p.eat_word("NOT");
-    let left = Box::new(left);
     if p.eat_words(&["DISTINCT", "FROM"]) {
-        let right = Box::new(expr(spark, p, level::PREDICATE)?);
-        return Ok(if negated { Expr::IsNotDistinctFrom(left, right) } else { Expr::IsDistinctFrom(left, right) });
+        let same = binary(left, BinaryOp::NullSafeEq, expr(p, level::PREDICATE)?);
+        return Ok(if negated { same.kind } else { Kind::Unary(UnaryOp::Not, Box::new(same)) });
     }
-    let word = p.peek(0).clone();
-    let test = match &word.token {
-        token if is_word(token, "NULL") && negated => Expr::IsNotNull(left),
-        token if is_word(token, "NULL") => Expr::IsNull(left),
-        token if is_word(token, "TRUE") && negated => Expr::IsNotTrue(left),
-        token if is_word(token, "TRUE") => Expr::IsTrue(left),
-        token if is_word(token, "FALSE") && negated => Expr::IsNotFalse(left),
-        token if is_word(token, "FALSE") => Expr::IsFalse(left),
-        token if is_word(token, "UNKNOWN") && negated => Expr::IsNotUnknown(left),
-        token if is_word(token, "UNKNOWN") => Expr::IsUnknown(left),
-        _ => return Err(spark.fail(unexpected(&word, "[NOT] NULL, TRUE, FALSE or DISTINCT FROM after IS"))),
+    let op = match &p.peek(0).token {
+        token if is_any_word(token, &["NULL", "UNKNOWN"]) && negated => UnaryOp::IsNotNull,
+        token if is_any_word(token, &["NULL", "UNKNOWN"]) => UnaryOp::IsNull,
+        token if is_word(token, "TRUE") && negated => UnaryOp::IsNotTrue,
+        token if is_word(token, "TRUE") => UnaryOp::IsTrue,
+        token if is_word(token, "FALSE") && negated => UnaryOp::IsNotFalse,
+        token if is_word(token, "FALSE") => UnaryOp::IsFalse,
+        _ => return Err(unexpected(p.peek(0), "[NOT] NULL, TRUE, FALSE or DISTINCT FROM after IS")),
     };
     p.skip();
-    Ok(test)
+    Ok(Kind::Unary(op, Box::new(left)))
 }
 
-fn within(spark: &Spark, p: &mut Parser, left: Expr, negated: bool) -> Result<Expr> {
-    p.expect_token(&Token::LParen)?;
+fn within(p: &mut Cursor<'_>, left: Expr, negated: bool) -> Result<Kind> {
+    p.expect(&Token::LParen)?;
     let expr = Box::new(left);
     let tested = if prefix::begins_query(&p.peek(0).token) {
-        Expr::InSubquery { expr, subquery: p.parse_query()?, negated }
+        Kind::InSubquery { expr, query: Box::new(body::query(p)?), negated }
     } else {
-        Expr::InList { expr, list: list(spark, p)?, negated }
+        Kind::InList { expr, list: list(p)?, negated }
     };
-    p.expect_token(&Token::RParen)?;
+    p.expect(&Token::RParen)?;
     Ok(tested)
 }
 
-fn between(spark: &Spark, p: &mut Parser, left: Expr, negated: bool) -> Result<Expr> {
-    let low = Box::new(expr(spark, p, level::PREDICATE)?);
-    Tokens::expect_word(p, "AND").map_err(|e| spark.fail(e.hint("write BETWEEN low AND high")))?;
-    let high = Box::new(expr(spark, p, level::PREDICATE)?);
-    Ok(Expr::Between { expr: Box::new(left), negated, low, high })
+fn between(p: &mut Cursor<'_>, left: Expr, negated: bool) -> Result<Kind> {
+    let low = Box::new(expr(p, level::PREDICATE)?);
+    p.expect_word("AND").map_err(|e| e.hint("write BETWEEN low AND high"))?;
+    let high = Box::new(expr(p, level::PREDICATE)?);
+    Ok(Kind::Between { expr: Box::new(left), low, high, negated })
 }
 
 /// `LIKE pattern [ESCAPE 'c']`, `LIKE ANY|SOME|ALL (patterns)`. NOT LIKE ANY is that one of them does not match.
-fn like(spark: &Spark, p: &mut Parser, left: Expr, negated: bool, ignore_case: bool) -> Result<Expr> {
+fn like(p: &mut Cursor<'_>, left: Expr, op: BinaryOp) -> Result<Kind> {
+    let left = Box::new(left);
     let quantified = p.peek(1).token == Token::LParen && is_any_word(&p.peek(0).token, &["ANY", "SOME", "ALL"]);
-    if !quantified {
-        let pattern = expr(spark, p, level::PREDICATE)?;
-        let escape = if p.eat_word("ESCAPE") { Some(Box::new(expr(spark, p, level::PREDICATE)?)) } else { None };
-        return Ok(test(left, pattern, escape, negated, ignore_case));
+    if quantified {
+        let is_all = p.is_word(0, "ALL");
+        p.skip_many(2);
+        let patterns = list(p)?;
+        p.expect(&Token::RParen)?;
+        return Ok(Kind::LikeAny { expr: left, op, patterns, is_all });
     }
-    let is_all = p.is_word(0, "ALL");
-    (0..2).for_each(|_| p.skip());
-    let patterns = Expr::Tuple(list(spark, p)?);
-    p.expect_token(&Token::RParen)?;
-    // One node, which tells ALL by brackets, and is taken apart later: a tree that is never copied makes the program
-    // smaller by all the code that would copy it.
-    let pattern = Box::new(if is_all { Expr::Nested(Box::new(patterns)) } else { patterns });
-    let (expr, escape_char) = (Box::new(left), None);
-    Ok(Expr::Nested(Box::new(match ignore_case {
-        true => Expr::ILike { negated, any: true, expr, pattern, escape_char },
-        false => Expr::Like { negated, any: true, expr, pattern, escape_char },
-    })))
+    let pattern = Box::new(expr(p, level::PREDICATE)?);
+    let escape = if p.eat_word("ESCAPE") { Some(Box::new(expr(p, level::PREDICATE)?)) } else { None };
+    Ok(Kind::Like { expr: left, op, pattern, escape })
 }
 
-fn test(left: Expr, pattern: Expr, escape_char: Option<Box<Expr>>, negated: bool, ignore_case: bool) -> Expr {
-    let (expr, pattern) = (Box::new(left), Box::new(pattern));
-    if ignore_case {
-        Expr::ILike { negated, any: false, expr, pattern, escape_char }
-    } else {
-        Expr::Like { negated, any: false, expr, pattern, escape_char }
-    }
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+fn binary(left: Expr, op: BinaryOp, right: Expr) -> Expr {
+    let span = join(left.span, right.span);
+    Expr { kind: Kind::Binary(Box::new(left), op, Box::new(right)), span }
 }

@@ -6,13 +6,15 @@ use alloc::{
     vec::Vec,
 };
 
-use sqlparser::tokenizer::{Token, Word};
-
-use super::{cursor::Tokens, syntax::unexpected};
+use super::{
+    cursor::Cursor,
+    syntax::unexpected,
+    token::{Token, Word},
+};
 use crate::error::Result;
 
 /// Reads a list of options with its parentheses. Keys keep their case; look-ups ignore it.
-pub(super) fn list(tokens: &mut impl Tokens) -> Result<Vec<(String, String)>> {
+pub(super) fn list(tokens: &mut Cursor<'_>) -> Result<Vec<(String, String)>> {
     tokens.expect(&Token::LParen)?;
     let mut options = Vec::new();
     loop {
@@ -30,23 +32,23 @@ pub(super) fn list(tokens: &mut impl Tokens) -> Result<Vec<(String, String)>> {
     }
 }
 
-fn key(tokens: &mut impl Tokens) -> Result<String> {
+fn key(tokens: &mut Cursor<'_>) -> Result<String> {
     match &tokens.peek(0).token {
         Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => tokens.string("the name of an option"),
         _ => Ok(tokens.name("the name of an option")?.join(".")),
     }
 }
 
-fn value(tokens: &mut impl Tokens) -> Result<String> {
+fn value(tokens: &mut Cursor<'_>) -> Result<String> {
     let minus = tokens.peek(0).token == Token::Minus && matches!(tokens.peek(1).token, Token::Number(..));
     if minus {
         tokens.skip();
     }
     let text = match &tokens.peek(0).token {
         Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => text.clone(),
-        Token::Number(text, _) if minus => format!("-{text}"),
-        Token::Number(text, _) => text.to_string(),
-        Token::Word(Word { value, quote_style: None, .. }) if is_boolean(value) => value.to_lowercase(),
+        Token::Number(text) if minus => format!("-{text}"),
+        Token::Number(text) => text.to_string(),
+        Token::Word(Word { value, quoted: false }) if is_boolean(value) => value.to_lowercase(),
         _ => {
             return Err(unexpected(tokens.peek(0), "the value of an option").hint("quote it: path '/data/readings'"));
         }

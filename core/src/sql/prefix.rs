@@ -9,33 +9,23 @@ use alloc::{
     vec::Vec,
 };
 
-use sqlparser::{
-    ast::{
-        self, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArgumentList, Ident, ObjectName, Spanned,
-        UnaryOperator, helpers::attached_token::AttachedToken,
-    },
-    keywords::Keyword,
-    parser::{Parser, ParserError},
-    tokenizer::{Span, Token, Word},
-};
-
 use super::{
-    call,
-    cursor::{Tokens, is_any_word, is_word},
-    dialect::{Literal, Spark},
-    interval,
+    body, call,
+    cursor::{Cursor, is_any_word, is_word},
+    interval, literal,
     operator::{self, level},
-    syntax::{place, span_of_place, unexpected},
+    syntax::unexpected,
+    token::{Token, Word},
+    tree::{Argument, Call, Expr, Kind},
     types,
 };
 use crate::{
     block::Value,
-    error::{Error, Result as CoreResult},
+    error::{Error, Result, Span},
+    expr::UnaryOp,
     schema::DataType,
     time::{parse_date, parse_timestamp_ntz},
 };
-
-type Result<T> = core::result::Result<T, ParserError>;
 
 /// Words that no expression begins with, although Spark lets most of them be names elsewhere.
 const NO_OPERANDS: &[&str] = &[
@@ -44,186 +34,162 @@ const NO_OPERANDS: &[&str] = &[
 ];
 
 /// Reads an operand: everything but binary operators and what follows a dot or a bracket.
-pub(super) fn operand(spark: &Spark, p: &mut Parser) -> Result<Expr> {
-    let token = p.peek(0).clone();
-    match token.token {
-        Token::Number(text, _) => {
+pub(super) fn operand(p: &mut Cursor<'_>) -> Result<Expr> {
+    let first = p.span();
+    let kind = match &p.peek(0).token {
+        Token::Number(text) => {
             p.skip();
-            Ok(value(ast::Value::Number(text, false), token.span))
+            number(text, first)?
         }
-        Token::SingleQuotedString(_) | Token::DoubleQuotedString(_) => Ok(strings(p)),
-        Token::Minus if matches!(p.peek(1).token, Token::Number(..)) => Ok(negative_number(p)),
-        Token::Minus => unary(spark, p, UnaryOperator::Minus, level::PRODUCT),
-        Token::Plus => unary(spark, p, UnaryOperator::Plus, level::PRODUCT),
-        Token::Tilde => unary(spark, p, UnaryOperator::BitwiseNot, level::PRODUCT),
-        Token::ExclamationMark => unary(spark, p, UnaryOperator::Not, level::NOT),
-        Token::LParen => parenthesised(spark, p),
-        Token::Word(word) if word.quote_style.is_none() => keyword(spark, p, &word, token.span),
-        Token::Word(word) => name_or_call(spark, p, &word, token.span),
-        _ => Err(spark.fail(unexpected(p.peek(0), "an expression"))),
-    }
+        token if token.is_string() => strings(p),
+        Token::Minus => match &p.peek(1).token {
+            Token::Number(text) => {
+                p.skip_many(2);
+                // A minus belongs to the number after it, so that the smallest numbers can be written.
+                number(&format!("-{text}"), p.since(first))?
+            }
+            _ => unary(p, UnaryOp::Negate, level::PRODUCT)?,
+        },
+        Token::Plus => unary(p, UnaryOp::Plus, level::PRODUCT)?,
+        Token::Tilde => unary(p, UnaryOp::BitNot, level::PRODUCT)?,
+        Token::ExclamationMark => unary(p, UnaryOp::Not, level::NOT)?,
+        Token::LParen => parenthesised(p)?,
+        Token::Word(word) if word.quoted => name_or_call(p, word)?,
+        Token::Word(word) => keyword(p, word)?,
+        _ => return Err(unexpected(p.peek(0), "an expression")),
+    };
+    Ok(Expr { kind, span: p.since(first) })
 }
 
 /// `x::TYPE`
-pub(super) fn double_colon(spark: &Spark, p: &mut Parser, left: Expr) -> Result<Expr> {
+pub(super) fn double_colon(p: &mut Cursor<'_>, left: Expr) -> Result<Kind> {
     p.skip();
-    let data_type = types::data_type(p).map_err(|e| spark.fail(e))?;
-    let end = p.get_current_token().span;
-    let span = left.span().union(&end);
-    Ok(cast(spark, CastKind::DoubleColon, left, data_type, span))
+    Ok(Kind::Cast { data_type: types::data_type(p)?, expr: Box::new(left), is_try: false })
 }
 
-fn keyword(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
+fn keyword(p: &mut Cursor<'_>, word: &Word) -> Result<Kind> {
     let upper = word.value.to_ascii_uppercase();
     let called = p.peek(1).token == Token::LParen;
-    let before_string = matches!(p.peek(1).token, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
+    let before_string = p.peek(1).token.is_string();
     match upper.as_str() {
-        "NULL" => Ok(constant(p, ast::Value::Null, span)),
-        "TRUE" | "FALSE" => Ok(constant(p, ast::Value::Boolean(upper == "TRUE"), span)),
-        "NOT" => unary(spark, p, UnaryOperator::Not, level::NOT),
-        "CASE" if begins_operand(p) => case(spark, p),
-        "CAST" | "TRY_CAST" if called => call_of_cast(spark, p, &upper),
+        "NULL" => Ok(constant(p, Value::Null, DataType::Null)),
+        "TRUE" | "FALSE" => Ok(constant(p, Value::Boolean(upper == "TRUE"), DataType::Boolean)),
+        "NOT" => unary(p, UnaryOp::Not, level::NOT),
+        "CASE" if begins_operand(p) => case(p),
+        "CAST" | "TRY_CAST" if called => call_of_cast(p, upper == "TRY_CAST"),
         "EXISTS" if called && begins_query(&p.peek(2).token) => exists(p),
-        "INTERVAL" if interval::follows(p) => read_interval(spark, p),
-        "DATE" | "TIMESTAMP" | "TIMESTAMP_NTZ" | "TIMESTAMP_LTZ" | "X" if before_string => {
-            typed_literal(spark, p, &upper)
+        "INTERVAL" if interval::follows(p) => {
+            let (value, data_type) = interval::interval(p)?.literal();
+            Ok(Kind::Literal(value, data_type))
         }
+        "DATE" | "TIMESTAMP" | "TIMESTAMP_NTZ" | "TIMESTAMP_LTZ" | "X" if before_string => typed_literal(p, &upper),
         "CURRENT_DATE" | "CURRENT_TIMESTAMP" | "CURRENT_USER" if !called => {
             p.skip();
-            Ok(call_of(word, span, Vec::new()))
+            Ok(call_of(&word.value, Vec::new()))
         }
-        "STRUCT" if called && separated_by(p, "AS") => structure(spark, p, word, span),
-        "EXTRACT" if called && separated_by(p, "FROM") => extract(spark, p, word, span),
-        "TRIM" if called && separated_by(p, "FROM") => trim(spark, p, span),
-        "SUBSTRING" | "SUBSTR" if called && separated_by(p, "FROM") => {
-            arguments(spark, p, &named("substring"), span, &["FROM", "FOR"])
-        }
-        "OVERLAY" if called && separated_by(p, "PLACING") => {
-            arguments(spark, p, word, span, &["PLACING", "FROM", "FOR"])
-        }
-        "POSITION" if called && separated_by(p, "IN") => position(spark, p, span),
+        "STRUCT" if called && separated_by(p, "AS") => structure(p, word),
+        "EXTRACT" if called && separated_by(p, "FROM") => extract(p, word),
+        "TRIM" if called && separated_by(p, "FROM") => trim(p),
+        "SUBSTRING" | "SUBSTR" if called && separated_by(p, "FROM") => arguments(p, "substring", &["FROM", "FOR"]),
+        "OVERLAY" if called && separated_by(p, "PLACING") => arguments(p, &word.value, &["PLACING", "FROM", "FOR"]),
+        "POSITION" if called && separated_by(p, "IN") => position(p),
         other if NO_OPERANDS.contains(&other) && !called && p.peek(1).token != Token::Period => {
-            Err(spark.fail(unexpected(p.peek(0), "an expression")))
+            Err(unexpected(p.peek(0), "an expression"))
         }
-        "GROUP" | "ORDER" if is_word(&p.peek(1).token, "BY") => Err(spark.fail(unexpected(p.peek(0), "an expression"))),
-        _ => name_or_call(spark, p, word, span),
+        "GROUP" | "ORDER" if is_word(&p.peek(1).token, "BY") => Err(unexpected(p.peek(0), "an expression")),
+        _ => name_or_call(p, word),
     }
 }
 
 /// A column, or a function and its arguments.
-fn name_or_call(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
+fn name_or_call(p: &mut Cursor<'_>, word: &Word) -> Result<Kind> {
+    let first = p.span();
     p.skip();
     match p.peek(0).token {
-        Token::LParen => call::call(spark, p, word, span),
-        Token::Arrow => Err(spark.fail(lambda(place(span)))),
-        _ => Ok(Expr::Identifier(word.to_ident(span))),
+        Token::LParen => call::call(p, word, first),
+        Token::Arrow => Err(lambda(first)),
+        _ => Ok(Kind::Name(vec![word.value.clone()])),
     }
+}
+
+fn number(text: &str, span: Span) -> Result<Kind> {
+    let (value, data_type) = literal::number(text).map_err(|e| e.at(Some(span)))?;
+    Ok(Kind::Literal(value, data_type))
 }
 
 /// Adjacent strings are one string.
-fn strings(p: &mut Parser) -> Expr {
+fn strings(p: &mut Cursor<'_>) -> Kind {
     let mut text = String::new();
-    let mut span = p.peek(0).span;
     while let Token::SingleQuotedString(part) | Token::DoubleQuotedString(part) = &p.peek(0).token {
         text.push_str(part);
-        span = span.union(&p.peek(0).span);
         p.skip();
     }
-    value(ast::Value::SingleQuotedString(text), span)
+    Kind::Literal(Value::String(text), DataType::String)
 }
 
-/// A minus belongs to the number after it, so that the smallest numbers can be written.
-fn negative_number(p: &mut Parser) -> Expr {
-    let span = p.peek(0).span.union(&p.peek(1).span);
-    let text = format!("-{}", p.peek(1).token);
+fn unary(p: &mut Cursor<'_>, op: UnaryOp, level: u8) -> Result<Kind> {
     p.skip();
-    p.skip();
-    value(ast::Value::Number(text, false), span)
-}
-
-fn unary(spark: &Spark, p: &mut Parser, op: UnaryOperator, level: u8) -> Result<Expr> {
-    p.skip();
-    Ok(Expr::UnaryOp { op, expr: Box::new(operator::expr(spark, p, level)?) })
+    Ok(Kind::Unary(op, Box::new(operator::expr(p, level)?)))
 }
 
 /// `(x)`, `(x, y)` or `(SELECT ...)`.
-fn parenthesised(spark: &Spark, p: &mut Parser) -> Result<Expr> {
+fn parenthesised(p: &mut Cursor<'_>) -> Result<Kind> {
     p.skip();
     if begins_query(&p.peek(0).token) {
-        let query = p.parse_query()?;
-        p.expect_token(&Token::RParen)?;
-        return Ok(Expr::Subquery(query));
+        let query = body::query(p)?;
+        p.expect(&Token::RParen)?;
+        return Ok(Kind::Subquery(Box::new(query)));
     }
-    let mut exprs = operator::list(spark, p)?;
-    p.expect_token(&Token::RParen)?;
-    Ok(if exprs.len() == 1 { Expr::Nested(Box::new(exprs.remove(0))) } else { Expr::Tuple(exprs) })
+    let mut exprs = operator::list(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(if exprs.len() == 1 { Kind::Nested(Box::new(exprs.remove(0))) } else { Kind::Tuple(exprs) })
 }
 
-fn case(spark: &Spark, p: &mut Parser) -> Result<Expr> {
-    let case_token = AttachedToken(Tokens::next(p));
-    let operand = if p.is_word(0, "WHEN") { None } else { Some(Box::new(operator::whole(spark, p)?)) };
-    let mut conditions = Vec::new();
-    while conditions.is_empty() || p.is_word(0, "WHEN") {
-        expect_word(spark, p, "WHEN")?;
-        let condition = operator::whole(spark, p)?;
-        expect_word(spark, p, "THEN")?;
-        conditions.push(ast::CaseWhen { condition, result: operator::whole(spark, p)? });
+fn case(p: &mut Cursor<'_>) -> Result<Kind> {
+    p.skip();
+    let operand = if p.is_word(0, "WHEN") { None } else { Some(Box::new(operator::whole(p)?)) };
+    let mut branches = Vec::new();
+    while branches.is_empty() || p.is_word(0, "WHEN") {
+        p.expect_word("WHEN")?;
+        let condition = operator::whole(p)?;
+        p.expect_word("THEN")?;
+        branches.push((condition, operator::whole(p)?));
     }
-    let else_result = if p.eat_word("ELSE") { Some(Box::new(operator::whole(spark, p)?)) } else { None };
-    let end_token = AttachedToken(p.peek(0).clone());
-    expect_word(spark, p, "END")?;
-    Ok(Expr::Case { case_token, end_token, operand, conditions, else_result })
+    let otherwise = if p.eat_word("ELSE") { Some(Box::new(operator::whole(p)?)) } else { None };
+    p.expect_word("END")?;
+    Ok(Kind::Case { operand, branches, otherwise })
 }
 
-fn call_of_cast(spark: &Spark, p: &mut Parser, name: &str) -> Result<Expr> {
-    let start = p.peek(0).span;
-    p.skip();
-    p.skip();
-    let expr = operator::whole(spark, p)?;
-    expect_word(spark, p, "AS")?;
-    let data_type = types::data_type(p).map_err(|e| spark.fail(e))?;
-    let end = p.expect_token(&Token::RParen)?.span;
-    let kind = if name == "CAST" { CastKind::Cast } else { CastKind::TryCast };
-    Ok(cast(spark, kind, expr, data_type, start.union(&end)))
+fn call_of_cast(p: &mut Cursor<'_>, is_try: bool) -> Result<Kind> {
+    p.skip_many(2);
+    let expr = Box::new(operator::whole(p)?);
+    p.expect_word("AS")?;
+    let data_type = types::data_type(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(Kind::Cast { expr, data_type, is_try })
 }
 
-/// The type and the place of a cast hide in the name of a custom type.
-fn cast(spark: &Spark, kind: CastKind, expr: Expr, data_type: DataType, span: Span) -> Expr {
-    let index = spark.keep_type(data_type).to_string();
-    let name = ObjectName::from(vec![Ident::with_span(span, index)]);
-    Expr::Cast { kind, expr: Box::new(expr), data_type: ast::DataType::Custom(name, Vec::new()), format: None }
-}
-
-fn exists(p: &mut Parser) -> Result<Expr> {
-    p.skip();
-    p.parse_exists_expr(false)
-}
-
-fn read_interval(spark: &Spark, p: &mut Parser) -> Result<Expr> {
-    let literal = interval::interval(p).map_err(|e| spark.fail(e))?;
-    let (data, data_type) = literal.literal();
-    let span = literal.span.map_or(Span::empty(), span_of_place);
-    Ok(kept(spark, Literal::Value(data, data_type), span))
+fn exists(p: &mut Cursor<'_>) -> Result<Kind> {
+    p.skip_many(2);
+    let query = body::query(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(Kind::Exists(Box::new(query)))
 }
 
 /// `DATE '2025-01-01'`, `X'CAFE'`.
-fn typed_literal(spark: &Spark, p: &mut Parser, kind: &str) -> Result<Expr> {
-    let start = Tokens::next(p).span;
-    let string = Tokens::next(p);
-    let span = start.union(&string.span);
-    let (Token::SingleQuotedString(text) | Token::DoubleQuotedString(text)) = string.token else {
-        return Err(spark.fail(unexpected(&string, "a string")));
-    };
+fn typed_literal(p: &mut Cursor<'_>, kind: &str) -> Result<Kind> {
+    let first = p.span();
+    p.skip();
+    let text = p.string("a string")?;
     let literal = match kind {
-        "DATE" => parse_date(text.as_bytes()).map(|x| Literal::Value(Value::Int32(x), DataType::Date)),
+        "DATE" => parse_date(text.as_bytes()).map(|x| Kind::Literal(Value::Int32(x), DataType::Date)),
         "TIMESTAMP_NTZ" => {
-            parse_timestamp_ntz(text.as_bytes(), false).map(|x| Literal::Value(Value::Int64(x), DataType::TimestampNtz))
+            parse_timestamp_ntz(text.as_bytes(), false).map(|x| Kind::Literal(Value::Int64(x), DataType::TimestampNtz))
         }
-        "X" => bytes_of_hex(&text).map(|x| Literal::Value(Value::Binary(x), DataType::Binary)),
-        _ => Some(Literal::Timestamp(text.clone())),
+        "X" => bytes_of_hex(&text).map(|x| Kind::Literal(Value::Binary(x), DataType::Binary)),
+        _ => Some(Kind::Timestamp(text.clone())),
     };
-    let literal = literal.ok_or_else(|| spark.fail(invalid_typed_literal(kind, &text).at(place(span))))?;
-    Ok(kept(spark, literal, span))
+    literal.ok_or_else(|| invalid_typed_literal(kind, &text).at(Some(p.since(first))))
 }
 
 /// Spark's error for `DATE 'tomorrow-ish'`.
@@ -241,88 +207,75 @@ fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// `EXTRACT(YEAR FROM x)`
-fn extract(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
-    p.skip();
-    p.skip();
-    let field = Tokens::next(p);
-    let name = match field.token {
-        Token::Word(ref w) => w.value.clone(),
-        Token::SingleQuotedString(ref s) | Token::DoubleQuotedString(ref s) => s.clone(),
-        _ => return Err(spark.fail(unexpected(&field, "a field such as YEAR, MONTH, DAY, HOUR"))),
+fn extract(p: &mut Cursor<'_>, word: &Word) -> Result<Kind> {
+    p.skip_many(2);
+    let field = p.next();
+    let name = match &field.token {
+        Token::Word(Word { value, .. }) => value,
+        Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) => text,
+        _ => return Err(unexpected(field, "a field such as YEAR, MONTH, DAY, HOUR")),
     };
-    expect_word(spark, p, "FROM")?;
-    let source = operator::whole(spark, p)?;
-    p.expect_token(&Token::RParen)?;
-    Ok(call_of(word, span, vec![value(ast::Value::SingleQuotedString(name), field.span), source]))
+    let kind = Kind::Literal(Value::String(name.clone()), DataType::String);
+    p.expect_word("FROM")?;
+    let source = operator::whole(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(call_of(&word.value, vec![Expr { kind, span: field.span }, source]))
 }
 
 /// `STRUCT(x AS a, y)`: fields may be named.
-fn structure(spark: &Spark, p: &mut Parser, word: &Word, span: Span) -> Result<Expr> {
-    p.skip();
-    p.skip();
-    let mut fields = Vec::new();
-    while fields.is_empty() || p.eat(&Token::Comma) {
-        let expr = operator::whole(spark, p)?;
-        fields.push(match p.eat_word("AS") {
-            true => Expr::Named { expr: Box::new(expr), name: p.parse_identifier()? },
-            false => expr,
-        });
-    }
+fn structure(p: &mut Cursor<'_>, word: &Word) -> Result<Kind> {
+    p.skip_many(2);
+    let fields = p.list(|p| {
+        let expr = operator::whole(p)?;
+        if !p.eat_word("AS") {
+            return Ok(expr);
+        }
+        let (first, name) = (expr.span, p.identifier("a name")?);
+        Ok(Expr { kind: Kind::Named(Box::new(expr), name), span: p.since(first) })
+    })?;
     if !p.eat(&Token::RParen) {
-        return Err(spark.fail(unexpected(p.peek(0), "`,` or `)`")));
+        return Err(unexpected(p.peek(0), "`,` or `)`"));
     }
-    Ok(call_of(word, span, fields))
-}
-
-/// A function that the text has no word for.
-fn named(name: &str) -> Word {
-    Word { value: name.into(), quote_style: None, keyword: Keyword::NoKeyword }
+    Ok(call_of(&word.value, fields))
 }
 
 /// `TRIM(BOTH x FROM s)`: a function of its own for each side; the characters come first.
-fn trim(spark: &Spark, p: &mut Parser, span: Span) -> Result<Expr> {
-    p.skip();
-    p.skip();
+fn trim(p: &mut Cursor<'_>) -> Result<Kind> {
+    p.skip_many(2);
     let sides = [("BOTH", "trim"), ("LEADING", "ltrim"), ("TRAILING", "rtrim")];
     let (_, name) = sides.into_iter().find(|(side, _)| p.eat_word(side)).unwrap_or(sides[0]);
-    let characters = if p.is_word(0, "FROM") { None } else { Some(operator::whole(spark, p)?) };
-    p.expect_keyword_is(Keyword::FROM)?;
-    let source = operator::whole(spark, p)?;
-    p.expect_token(&Token::RParen)?;
-    let arguments = match characters {
-        None => vec![source],
-        Some(characters) => vec![characters, source],
-    };
-    Ok(call_of(&named(name), span, arguments))
+    let characters = if p.is_word(0, "FROM") { None } else { Some(operator::whole(p)?) };
+    p.expect_word("FROM")?;
+    let source = operator::whole(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(call_of(name, characters.into_iter().chain([source]).collect()))
 }
 
 /// `POSITION(x IN s)`: x ends before IN, which otherwise is an operator.
-fn position(spark: &Spark, p: &mut Parser, span: Span) -> Result<Expr> {
-    p.skip();
-    p.skip();
-    let part = operator::expr(spark, p, level::PREDICATE)?;
-    p.expect_keyword_is(Keyword::IN)?;
-    let whole = operator::whole(spark, p)?;
-    p.expect_token(&Token::RParen)?;
-    Ok(call_of(&named("locate"), span, vec![part, whole]))
+fn position(p: &mut Cursor<'_>) -> Result<Kind> {
+    p.skip_many(2);
+    let part = operator::expr(p, level::PREDICATE)?;
+    p.expect_word("IN")?;
+    let whole = operator::whole(p)?;
+    p.expect(&Token::RParen)?;
+    Ok(call_of("locate", vec![part, whole]))
 }
 
 /// `SUBSTRING(x FROM a FOR b)`: arguments with words for commas; the last ones may be left out.
-fn arguments(spark: &Spark, p: &mut Parser, word: &Word, span: Span, separators: &[&str]) -> Result<Expr> {
-    p.skip();
-    p.skip();
-    let mut arguments = vec![operator::whole(spark, p)?];
+fn arguments(p: &mut Cursor<'_>, name: &str, separators: &[&str]) -> Result<Kind> {
+    p.skip_many(2);
+    let mut arguments = vec![operator::whole(p)?];
     for separator in separators {
         if p.eat_word(separator) {
-            arguments.push(operator::whole(spark, p)?);
+            arguments.push(operator::whole(p)?);
         }
     }
-    p.expect_token(&Token::RParen)?;
-    Ok(call_of(word, span, arguments))
+    p.expect(&Token::RParen)?;
+    Ok(call_of(name, arguments))
 }
 
 /// Whether the parentheses after the next word hold this word, and not in parentheses of their own.
-fn separated_by(p: &Parser, wanted: &str) -> bool {
+fn separated_by(p: &Cursor<'_>, wanted: &str) -> bool {
     let mut depth = 0_usize;
     for ahead in 1.. {
         match &p.peek(ahead).token {
@@ -338,7 +291,7 @@ fn separated_by(p: &Parser, wanted: &str) -> bool {
 }
 
 /// Whether CASE is the beginning of one, and not a name.
-fn begins_operand(p: &Parser) -> bool {
+fn begins_operand(p: &Cursor<'_>) -> bool {
     let next = &p.peek(1).token;
     !matches!(next, Token::Comma | Token::RParen | Token::Period | Token::EOF) && !is_any_word(next, &["FROM", "AS"])
 }
@@ -347,34 +300,19 @@ pub(super) fn begins_query(token: &Token) -> bool {
     is_any_word(token, &["SELECT", "WITH"])
 }
 
-fn lambda(span: Option<crate::error::Span>) -> Error {
+fn lambda(span: Span) -> Error {
     Error::unsupported("UNSUPPORTED_FEATURE", "lambda functions (x -> ...) are not supported")
-        .at(span)
+        .at(Some(span))
         .hint("unnest the array with LATERAL VIEW explode(...)")
 }
 
-fn expect_word(spark: &Spark, p: &mut Parser, wanted: &str) -> Result<()> {
-    let read: CoreResult<()> = Tokens::expect_word(p, wanted);
-    read.map_err(|e| spark.fail(e))
-}
-
-fn constant(p: &mut Parser, constant: ast::Value, span: Span) -> Expr {
+fn constant(p: &mut Cursor<'_>, value: Value, data_type: DataType) -> Kind {
     p.skip();
-    value(constant, span)
-}
-
-fn value(value: ast::Value, span: Span) -> Expr {
-    Expr::Value(ast::ValueWithSpan { value, span })
-}
-
-/// A literal that the tree refers to by index: no other placeholders exist, for the lexer makes none.
-fn kept(spark: &Spark, literal: Literal, span: Span) -> Expr {
-    value(ast::Value::Placeholder(spark.keep_literal(literal).to_string()), span)
+    Kind::Literal(value, data_type)
 }
 
 /// A call of a function with these arguments.
-fn call_of(word: &Word, span: Span, arguments: Vec<Expr>) -> Expr {
-    let args = arguments.into_iter().map(|a| FunctionArg::Unnamed(FunctionArgExpr::Expr(a))).collect();
-    let list = FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
-    Expr::Function(call::plain(word, span, list))
+fn call_of(name: &str, arguments: Vec<Expr>) -> Kind {
+    let args = arguments.into_iter().map(Argument::Expr).collect();
+    Kind::Call(Box::new(Call { name: name.into(), args, ..Call::default() }))
 }

@@ -1,23 +1,18 @@
 //! Queries: from tokens to a syntax tree, and from the tree to builder calls: WITH, set operations and what stands
-//! after them. `select` has SELECT, `relation` has FROM, `expr` the expressions.
+//! after them. `body` reads; here and in `select` (SELECT), `relation` (FROM) and `expr` is what becomes of the tree.
 
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
-use core::{cell::Cell, fmt};
-
-use sqlparser::{
-    ast::{self, SetExpr, Spanned},
-    parser::ParserError,
-    tokenizer::{Token, TokenWithSpan},
-};
+use alloc::{format, sync::Arc, vec::Vec};
+use core::cell::Cell;
 
 use super::{
-    clauses::{self, Clauses, Cut},
-    cursor::Tokens,
+    body,
+    cursor::{Cursor, error_at},
     depth,
-    dialect::{Found, Spark},
-    expr::{Exprs, ident, name_part},
-    lexer, parser, select, source,
-    syntax::{self, advised, place, too_deep, unexpected},
+    expr::Exprs,
+    lexer, select, source,
+    syntax::{advised, too_deep},
+    token::{Placed, Token},
+    tree::{self, Body},
 };
 use crate::{
     error::{Error, Result, Span},
@@ -28,110 +23,42 @@ use crate::{
 };
 
 /// A query that was read but not resolved: [`plan_query`] does that, each time it is used.
-#[derive(Clone)]
-pub struct Query(Arc<dyn Readable>);
-
-/// What was read of a query.
-#[derive(PartialEq)]
-struct Reading {
-    ast: Box<ast::Query>,
-    clauses: Clauses,
-    found: Found,
-}
-
-/// A [`Reading`] behind a pointer that knows how to free it: the code for that is a twelfth of sqlparser's, and every
-/// crate that holds queries would have its own.
-trait Readable: Send + Sync {
-    fn reading(&self) -> &Reading;
-}
-
-impl Readable for Reading {
-    fn reading(&self) -> &Reading {
-        self
-    }
-}
-
-impl PartialEq for Query {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.reading() == other.0.reading()
-    }
-}
-
-/// The tree is not printed: the code that prints each of sqlparser's types is as big as its parser.
-impl fmt::Debug for Query {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Query").finish_non_exhaustive()
-    }
-}
-
-/// How many of the queries in parentheses are read once more to find out which of them an error is in.
-const QUERIES_TRIED_MAX: usize = 64;
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query(Arc<tree::Query>);
 
 /// Reads a query, which must be all that is left of a statement.
-pub(super) fn query(tokens: &[TokenWithSpan]) -> Result<Query> {
+pub(super) fn query(tokens: &[Placed]) -> Result<Query> {
     Ok(Query(Arc::new(read(tokens)?)))
 }
 
-fn read(tokens: &[TokenWithSpan]) -> Result<Reading> {
+fn read(tokens: &[Placed]) -> Result<tree::Query> {
     depth::check(tokens)?;
-    let spark = Spark::default();
-    let cut = clauses::cut(&spark, tokens)?;
-    let ast = tree(&spark, &cut)?;
-    Ok(Reading { ast, clauses: cut.clauses, found: spark.into_found() })
+    let mut p = Cursor::new(tokens);
+    let query = body::query(&mut p).and_then(|query| p.end("the end of the statement").map(|()| query));
+    query.map_err(|error| explained(error, tokens))
 }
 
-fn tree(spark: &Spark, cut: &Cut) -> Result<Box<ast::Query>> {
-    match whole_query(spark, &cut.tokens, &Token::EOF) {
-        Ok(ast) => Ok(ast),
-        Err(outer) => Err(innermost_error(spark, cut).unwrap_or(outer)),
-    }
-}
-
-/// A query and the token that must follow it.
-fn whole_query(spark: &Spark, tokens: &[TokenWithSpan], end: &Token) -> Result<Box<ast::Query>> {
-    spark.clear_error();
-    let mut p = parser(spark, tokens.to_vec());
-    let ast = match p.parse_query() {
-        Ok(ast) => ast,
-        Err(e) => return Err(better(spark.error(), e, tokens, p.index())),
-    };
-    if p.peek(0).token == *end {
-        return Ok(ast);
-    }
-    let expected = if *end == Token::EOF { "the end of the statement" } else { "`)`" };
-    Err(advised(unexpected(p.peek(0), expected), tokens, p.index().min(tokens.len() - 1)))
-}
-
-/// sqlparser tries a query in parentheses first as a query, then as a join, and tells only what was wrong with it as
-/// a join. So each is read on its own; the error in the innermost is the real one.
-fn innermost_error(spark: &Spark, cut: &Cut) -> Option<Error> {
-    let tried = cut.queries.iter().rev().take(QUERIES_TRIED_MAX);
-    tried.filter_map(|&start| whole_query(spark, &cut.tokens[start..], &Token::RParen).err()).next()
-}
-
-/// Of our error and sqlparser's, the one further on; ours says more if they are about one place.
-fn better(ours: Option<Error>, theirs: ParserError, tokens: &[TokenWithSpan], index: usize) -> Error {
-    let theirs = syntax::from_parser(theirs, tokens, index);
-    let start = |e: &Error| e.span().map(|s| (s.line, s.column));
-    match ours {
-        Some(ours) if theirs.is_limit() || start(&ours) >= start(&theirs) => {
-            let index = tokens.iter().position(|t| place(t.span) == ours.span());
-            match index {
-                Some(index) if ours.hint_text().is_none() => advised(ours, tokens, index),
-                _ => ours,
-            }
+/// An error that says no more than what was expected gets a hint about the mistake that is probably behind it.
+fn explained(error: Error, tokens: &[Placed]) -> Error {
+    match tokens.iter().position(|t| Some(t.span) == error.span()) {
+        Some(index) if closes_nothing(tokens, index) => {
+            error_at(&tokens[index], "this `)` closes nothing").hint("remove it, or open a parenthesis before")
         }
-        _ => theirs,
+        Some(index) if error.hint_text().is_none() => advised(error, tokens, index),
+        _ => error,
     }
+}
+
+fn closes_nothing(tokens: &[Placed], index: usize) -> bool {
+    let count = |wanted: Token| tokens[..index].iter().filter(|t| t.token == wanted).count();
+    tokens[index].token == Token::RParen && count(Token::LParen) <= count(Token::RParen)
 }
 
 /// Turns a query into a plan over what the catalog knows.
 pub fn plan_query(query: &Query, catalog: &dyn Catalog) -> Result<PlanBuilder> {
-    let Reading { ast, clauses, found } = query.0.reading();
-    let exprs = Exprs { found, calls: &clauses.calls, settings: catalog.settings(), scalars: None };
-    let planner =
-        Planner { clauses, exprs, catalog, relations: Cell::new(0), depth: Cell::new(0), hidden: Cell::new(0) };
-    planner.query(ast, None)
+    let exprs = Exprs { settings: catalog.settings(), scalars: None };
+    let planner = Planner { exprs, catalog, relations: Cell::new(0), depth: Cell::new(0), hidden: Cell::new(0) };
+    planner.query(&query.0, None)
 }
 
 /// Reads expressions as a select list has them: `a + 1 AS b, count(*)`.
@@ -149,24 +76,25 @@ pub fn parse_expressions(text: &str, settings: &Settings) -> Result<Vec<Expr>> {
     let wrong = || Error::invalid(format!("`{text}` is not a list of expressions")).class("PARSE_SYNTAX_ERROR");
     let sources = source::split(&format!("SELECT {text}"), &|_| None)?;
     let [source] = sources.as_slice() else { return Err(wrong()) };
-    let Reading { ast, clauses, found } = read(&lexer::tokens(source)?)?;
-    let exprs = Exprs { found: &found, calls: &clauses.calls, settings, scalars: None };
-    match &*ast.body {
-        SetExpr::Select(select) if is_bare(&ast, select) => select::expressions(&exprs, select),
+    let query = read(&lexer::tokens(source)?)?;
+    let exprs = Exprs { settings, scalars: None };
+    match &query.body {
+        Body::Select(select) if is_bare(&query, select) => select::expressions(&exprs, select),
         _ => Err(wrong()),
     }
 }
 
 /// Only a select list, nothing after it.
-fn is_bare(query: &ast::Query, select: &ast::Select) -> bool {
-    let grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    let tail = query.order_by.is_some() || query.limit_clause.is_some() || select.distinct.is_some();
-    !(tail || grouped || !select.from.is_empty() || select.selection.is_some() || select.having.is_some())
+fn is_bare(query: &tree::Query, select: &tree::Select) -> bool {
+    let ordered = query.order_by != tree::OrderBy::Keys(Vec::new());
+    let tail = ordered || query.limit.is_some() || query.offset.is_some() || select.distinct;
+    let grouped = select.group_by != tree::GroupBy::default();
+    let from = !select.from.is_empty() || !select.lateral_views.is_empty();
+    !(tail || grouped || from || select.selection.is_some() || select.having.is_some())
 }
 
 /// Translates the tree of one query.
 pub(super) struct Planner<'a> {
-    pub(super) clauses: &'a Clauses,
     pub(super) exprs: Exprs<'a>,
     pub(super) catalog: &'a dyn Catalog,
     relations: Cell<usize>,
@@ -179,13 +107,13 @@ pub(super) struct Planner<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
     parent: Option<&'a Scope<'a>>,
-    ctes: &'a [ast::Cte],
+    ctes: &'a [tree::Cte],
 }
 
 impl<'a> Scope<'a> {
     /// The query of this name, and the names that it sees itself.
-    pub(super) fn find(&self, name: &str) -> Option<(&'a ast::Cte, Scope<'a>)> {
-        let found = self.ctes.iter().rposition(|cte| same_name(&cte.alias.name.value, name));
+    pub(super) fn find(&self, name: &str) -> Option<(&'a tree::Cte, Scope<'a>)> {
+        let found = self.ctes.iter().rposition(|cte| same_name(&cte.alias.name.text, name));
         match found {
             Some(i) => Some((&self.ctes[i], Scope { parent: self.parent, ctes: &self.ctes[..i] })),
             None => self.parent?.find(name),
@@ -214,19 +142,19 @@ impl Tail {
 
 impl Planner<'_> {
     /// A query with the names around it.
-    pub(super) fn query(&self, query: &ast::Query, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    pub(super) fn query(&self, query: &tree::Query, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         self.depth.set(self.depth.get() + 1);
         if self.depth.get() > QUERY_DEPTH_MAX {
-            return Err(too_deep().at(place(query.span())));
+            return Err(too_deep().at(Some(query.span)));
         }
-        let ctes = self.ctes(query)?;
-        let inner = Scope { parent: scope, ctes };
+        refuse_same_names(&query.ctes)?;
+        let inner = Scope { parent: scope, ctes: &query.ctes };
         let tail = self.tail(query)?;
-        let scope = if ctes.is_empty() { scope } else { Some(&inner) };
-        let plan = match &*query.body {
-            SetExpr::Select(select) if tail.all.is_none() => self.select(select, tail, scope)?,
+        let scope = if query.ctes.is_empty() { scope } else { Some(&inner) };
+        let plan = match &query.body {
+            Body::Select(select) if tail.all.is_none() => self.select(select, tail, scope)?,
             body => {
-                let plan = self.set_expr(body, scope)?;
+                let plan = self.body(body, scope)?;
                 let keys = tail.keys(plan.schema().len());
                 plan.sort(keys)?.limit(tail.limit, tail.offset)?
             }
@@ -235,90 +163,52 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    fn ctes<'q>(&self, query: &'q ast::Query) -> Result<&'q [ast::Cte]> {
-        let Some(with) = &query.with else { return Ok(&[]) };
-        if with.recursive {
-            return Err(Error::unsupported("UNSUPPORTED_FEATURE", "WITH RECURSIVE is not supported")
-                .at(place(with.with_token.0.span)));
-        }
-        for (i, cte) in with.cte_tables.iter().enumerate() {
-            let name = ident(&cte.alias.name)?;
-            if with.cte_tables[..i].iter().any(|other| same_name(&other.alias.name.value, &name)) {
-                return Err(Error::invalid(format!("WITH gives the name `{name}` twice"))
-                    .class("DUPLICATED_CTE_NAMES")
-                    .at(place(cte.alias.name.span)));
-            }
-        }
-        Ok(&with.cte_tables)
+    fn tail(&self, query: &tree::Query) -> Result<Tail> {
+        let (order_by, all) = match &query.order_by {
+            tree::OrderBy::Keys(keys) => (keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?, None),
+            tree::OrderBy::All { descending, nulls_first } => (Vec::new(), Some((*descending, *nulls_first))),
+        };
+        let expr = |e: &Option<tree::Expr>| e.as_ref().map(|e| self.exprs.expr(e)).transpose();
+        Ok(Tail { order_by, all, limit: expr(&query.limit)?, offset: expr(&query.offset)? })
     }
 
-    fn tail(&self, query: &ast::Query) -> Result<Tail> {
-        if query.fetch.is_some() || !query.locks.is_empty() || query.for_clause.is_some() {
-            return Err(Error::unsupported("UNSUPPORTED_FEATURE", "FETCH and FOR are not supported")
-                .at(place(query.span()))
-                .hint("write LIMIT n"));
-        }
-        let (order_by, all) = match query.order_by.as_ref().map(|o| &o.kind) {
-            None => (Vec::new(), None),
-            Some(ast::OrderByKind::Expressions(keys)) => {
-                (keys.iter().map(|k| self.exprs.sort_key(k)).collect::<Result<_>>()?, None)
-            }
-            Some(ast::OrderByKind::All(options)) => {
-                (Vec::new(), Some((options.sort == Some(ast::OrderBySort::Desc), options.nulls_first)))
-            }
-        };
-        let (limit, offset) = match &query.limit_clause {
-            None => (None, None),
-            Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
-                (limit.as_ref(), offset.as_ref().map(|o| &o.value))
-            }
-            Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => (Some(limit), Some(offset)),
-        };
-        let expr = |e: Option<&ast::Expr>| e.map(|e| self.exprs.expr(e)).transpose();
-        Ok(Tail { order_by, all, limit: expr(limit)?, offset: expr(offset)? })
-    }
-
-    /// UNION is parsed to the left; a loop, so that many of them do not recurse.
-    fn set_expr(&self, body: &SetExpr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    /// UNION is read to the left; a loop, so that many of them do not recurse.
+    fn body(&self, body: &Body, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let mut first = body;
         let mut rest = Vec::new();
-        while let SetExpr::SetOperation { left, op, set_quantifier, right } = first {
-            rest.push((*op, *set_quantifier, &**right));
+        while let Body::SetOperation { left, op, quantifier, right } = first {
+            rest.push((*op, *quantifier, &**right));
             first = &**left;
         }
-        let mut plan = self.set_operand(first, scope)?;
+        let mut plan = self.operand(first, scope)?;
         for (op, quantifier, right) in rest.into_iter().rev() {
-            let at = place(right.span());
-            let right = self.set_expr(right, scope)?;
+            let at = right.span();
+            let right = self.body(right, scope)?;
             plan = self.combined(plan, right, op, quantifier).map_err(|e| e.at(at))?;
         }
         Ok(plan)
     }
 
-    fn set_operand(&self, body: &SetExpr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    fn operand(&self, body: &Body, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         match body {
-            SetExpr::Select(select) => self.select(select, Tail::default(), scope),
-            SetExpr::Query(query) => self.query(query, scope),
-            SetExpr::Values(values) => self.values(values),
-            SetExpr::Table(table) => {
-                let name = table.table_name.clone().ok_or_else(|| Error::invalid("TABLE needs a name"))?;
-                self.named(&[name], scope, None)
-            }
-            other => {
-                Err(Error::unsupported("UNSUPPORTED_FEATURE", "only queries can stand here").at(place(other.span())))
-            }
+            Body::Select(select) => self.select(select, Tail::default(), scope),
+            Body::Query(query) => self.query(query, scope),
+            Body::Values(rows) => self.values(rows),
+            Body::Table(name, span) => self.named(name, scope, Some(*span)),
+            Body::SetOperation { .. } => self.body(body, scope),
         }
     }
 
-    fn values(&self, values: &ast::Values) -> Result<PlanBuilder> {
-        let span = values.rows.first().and_then(|row| place(row.opening_token.0.span));
-        let rows = values.rows.iter().map(|row| self.exprs.exprs(&row.content)).collect::<Result<Vec<_>>>()?;
-        if let Some(row) = values.rows.iter().find(|row| row.content.len() != values.rows[0].content.len()) {
+    fn values(&self, rows: &[tree::Row]) -> Result<PlanBuilder> {
+        let first = rows.first().map(|row| row.span);
+        let width = rows.first().map_or(0, |row| row.values.len());
+        if let Some(row) = rows.iter().find(|row| row.values.len() != width) {
             return Err(Error::invalid("the rows of VALUES differ in their number of columns")
                 .class("INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH")
-                .at(place(row.opening_token.0.span)));
+                .at(Some(row.span)));
         }
-        PlanBuilder::values(rows, None, self.exprs.settings).map_err(|e| e.at(span))
+        let rows = rows.iter().map(|row| self.exprs.exprs(&row.values)).collect::<Result<Vec<_>>>()?;
+        PlanBuilder::values(rows, None, self.exprs.settings).map_err(|e| e.at(first))
     }
 
     /// Counts a relation against the bound.
@@ -333,7 +223,13 @@ impl Planner<'_> {
     }
 }
 
-/// The parts of a dotted name.
-pub(super) fn name_parts(name: &ast::ObjectName) -> Result<Vec<String>> {
-    name.0.iter().map(name_part).collect()
+fn refuse_same_names(ctes: &[tree::Cte]) -> Result<()> {
+    for (i, name) in ctes.iter().map(|cte| &cte.alias.name).enumerate() {
+        if ctes[..i].iter().any(|other| same_name(&other.alias.name.text, &name.text)) {
+            return Err(Error::invalid(format!("WITH gives the name `{}` twice", name.text))
+                .class("DUPLICATED_CTE_NAMES")
+                .at(Some(name.span)));
+        }
+    }
+    Ok(())
 }

@@ -2,14 +2,12 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use sqlparser::ast::{self, GroupByExpr, SelectItem, SelectItemQualifiedWildcardKind, Spanned};
-
 use super::{
-    expr::{Exprs, dotted, ident},
+    expr::Exprs,
     grouping::GroupingSets,
     query::{Planner, Scope, Tail},
     subquery::{Rows, Scalars, beside},
-    syntax::place,
+    tree::{self, GroupBy as Groups, Grouping},
 };
 use crate::{
     error::{Error, Result, Span},
@@ -36,8 +34,7 @@ enum Item {
 
 impl Planner<'_> {
     /// A SELECT, with the ORDER BY and LIMIT of its query.
-    pub(super) fn select(&self, select: &ast::Select, tail: Tail, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
-        refuse_parts(select)?;
+    pub(super) fn select(&self, select: &tree::Select, tail: Tail, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let mut plan = self.from(&select.from, scope)?;
         plan = self.lateral_views(plan, select)?;
         let visible = plan.schema().clone();
@@ -45,18 +42,18 @@ impl Planner<'_> {
             plan = self.filtered(plan, condition, scope)?;
         }
         let rows = Rows::default();
-        let take = |query: &ast::Query| self.scalar(query, &rows, scope);
+        let take = |query: &tree::Query| self.scalar(query, &rows, scope);
         // In a grouped query a subquery would have to be grouped too; there it stays an error.
         let grouped = has_groups(select) || select.having.is_some() || self.aggregates(select);
         let scalars = (!grouped).then_some(Scalars(&take));
         let exprs = Exprs { scalars, ..self.exprs };
-        let items = select.projection.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
+        let items = select.items.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
         let plan = beside(plan, rows)?;
         let (plan, projection) = expand(plan, &visible, items)?;
         let having = select.having.as_ref().map(|e| self.exprs.expr(e)).transpose()?;
-        let distinct = matches!(select.distinct, Some(ast::Distinct::Distinct));
         let Tail { order_by, limit, offset, .. } = tail;
-        let mut rest = Select { projection, group_by: None, having, distinct, order_by, limit, offset };
+        let mut rest =
+            Select { projection, group_by: None, having, distinct: select.distinct, order_by, limit, offset };
         let settings = self.exprs.settings;
         let plan = match GroupingSets::of(&self.exprs, &select.group_by, &rest.projection, plan.schema())? {
             Some(sets) => {
@@ -68,14 +65,12 @@ impl Planner<'_> {
                 plan
             }
         };
-        plan.select(rest).map_err(|e| e.at(place(select.select_token.0.span)))
+        plan.select(rest).map_err(|e| e.at(Some(select.span)))
     }
 
     /// LATERAL VIEW, each over what those before it made.
-    pub(super) fn lateral_views(&self, mut plan: PlanBuilder, select: &ast::Select) -> Result<PlanBuilder> {
-        let start = place(select.select_token.0.span).map(|p| (p.line, p.column));
-        let views = start.and_then(|start| self.clauses.lateral_views.get(&start));
-        for view in views.into_iter().flatten() {
+    pub(super) fn lateral_views(&self, mut plan: PlanBuilder, select: &tree::Select) -> Result<PlanBuilder> {
+        for view in &select.lateral_views {
             let generator = self.exprs.expr(&view.generator)?;
             let span = generator.span;
             plan = plan
@@ -85,59 +80,48 @@ impl Planner<'_> {
         Ok(plan)
     }
 
-    fn group_by(&self, group_by: &GroupByExpr) -> Result<Option<GroupBy>> {
-        let exprs = match group_by {
-            GroupByExpr::All(_) => None,
-            GroupByExpr::Expressions(exprs, _) => Some(exprs),
-        };
-        let empty = |e: &ast::Expr| matches!(e, ast::Expr::Tuple(items) if items.is_empty());
-        match exprs {
-            None => Ok(Some(GroupBy::All)),
-            Some(exprs) if exprs.is_empty() => Ok(None),
-            Some(exprs) if exprs.iter().any(empty) => {
-                Err(Error::invalid("expected an expression in GROUP BY, found `()`")
-                    .class("PARSE_SYNTAX_ERROR")
-                    .at(place(group_by.span()))
-                    .hint("leave out GROUP BY to aggregate all rows"))
-            }
-            Some(exprs) => Ok(Some(GroupBy::Exprs(self.exprs.exprs(exprs)?))),
+    fn group_by(&self, group_by: &Groups) -> Result<Option<GroupBy>> {
+        if group_by.all {
+            return Ok(Some(GroupBy::All));
         }
+        let key = |element: &Grouping| match element {
+            Grouping::Key(e) => self.exprs.expr(e),
+            _ => Err(Error::internal("grouping sets where there are none")),
+        };
+        let keys = group_by.elements.iter().map(key).collect::<Result<Vec<_>>>()?;
+        Ok(if keys.is_empty() { None } else { Some(GroupBy::Exprs(keys)) })
     }
 }
 
-fn one_item(exprs: &Exprs<'_>, item: &SelectItem) -> Result<Item> {
+fn one_item(exprs: &Exprs<'_>, item: &tree::Item) -> Result<Item> {
     match item {
-        SelectItem::UnnamedExpr(e @ ast::Expr::Subquery(_)) => Ok(Item::Expr(exprs.expr(e)?.alias("scalarsubquery()"))),
-        SelectItem::UnnamedExpr(e) => Ok(generator_or(exprs.expr(e)?, Vec::new())),
-        SelectItem::ExprWithAlias { expr, alias } => {
-            let (expr, name) = (exprs.expr(expr)?, ident(alias).map_err(|e| e.at(exprs.span(expr)))?);
-            Ok(if is_generator(&expr) { Item::Generator(expr, vec![name]) } else { Item::Expr(expr.alias(name)) })
+        tree::Item::Expr(e) => match e.kind {
+            tree::Kind::Subquery(_) => Ok(Item::Expr(exprs.expr(e)?.alias("scalarsubquery()"))),
+            _ => Ok(generator_or(exprs.expr(e)?, Vec::new())),
+        },
+        tree::Item::Named(expr, name) => {
+            let expr = exprs.expr(expr)?;
+            let names = vec![name.clone()];
+            Ok(if is_generator(&expr) { Item::Generator(expr, names) } else { Item::Expr(expr.alias(name)) })
         }
-        SelectItem::ExprWithAliases { expr, aliases } => {
-            let names = aliases.iter().map(ident).collect::<Result<Vec<_>>>()?;
-            match generator_or(exprs.expr(expr)?, names) {
-                generator @ Item::Generator(..) => Ok(generator),
-                _ => Err(Error::unsupported("UNSUPPORTED_FEATURE", "only generators have several names")
-                    .at(exprs.span(expr))
-                    .hint("generators are explode and posexplode")),
-            }
+        tree::Item::NamedAll(expr, names) => match generator_or(exprs.expr(expr)?, names.clone()) {
+            generator @ Item::Generator(..) => Ok(generator),
+            _ => Err(Error::unsupported("UNSUPPORTED_FEATURE", "only generators have several names")
+                .at(Some(expr.span))
+                .hint("generators are explode and posexplode")),
+        },
+        tree::Item::Star { of, except: None, span } => {
+            Ok(Item::Expr(Expr::new(ExprKind::Star(of.clone())).at(Some(*span))))
         }
-        SelectItem::Wildcard(options) => star(None, options, place(options.wildcard_token.0.span)),
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-            star(Some(dotted(name)?), options, place(name.span()))
-        }
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(e), _) => {
-            Err(Error::unsupported("UNSUPPORTED_FEATURE", "* after an expression is not supported")
-                .at(exprs.span(e))
-                .hint("name the struct in a subquery, then select name.*"))
+        tree::Item::Star { of, except: Some(names), span } => {
+            Ok(Item::StarExcept(of.clone(), names.clone(), Some(*span)))
         }
     }
 }
 
 /// The items of a SELECT without FROM as plain expressions: generators stay calls, which the plan takes apart.
-pub(super) fn expressions(exprs: &Exprs<'_>, select: &ast::Select) -> Result<Vec<Expr>> {
-    refuse_parts(select)?;
-    let plain = |item: &SelectItem| match one_item(exprs, item)? {
+pub(super) fn expressions(exprs: &Exprs<'_>, select: &tree::Select) -> Result<Vec<Expr>> {
+    let plain = |item: &tree::Item| match one_item(exprs, item)? {
         Item::Expr(expr) => Ok(expr),
         Item::Generator(expr, names) => Ok(match names.as_slice() {
             [name] => expr.alias(name.clone()),
@@ -147,17 +131,7 @@ pub(super) fn expressions(exprs: &Exprs<'_>, select: &ast::Select) -> Result<Vec
             Err(Error::unsupported("UNSUPPORTED_FEATURE", "EXCEPT cannot stand here").at(span))
         }
     };
-    select.projection.iter().map(plain).collect()
-}
-
-fn star(of: Option<String>, options: &ast::WildcardAdditionalOptions, span: Option<Span>) -> Result<Item> {
-    match &options.opt_except {
-        None => Ok(Item::Expr(Expr::new(ExprKind::Star(of)).at(span))),
-        Some(except) => {
-            let names = core::iter::once(&except.first_element).chain(&except.additional_elements);
-            Ok(Item::StarExcept(of, names.map(ident).collect::<Result<_>>()?, span))
-        }
-    }
+    select.items.iter().map(plain).collect()
 }
 
 fn is_generator(expr: &Expr) -> bool {
@@ -238,29 +212,6 @@ fn spelt(schema: &Schema, of: Option<&str>, except: &[String], span: Option<Span
     Ok(parts.map(|parts| Expr::new(ExprKind::Column(parts)).at(span)).collect())
 }
 
-fn has_groups(select: &ast::Select) -> bool {
-    !matches!(&select.group_by, GroupByExpr::Expressions(exprs, modifiers) if exprs.is_empty() && modifiers.is_empty())
-}
-
-/// Says of the parts of SELECT that sqlparser knows and we do not, that we do not.
-fn refuse_parts(select: &ast::Select) -> Result<()> {
-    let span = place(select.select_token.0.span);
-    let parts = [
-        (select.top.is_some(), "TOP", "write LIMIT n at the end of the query"),
-        (select.into.is_some(), "SELECT INTO", "write INSERT INTO table SELECT ..."),
-        (select.qualify.is_some(), "QUALIFY", "filter in an outer query"),
-        (!select.named_window.is_empty(), "WINDOW", "windows over time are made by GROUP BY window(ts, '1 minute')"),
-        (!select.sort_by.is_empty(), "SORT BY", "write ORDER BY"),
-        (!select.cluster_by.is_empty(), "CLUSTER BY", "leave it out"),
-        (!select.distribute_by.is_empty(), "DISTRIBUTE BY", "leave it out"),
-        (!select.connect_by.is_empty(), "CONNECT BY", "leave it out"),
-        (matches!(select.distinct, Some(ast::Distinct::On(_))), "DISTINCT ON", "group, and take first(...)"),
-        (select.projection.is_empty(), "SELECT without columns", "write SELECT *"),
-    ];
-    match parts.iter().find(|(there, ..)| *there) {
-        None => Ok(()),
-        Some((_, part, hint)) => {
-            Err(Error::unsupported("UNSUPPORTED_FEATURE", format!("{part} is not supported")).at(span).hint(*hint))
-        }
-    }
+fn has_groups(select: &tree::Select) -> bool {
+    select.group_by != Groups::default()
 }

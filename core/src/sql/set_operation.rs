@@ -2,9 +2,11 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use sqlparser::ast::{SetOperator, SetQuantifier};
-
-use super::{query::Planner, subquery::hidden_name};
+use super::{
+    query::Planner,
+    subquery::hidden_name,
+    tree::{Quantifier, SetOperator},
+};
 use crate::{
     error::{Error, Result},
     expr::{BinaryOp, Expr, ExprKind},
@@ -18,18 +20,25 @@ impl Planner<'_> {
         left: PlanBuilder,
         right: PlanBuilder,
         op: SetOperator,
-        quantifier: SetQuantifier,
+        quantifier: Quantifier,
     ) -> Result<PlanBuilder> {
-        use SetQuantifier::{All, AllByName, ByName, Distinct, DistinctByName, None};
         match (op, quantifier) {
-            (SetOperator::Union, All) => left.union_all(right),
-            (SetOperator::Union, None | Distinct) => left.union_all(right)?.distinct(),
-            (SetOperator::Union, AllByName) => by_name(left, right),
-            (SetOperator::Union, ByName | DistinctByName) => by_name(left, right)?.distinct(),
-            (SetOperator::Intersect, None | Distinct) => self.kept(left, right, JoinKind::LeftSemi),
-            (SetOperator::Except | SetOperator::Minus, None | Distinct) => self.kept(left, right, JoinKind::LeftAnti),
-            (op, _) => Err(Error::unsupported("UNSUPPORTED_FEATURE", format!("{op} {quantifier} is not supported"))
-                .hint("join instead: LEFT SEMI JOIN keeps common rows, LEFT ANTI JOIN removes them")),
+            (SetOperator::Union, Quantifier { all: true, by_name: false }) => left.union_all(right),
+            (SetOperator::Union, Quantifier { all: false, by_name: false }) => left.union_all(right)?.distinct(),
+            (SetOperator::Union, Quantifier { all: true, by_name: true }) => by_name(left, right),
+            (SetOperator::Union, Quantifier { all: false, by_name: true }) => by_name(left, right)?.distinct(),
+            (SetOperator::Intersect, Quantifier { all: false, by_name: false }) => {
+                self.kept(left, right, JoinKind::LeftSemi)
+            }
+            (SetOperator::Except, Quantifier { all: false, by_name: false }) => {
+                self.kept(left, right, JoinKind::LeftAnti)
+            }
+            (op, Quantifier { all, .. }) => {
+                let op = if op == SetOperator::Intersect { "INTERSECT" } else { "EXCEPT" };
+                let text = format!("{op} {} is not supported", if all { "ALL" } else { "BY NAME" });
+                Err(Error::unsupported("UNSUPPORTED_FEATURE", text)
+                    .hint("join instead: LEFT SEMI JOIN keeps common rows, LEFT ANTI JOIN removes them"))
+            }
         }
     }
 

@@ -7,14 +7,13 @@ use alloc::{
     vec::Vec,
 };
 
-use sqlparser::tokenizer::Token;
-
 use super::{
-    cursor::{Cursor, Tokens, error_at, is_any_word},
+    cursor::{Cursor, error_at, is_any_word},
     lexer, options,
     query::{self, Query},
     source::{Char, Source},
     syntax::{advised, is_near, unexpected},
+    token::Token,
     types,
 };
 use crate::{
@@ -196,7 +195,7 @@ fn time_zone(text: &str) -> Option<&str> {
 
 fn create(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
     let or_replace = tokens.eat_words(&["OR", "REPLACE"]);
-    let place = tokens.place();
+    let place = Some(tokens.span());
     if tokens.eat_word("TABLE") || tokens.eat_words(&["EXTERNAL", "TABLE"]) {
         return create_table(tokens, or_replace);
     }
@@ -275,12 +274,12 @@ fn refuse_table_clause(tokens: &Cursor<'_>) -> Result<()> {
     let found = tokens.peek(0);
     if is_any_word(&found.token, &["AS", "SELECT"]) {
         return Err(Error::unsupported("UNSUPPORTED_FEATURE", "CREATE TABLE with a query is not supported")
-            .at(tokens.place())
+            .at(Some(tokens.span()))
             .hint("end the statement here, and write INSERT INTO table SELECT ... after it"));
     }
     if is_any_word(&found.token, &["PARTITIONED", "CLUSTERED", "SORTED"]) {
         let message = format!("{} BY is not supported for tables", found.token);
-        return Err(Error::unsupported("UNSUPPORTED_FEATURE", message).at(tokens.place()).hint("leave it out"));
+        return Err(Error::unsupported("UNSUPPORTED_FEATURE", message).at(Some(tokens.span())).hint("leave it out"));
     }
     if matches!(found.token, Token::EOF) {
         return Ok(());
@@ -308,7 +307,7 @@ fn columns(tokens: &mut Cursor<'_>) -> Result<Schema> {
 }
 
 fn column(tokens: &mut Cursor<'_>, before: &[Field]) -> Result<Field> {
-    let place = tokens.place();
+    let place = Some(tokens.span());
     if tokens.is_word(0, "WATERMARK") && tokens.is_word(1, "FOR") {
         return Err(unexpected(tokens.peek(1), "a type").hint(
             "the watermark is declared where the table is read: FROM t WATERMARK ts DELAY OF INTERVAL 10 SECONDS",
@@ -401,7 +400,7 @@ fn refuse_insert_clause(tokens: &Cursor<'_>) -> Result<()> {
     }
     let message = format!("{found} in INSERT is not supported");
     Err(Error::unsupported("UNSUPPORTED_FEATURE", message)
-        .at(tokens.place())
+        .at(Some(tokens.span()))
         .hint("write INSERT INTO table SELECT ..."))
 }
 

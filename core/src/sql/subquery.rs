@@ -9,23 +9,21 @@ use core::{
     fmt,
 };
 
-use sqlparser::ast::{self, BinaryOperator, GroupByExpr, SetExpr, Spanned, UnaryOperator};
-
 use super::{
     expr::{Exprs, subquery},
     query::{Planner, Scope},
-    syntax::place,
+    tree::{self, Body, Kind},
 };
 use crate::{
     agg,
     error::{Error, Result, Span},
-    expr::{Expr, ExprKind, lit},
+    expr::{BinaryOp, Expr, ExprKind, UnaryOp, lit},
     plan::{JoinKind, JoinOn, PlanBuilder},
 };
 
 /// Plans a subquery that stands for a value and gives the column it becomes.
 #[derive(Clone, Copy)]
-pub(super) struct Scalars<'a>(pub(super) &'a dyn Fn(&ast::Query) -> Result<Expr>);
+pub(super) struct Scalars<'a>(pub(super) &'a dyn Fn(&tree::Query) -> Result<Expr>);
 
 impl fmt::Debug for Scalars<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,7 +39,7 @@ impl Planner<'_> {
     pub(super) fn filtered(
         &self,
         mut plan: PlanBuilder,
-        condition: &ast::Expr,
+        condition: &tree::Expr,
         scope: Option<&Scope<'_>>,
     ) -> Result<PlanBuilder> {
         let mut conjuncts = Vec::new();
@@ -54,31 +52,31 @@ impl Planner<'_> {
         }
         for conjunct in conjuncts {
             if let Some(subquery) = Subquery::of(conjunct) {
-                plan = self.joined_to(plan, subquery, self.exprs.span(conjunct), scope)?;
+                plan = self.joined_to(plan, subquery, Some(conjunct.span), scope)?;
             }
         }
         Ok(plan)
     }
 
     /// A condition, whose scalar subqueries become columns.
-    fn filtered_by(&self, plan: PlanBuilder, condition: &ast::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    fn filtered_by(&self, plan: PlanBuilder, condition: &tree::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let rows = Rows::default();
-        let take = |query: &ast::Query| self.scalar(query, &rows, scope);
+        let take = |query: &tree::Query| self.scalar(query, &rows, scope);
         let predicate = Exprs { scalars: Some(Scalars(&take)), ..self.exprs }.expr(condition)?;
         beside(plan, rows)?.filter(predicate)
     }
 
     /// Plans a subquery that stands for a value, under a hidden name.
-    pub(super) fn scalar(&self, query: &ast::Query, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
-        let (span, name) = (place(query.span()), hidden_name(&self.hidden));
+    pub(super) fn scalar(&self, query: &tree::Query, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
+        let (span, name) = (Some(query.span), hidden_name(&self.hidden));
         let row = self.one_row(query, span, scope)?.alias(&name, core::slice::from_ref(&name))?;
         rows.borrow_mut().push((row, span));
         Ok(Expr::new(ExprKind::Column(vec![name.clone(), name])))
     }
 
     /// A subquery that has one row, whatever there is in its tables.
-    fn one_row(&self, query: &ast::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
-        let plain = query.with.is_none() && query.limit_clause.is_none();
+    fn one_row(&self, query: &tree::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+        let plain = query.ctes.is_empty() && is_unlimited(query);
         let aggregated = plain && plain_select(query).is_some_and(|s| s.having.is_none() && self.aggregates(s));
         if !aggregated {
             return Err(Error::unsupported(
@@ -99,10 +97,10 @@ impl Planner<'_> {
     }
 
     /// Whether a SELECT without GROUP BY is an aggregation.
-    pub(super) fn aggregates(&self, select: &ast::Select) -> bool {
-        select.projection.iter().any(|item| match item {
-            ast::SelectItem::UnnamedExpr(e) | ast::SelectItem::ExprWithAlias { expr: e, .. } => {
-                let ignored = |_: &ast::Query| Ok(lit(0));
+    pub(super) fn aggregates(&self, select: &tree::Select) -> bool {
+        select.items.iter().any(|item| match item {
+            tree::Item::Expr(e) | tree::Item::Named(e, _) => {
+                let ignored = |_: &tree::Query| Ok(lit(0));
                 let exprs = Exprs { scalars: Some(Scalars(&ignored)), ..self.exprs };
                 exprs.expr(e).is_ok_and(|e| calls_aggregate(&e))
             }
@@ -138,7 +136,7 @@ impl Planner<'_> {
     }
 
     /// The one column of a subquery after IN, under a hidden name.
-    fn list_of(&self, query: &ast::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    fn list_of(&self, query: &tree::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let list = self.query(query, scope)?;
         if list.schema().len() != 1 {
             let text = format!("the subquery after IN must have one column, not {}", list.schema().len());
@@ -152,13 +150,12 @@ impl Planner<'_> {
     /// not all to be found inside.
     fn correlated(
         &self,
-        query: &ast::Query,
+        query: &tree::Query,
         span: Option<Span>,
         scope: Option<&Scope<'_>>,
     ) -> Result<(PlanBuilder, Option<Expr>)> {
-        let select = plain_select(query).filter(|s| {
-            query.with.is_none() && query.limit_clause.is_none() && s.having.is_none() && !self.aggregates(s)
-        });
+        let select = plain_select(query)
+            .filter(|s| query.ctes.is_empty() && is_unlimited(query) && s.having.is_none() && !self.aggregates(s));
         let Some(select) = select else { return Err(subquery(span)) };
         let mut inner = self.lateral_views(self.from(&select.from, scope)?, select)?;
         let mut conjuncts = Vec::new();
@@ -186,23 +183,19 @@ impl Planner<'_> {
 /// A conjunct that is a join.
 #[derive(Clone, Copy)]
 struct Subquery<'a> {
-    query: &'a ast::Query,
+    query: &'a tree::Query,
     /// What is before IN; nothing for EXISTS.
-    tested: Option<&'a ast::Expr>,
+    tested: Option<&'a tree::Expr>,
     negated: bool,
 }
 
 impl<'a> Subquery<'a> {
-    fn of(conjunct: &'a ast::Expr) -> Option<Self> {
-        match conjunct {
-            ast::Expr::InSubquery { expr, subquery, negated } => {
-                Some(Self { query: subquery, tested: Some(expr), negated: *negated })
-            }
-            ast::Expr::Exists { subquery, negated } => Some(Self { query: subquery, tested: None, negated: *negated }),
-            ast::Expr::Nested(inner) => Self::of(inner),
-            ast::Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
-                Self::of(expr).map(|inner| Self { negated: !inner.negated, ..inner })
-            }
+    fn of(conjunct: &'a tree::Expr) -> Option<Self> {
+        match &conjunct.kind {
+            Kind::InSubquery { expr, query, negated } => Some(Self { query, tested: Some(expr), negated: *negated }),
+            Kind::Exists(query) => Some(Self { query, tested: None, negated: false }),
+            Kind::Nested(inner) => Self::of(inner),
+            Kind::Unary(UnaryOp::Not, inner) => Self::of(inner).map(|inner| Self { negated: !inner.negated, ..inner }),
             _ => None,
         }
     }
@@ -222,10 +215,13 @@ pub(super) fn hidden_name(count: &Cell<usize>) -> String {
 }
 
 /// A query that is one SELECT without GROUP BY and DISTINCT.
-fn plain_select(query: &ast::Query) -> Option<&ast::Select> {
-    let SetExpr::Select(select) = &*query.body else { return None };
-    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    (ungrouped && select.distinct.is_none()).then_some(select)
+fn plain_select(query: &tree::Query) -> Option<&tree::Select> {
+    let Body::Select(select) = &query.body else { return None };
+    (select.group_by == tree::GroupBy::default() && !select.distinct).then_some(select)
+}
+
+fn is_unlimited(query: &tree::Query) -> bool {
+    query.limit.is_none() && query.offset.is_none()
 }
 
 fn calls_aggregate(expr: &Expr) -> bool {
@@ -241,13 +237,13 @@ fn is_unresolved(error: &Error) -> bool {
 }
 
 /// The conditions that AND joins.
-fn split_and<'e>(e: &'e ast::Expr, out: &mut Vec<&'e ast::Expr>) {
-    match e {
-        ast::Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+fn split_and<'e>(e: &'e tree::Expr, out: &mut Vec<&'e tree::Expr>) {
+    match &e.kind {
+        Kind::Binary(left, BinaryOp::And, right) => {
             split_and(left, out);
             split_and(right, out);
         }
-        ast::Expr::Nested(inner) => split_and(inner, out),
-        other => out.push(other),
+        Kind::Nested(inner) => split_and(inner, out),
+        _ => out.push(e),
     }
 }

@@ -1,20 +1,16 @@
 //! Syntax errors in the user's words: what stands there, what could stand there instead, and for the mistakes that
-//! people make often, what to write. sqlparser's errors are text with a place at the end; only the place and what
-//! was expected are taken from them.
+//! people make often, what to write.
 
 use alloc::{
     format,
     string::{String, ToString},
 };
 
-use sqlparser::{
-    keywords::Keyword,
-    parser::ParserError,
-    tokenizer::{self, Location, Token, TokenWithSpan, Word},
+use super::{
+    cursor::{is_any_word, is_word},
+    token::{Placed, Token, Word},
 };
-
-use super::cursor::{is_any_word, is_word};
-use crate::error::{Error, Span};
+use crate::error::Error;
 
 /// Words that shape a query; a name that is nearly one of them, just before the error, was probably meant to be it.
 const SHAPING: &[&str] = &[
@@ -54,55 +50,18 @@ const SHAPING: &[&str] = &[
     "TABLE",
 ];
 
-/// Our place of sqlparser's span; `None` if it has none.
-pub(super) fn place(span: tokenizer::Span) -> Option<Span> {
-    let narrow = |x: u64| u32::try_from(x).unwrap_or(u32::MAX);
-    (span.start.line != 0).then(|| Span {
-        line: narrow(span.start.line),
-        column: narrow(span.start.column),
-        end_line: narrow(span.end.line),
-        end_column: narrow(span.end.column),
-    })
-}
-
-/// Sqlparser's span of our place.
-pub(super) fn span_of_place(place: Span) -> tokenizer::Span {
-    let at = |line: u32, column: u32| Location::new(line.into(), column.into());
-    tokenizer::Span::new(at(place.line, place.column), at(place.end_line, place.end_column))
-}
-
-/// From the first character of one to the last of the other.
-pub(super) fn join(first: tokenizer::Span, last: tokenizer::Span) -> Option<Span> {
-    place(first.union(&last))
-}
+/// Words that are nearly one of these and mean something themselves, or are usual names: spelt as meant.
+const MEANT: &[&str] = &["VALUE", "OPTION", "TABLES", "VIEWS", "INT", "GROUPS", "WITHIN", "FORMAT", "ORDERS", "THERE"];
 
 /// The error at a token that should be something else.
-pub(super) fn unexpected(found: &TokenWithSpan, expected: &str) -> Error {
+pub(super) fn unexpected(found: &Placed, expected: &str) -> Error {
     Error::invalid(format!("expected {expected}, found {}", described(&found.token)))
         .class("PARSE_SYNTAX_ERROR")
-        .at(place(found.span))
-}
-
-/// A sqlparser error about some tokens, the last of which is `EOF`; `index` is where the parser stood.
-pub(super) fn from_parser(error: ParserError, tokens: &[TokenWithSpan], index: usize) -> Error {
-    let text = match error {
-        ParserError::RecursionLimitExceeded => return too_deep(),
-        ParserError::TokenizerError(text) | ParserError::ParserError(text) => text,
-    };
-    let (message, location) = cut_location(&text);
-    let index = location
-        .and_then(|location| tokens.iter().position(|t| t.span.start == location))
-        .unwrap_or(index.min(tokens.len() - 1));
-    let expected = message.strip_prefix("Expected: ").and_then(|m| m.split(", found:").next());
-    let error = match expected {
-        Some(expected) => unexpected(&tokens[index], &plain(expected)),
-        None => Error::invalid(message.to_string()).class("PARSE_SYNTAX_ERROR").at(place(tokens[index].span)),
-    };
-    advised(error, tokens, index)
+        .at(Some(found.span))
 }
 
 /// Adds a hint about the mistake that is probably behind an error at a token.
-pub(super) fn advised(error: Error, tokens: &[TokenWithSpan], index: usize) -> Error {
+pub(super) fn advised(error: Error, tokens: &[Placed], index: usize) -> Error {
     let open =
         ["the end of the statement", "`)`", "`,`"].iter().any(|e| error.message().contains(&format!("expected {e}")));
     let hint = advice(tokens, index).or_else(|| if open { separator(tokens, index) } else { None });
@@ -123,35 +82,13 @@ fn described(token: &Token) -> String {
     match token {
         Token::EOF => "the end of the statement".into(),
         Token::SingleQuotedString(s) | Token::DoubleQuotedString(s) => format!("the text '{s}'"),
-        Token::Number(n, _) => format!("the number {n}"),
-        Token::Word(Word { value, quote_style: Some(_), .. }) => format!("the name `{value}`"),
+        Token::Number(n) => format!("the number {n}"),
+        Token::Word(Word { value, quoted: true }) => format!("the name `{value}`"),
         other => format!("`{other}`"),
     }
 }
 
-/// `"Expected: x, found: y at Line: 3, Column: 8"` without its end, and that end.
-fn cut_location(text: &str) -> (&str, Option<Location>) {
-    let Some((message, place)) = text.rsplit_once(" at Line: ") else { return (text, None) };
-    let location = place
-        .split_once(", Column: ")
-        .and_then(|(line, column)| Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?)));
-    (if location.is_some() { message } else { text }, location)
-}
-
-/// Sqlparser's names for what it expects, in words that mean something here.
-fn plain(expected: &str) -> String {
-    match expected {
-        "SELECT, VALUES, or a subquery in the query body" => "a query (SELECT, WITH or VALUES)".into(),
-        "joined table" => "JOIN and another table, or a query, between the parentheses".into(),
-        "identifier" => "a name".into(),
-        "an identifier after AS" => "a name after AS".into(),
-        "end of statement" => "the end of the statement".into(),
-        e if e.contains(' ') => e.into(),
-        e => format!("`{e}`"),
-    }
-}
-
-fn advice(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+fn advice(tokens: &[Placed], index: usize) -> Option<String> {
     let found = &tokens[index].token;
     let before = index.checked_sub(1).map(|i| &tokens[i].token);
     foreign(tokens, index)
@@ -161,7 +98,7 @@ fn advice(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
 }
 
 /// A word that is missing beside what was found, or a comma too many.
-fn left_out(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+fn left_out(tokens: &[Placed], index: usize) -> Option<String> {
     let word_before =
         |back: usize, words: &[&str]| index.checked_sub(back).is_some_and(|i| is_any_word(&tokens[i].token, words));
     let found = &tokens[index].token;
@@ -179,7 +116,7 @@ fn left_out(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
 }
 
 /// What other engines have and Spark writes otherwise.
-fn foreign(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+fn foreign(tokens: &[Placed], index: usize) -> Option<String> {
     let near = |count: usize| &tokens[index.saturating_sub(count)..=index];
     let has = |words: &[&str]| near(1).iter().any(|t| is_any_word(&t.token, words));
     let table_function = near(4).iter().any(|t| is_any_word(&t.token, &["TUMBLE", "HOP", "CUMULATE", "DESCRIPTOR"]));
@@ -206,10 +143,9 @@ fn foreign(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
 }
 
 fn misspelt(token: &Token) -> Option<String> {
-    // A word that means something elsewhere is spelt as meant.
-    let Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }) = token else { return None };
+    let Token::Word(Word { value, quoted: false }) = token else { return None };
     let upper = value.to_uppercase();
-    if SHAPING.contains(&upper.as_str()) {
+    if SHAPING.contains(&upper.as_str()) || MEANT.contains(&upper.as_str()) {
         return None;
     }
     let near = SHAPING.iter().find(|word| word.len() > 3 && is_near(&upper, word))?;
@@ -217,7 +153,7 @@ fn misspelt(token: &Token) -> Option<String> {
 }
 
 /// What is missing between two operands: a comma, or in a condition an AND.
-fn separator(tokens: &[TokenWithSpan], index: usize) -> Option<String> {
+fn separator(tokens: &[Placed], index: usize) -> Option<String> {
     let (before, found) = (&tokens[index.checked_sub(1)?].token, &tokens[index].token);
     let ends = matches!(before, Token::Word(_) | Token::Number(..) | Token::RParen | Token::RBracket)
         || matches!(before, Token::SingleQuotedString(_) | Token::DoubleQuotedString(_));
@@ -263,12 +199,5 @@ mod tests {
         for (a, b) in [("FOMR", "WHERE"), ("TABLE", "LATERAL"), ("ABCD", "DCBA")] {
             assert!(!is_near(a, b), "{a} {b}");
         }
-    }
-
-    #[test]
-    fn places_are_cut_off_messages() {
-        let (message, location) = cut_location("Expected: ), found: FROM at Line: 3, Column: 8");
-        assert_eq!((message, location), ("Expected: ), found: FROM", Some(Location::new(3, 8))));
-        assert_eq!(cut_location("no place"), ("no place", None));
     }
 }

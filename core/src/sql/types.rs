@@ -5,16 +5,18 @@ use alloc::{
     string::{String, ToString},
 };
 
-use sqlparser::tokenizer::{Span, Token, Word};
-
 use super::{
-    cursor::{Tokens, is_any_word},
-    syntax::{join, unexpected},
+    cursor::{Cursor, is_any_word},
+    syntax::unexpected,
+    token::{Token, Word, join},
 };
-use crate::{error::Result, schema::DataType};
+use crate::{
+    error::{Result, Span},
+    schema::DataType,
+};
 
 /// Reads `INT`, `DECIMAL(10,2)`, `ARRAY<STRUCT<x: INT>>`.
-pub(super) fn data_type(tokens: &mut impl Tokens) -> Result<DataType> {
+pub(super) fn data_type(tokens: &mut Cursor<'_>) -> Result<DataType> {
     let first = tokens.peek(0).span;
     if !matches!(tokens.peek(0).token, Token::Word(_)) {
         return Err(unexpected(tokens.peek(0), "a type such as INT, STRING or TIMESTAMP"));
@@ -28,10 +30,10 @@ pub(super) fn data_type(tokens: &mut impl Tokens) -> Result<DataType> {
         _ if text.eq_ignore_ascii_case("interval") => take_units(tokens, &mut text, &mut last),
         _ => {}
     }
-    DataType::parse(&text).map_err(|e| e.at(join(first, last)))
+    DataType::parse(&text).map_err(|e| e.at(Some(join(first, last))))
 }
 
-fn take(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) {
+fn take(tokens: &mut Cursor<'_>, text: &mut String, last: &mut Span) {
     let token = tokens.next();
     *last = token.span;
     if !text.is_empty() {
@@ -40,7 +42,7 @@ fn take(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) {
     text.push_str(&source_of(&token.token));
 }
 
-fn take_parentheses(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) -> Result<()> {
+fn take_parentheses(tokens: &mut Cursor<'_>, text: &mut String, last: &mut Span) -> Result<()> {
     loop {
         match tokens.peek(0).token {
             Token::EOF => return Err(unexpected(tokens.peek(0), "`)`")),
@@ -53,7 +55,7 @@ fn take_parentheses(tokens: &mut impl Tokens, text: &mut String, last: &mut Span
     }
 }
 
-fn take_angles(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) -> Result<()> {
+fn take_angles(tokens: &mut Cursor<'_>, text: &mut String, last: &mut Span) -> Result<()> {
     let mut open = 0_i64;
     let mut parentheses = 0_usize;
     loop {
@@ -68,7 +70,7 @@ fn take_angles(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) -> 
             Token::Lt => 1,
             Token::Gt => -1,
             Token::ShiftRight => -2,
-            Token::CustomBinaryOperator(_) => -3,
+            Token::ShiftRightUnsigned => -3,
             _ => 0,
         };
         take(tokens, text, last);
@@ -78,7 +80,7 @@ fn take_angles(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) -> 
     }
 }
 
-fn take_units(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) {
+fn take_units(tokens: &mut Cursor<'_>, text: &mut String, last: &mut Span) {
     const UNITS: &[&str] = &["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
     if is_any_word(&tokens.peek(0).token, UNITS) {
         take(tokens, text, last);
@@ -92,7 +94,7 @@ fn take_units(tokens: &mut impl Tokens, text: &mut String, last: &mut Span) {
 /// A token as the DDL reader takes it.
 fn source_of(token: &Token) -> String {
     match token {
-        Token::Word(Word { value, quote_style: Some(_), .. }) => format!("`{}`", value.replace('`', "``")),
+        Token::Word(Word { value, quoted: true }) => format!("`{}`", value.replace('`', "``")),
         Token::SingleQuotedString(s) | Token::DoubleQuotedString(s) => {
             format!("'{}'", s.replace('\\', "\\\\").replace('\'', "''"))
         }

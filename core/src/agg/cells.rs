@@ -146,11 +146,11 @@ impl<K: Kernel> Aggregate for Cells<K> {
 
     // What only flat cells are asked for is compiled for flat cells only.
 
-    fn merge_all(&mut self, other: &dyn Aggregate, from: Range<usize>) -> Result<()> {
+    fn merge_all(&mut self, to: usize, other: &dyn Aggregate, from: Range<usize>) -> Result<()> {
         assert!(self.is_flat(), "only flat accumulators are merged whole");
         let other = other.as_any().downcast_ref::<Self>();
         let other = other.unwrap_or_else(|| stranger(&self.kernel));
-        self.kernel.merge_many(&mut self.cells[..from.len()], &other.cells[from])
+        self.kernel.merge_many(&mut self.cells[to..to + from.len()], &other.cells[from])
     }
 
     fn emit_pair(&self, _: usize, other: &dyn Aggregate, rows: &Rows<'_>, out: &mut Column) -> Result<()> {

@@ -76,8 +76,8 @@ pub trait Aggregate: Send {
         false
     }
 
-    /// Adds the accumulators `from` of `other` to as many of this one, from group 0 on.
-    fn merge_all(&mut self, _other: &dyn Aggregate, _from: Range<usize>) -> Result<()> {
+    /// Adds the accumulators `from` of `other` to as many of this one, from group `to` on.
+    fn merge_all(&mut self, _to: usize, _other: &dyn Aggregate, _from: Range<usize>) -> Result<()> {
         unreachable!("only flat accumulators are merged whole")
     }
 

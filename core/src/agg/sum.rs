@@ -255,6 +255,9 @@ impl<T: Ordered + Into<i64>> Kernel for SumInteger<T> {
     }
 }
 
+/// So few cells are added faster than a kernel is called.
+const FEW: usize = 8;
+
 /// What a sum of doubles is turned into.
 #[derive(Clone, Copy, Debug)]
 enum Finish {
@@ -389,7 +392,11 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
     }
 
     fn merge_many(&self, cells: &mut [FloatCell], others: &[FloatCell]) -> Result<()> {
-        simd::fold_pairs(cells, others, FloatCell::and);
+        if cells.len() < FEW {
+            cells.iter_mut().zip(others).for_each(|(cell, other)| *cell = cell.and(*other));
+        } else {
+            simd::fold_pairs(cells, others, FloatCell::and);
+        }
         Ok(())
     }
 

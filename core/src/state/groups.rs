@@ -31,6 +31,8 @@ const PANES_MAX: usize = 16;
 const FEW_ROWS: usize = 64;
 /// Keys that runs have room for, at most.
 const RUN_KEYS_MAX: usize = 4096;
+/// At the ends of time, from here on, panes may be shorter than others.
+const TIMES_ODD_FROM: u64 = 1 << 62;
 /// A pane gets a run if there are no more keys than so many for each of its rows.
 const RUN_KEYS_PER_ROW: usize = 2;
 
@@ -199,6 +201,11 @@ impl Groups {
         self.panes.first_from(start)
     }
 
+    /// The panes that start at `start` or later, in order.
+    pub fn panes_from(&self, start: i64) -> impl Iterator<Item = (i64, &Pane)> {
+        self.panes.starting(start)
+    }
+
     /// The panes that start in `start..end`, in order.
     pub fn panes_between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = (i64, &Pane)> {
         self.panes.between(start, end)
@@ -323,13 +330,13 @@ impl Book {
 
     /// See [`Groups::assign_pane`].
     fn assign(&mut self, pane: &mut Pane, (keys, key_bound): (&[u32], usize), rows: &Rows<'_>, groups: &mut [u32]) {
+        if rows.selection().is_none() && key_bound <= pane.run.width as usize {
+            return self.assign_run(pane, (keys, key_bound), groups);
+        }
         if pane.is_empty() || rows.len() <= FEW_ROWS {
             groups.fill(NO_GROUP);
         } else if pane.find(keys, rows, groups) {
             return;
-        }
-        if rows.selection().is_none() && key_bound <= pane.run.width as usize {
-            return self.assign_run(pane, keys, groups);
         }
         let mut top = 0;
         rows.for_each(|row| top = top.max(keys[row]));
@@ -361,7 +368,7 @@ impl Book {
     }
 
     /// As [`Book::assign`], where all rows count and all keys are of the pane's run.
-    fn assign_run(&mut self, pane: &mut Pane, keys: &[u32], groups: &mut [u32]) {
+    fn assign_run(&mut self, pane: &mut Pane, keys: (&[u32], usize), groups: &mut [u32]) {
         let before = pane.len();
         pane.assign_run(keys, groups);
         self.count_new(pane, before);
@@ -412,9 +419,12 @@ impl GroupIds {
 
 /// Calls `f` with the start of the pane and the rows of each run of rows of one pane.
 fn each_run((pane_of, pane_us): (impl Fn(i64) -> i64, i64), times: &[i64], mut f: impl FnMut(i64, Range<usize>)) {
-    let mut from = 0;
+    let (mut from, mut start) = (0, i64::MIN);
     while from < times.len() {
-        let start = pane_of(times[from]);
+        // The next pane, most often.
+        let next = start.checked_add(pane_us).filter(|next| next.unsigned_abs() < TIMES_ODD_FROM);
+        let is_in = |next: &i64| (times[from].wrapping_sub(*next) as u64) < pane_us as u64;
+        start = next.filter(is_in).unwrap_or_else(|| pane_of(times[from]));
         // Panes at the ends of time are shorter, and no row lies beyond them.
         let is_beyond = |time: &i64| time.wrapping_sub(start) as u64 >= pane_us as u64;
         let run = times[from..].iter().position(is_beyond).unwrap_or(times.len() - from).max(1);

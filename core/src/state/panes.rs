@@ -26,6 +26,8 @@ const FEW_PANES: usize = 64;
 const DENSE_ALWAYS: usize = 4096;
 /// A pane with at least one group among so many ids is gone through id by id.
 const EMPTY_PER_GROUP_MAX: usize = 4;
+/// Rows after which a pane may have a group of every key: then there is nothing more to remember.
+const RUN_ROWS: usize = 8;
 /// Panes that make room for one between them, at most, before a tree takes all.
 const MOVED_MAX: usize = 1024;
 
@@ -110,7 +112,10 @@ impl Panes {
             return self.tree.entry(start).or_insert_with(make);
         }
         let at = place.unwrap_or_else(|at| {
-            self.ring.insert(at, (start, make()));
+            match at == self.ring.len() {
+                true => self.ring.push_back((start, make())),
+                false => self.ring.insert(at, (start, make())),
+            }
             at
         });
         &mut self.ring[at].1
@@ -138,6 +143,13 @@ impl Panes {
         }
     }
 
+    /// Those that start at `start` or later, in order.
+    pub fn starting(&self, start: i64) -> impl Iterator<Item = (i64, &Pane)> {
+        let from = self.place(start).unwrap_or_else(|at| at);
+        let ring = self.ring.range(from..).map(|(start, pane)| (*start, &**pane));
+        ring.chain(self.tree.range(start..).map(|(start, pane)| (*start, &**pane)))
+    }
+
     /// Those that start in `start..end`, in order.
     pub fn between(&self, start: i64, end: i64) -> impl DoubleEndedIterator<Item = (i64, &Pane)> {
         let [from, to] = [start, end.max(start)].map(|us| self.place(us).unwrap_or_else(|at| at));
@@ -156,7 +168,7 @@ impl Panes {
             return if start == *first { Ok(0) } else { Err(0) };
         }
         // Most often all lie equally far apart.
-        let apart = last.wrapping_sub(*first) as u64 / (len as u64 - 1);
+        let apart = self.ring[1].0.wrapping_sub(*first) as u64;
         let guess = (start.wrapping_sub(*first) as u64 / apart.max(1)) as usize;
         match self.ring.get(guess) {
             Some((found, _)) if *found == start => Ok(guess),
@@ -205,20 +217,27 @@ impl Pane {
         (!self.has_others && width > 0 && is_filled).then_some(first as usize..(first + width) as usize)
     }
 
-    /// Writes the groups of keys, all of them in the run, and makes those that are new.
-    pub(super) fn assign_run(&mut self, keys: &[u32], groups: &mut [u32]) {
+    /// Writes the groups of keys, all of them below `key_bound` and in the run, and makes those that are new.
+    pub(super) fn assign_run(&mut self, (keys, key_bound): (&[u32], usize), groups: &mut [u32]) {
         let Ids::Dense(ids) = &mut self.ids else { unreachable!("panes with a run have an array") };
         let ids = &mut ids[..self.run.width as usize];
         let (new_keys, new_groups) = (&mut self.keys[..=ids.len()], &mut self.groups[..=ids.len()]);
-        let mut len = self.len;
-        // Whether a key is new only says where the next one is written: no branch depends on it.
-        for (&key, group) in keys.iter().zip(groups) {
-            let (id, found) = (self.run.first + key, &mut ids[key as usize]);
-            (new_keys[len], new_groups[len]) = (key, id);
-            len += usize::from(*found == NO_GROUP);
-            (*found, *group) = (id, id);
+        let first = self.run.first;
+        groups.iter_mut().zip(keys).for_each(|(group, &key)| *group = first + key);
+        for keys in keys.chunks(RUN_ROWS) {
+            if self.len == key_bound {
+                return;
+            }
+            let mut len = self.len;
+            // Whether a key is new only says where the next one is written: no branch depends on it.
+            for &key in keys {
+                let group = first + key;
+                let known = core::mem::replace(&mut ids[key as usize], group);
+                (new_keys[len], new_groups[len]) = (key, group);
+                len += usize::from(known == NO_GROUP);
+            }
+            self.len = len;
         }
-        self.len = len;
     }
 
     /// Takes a run of ids, empty as it is.

@@ -43,6 +43,9 @@ impl Panes {
     /// Start of the last window that holds the pane; windows step back from it by the slide.
     #[inline]
     pub fn last_window(&self, pane: i64) -> i64 {
+        if self.pane_us == self.slide_us {
+            return pane;
+        }
         floor_to(pane, self.start_us, self.slide_us)
     }
 

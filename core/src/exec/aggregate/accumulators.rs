@@ -149,7 +149,7 @@ impl Accumulators {
     /// As [`Accumulators::merge_into`], for flat ones: these groups to as many, from the first on.
     pub(super) fn merge_all_into(&self, target: &mut [Box<dyn Aggregate>], from: Range<usize>) -> Result<()> {
         let pairs = target.iter_mut().zip(&self.calls);
-        pairs.into_iter().try_for_each(|(target, call)| target.merge_all(&*call.groups, from.clone()))
+        pairs.into_iter().try_for_each(|(target, call)| target.merge_all(0, &*call.groups, from.clone()))
     }
 
     /// Adds groups from accumulators that [`Accumulators::make_empty`] made.

@@ -4,6 +4,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{
+    gathered::{GATHERED_KEYS_MAX, Gathered},
     groups::{Event, GroupState, ONLY_PANE},
     stacks::{Merged, Stacks},
 };
@@ -38,6 +39,8 @@ struct Made {
     /// The rows that count.
     marks: Bitmap,
     flat: Flat,
+    /// Windows that come behind the rows of the block.
+    gathered: Gathered,
 }
 
 /// Scratch: a window of which results lie by key id.
@@ -62,6 +65,7 @@ impl Emitter {
                 block: Block::new(schema),
                 marks: Bitmap::new(),
                 flat: Flat { block: Block::new(schema), marks: Bitmap::new(), ids: Vec::new() },
+                gathered: Gathered::default(),
             },
             some: Merged::default(),
         }
@@ -84,6 +88,7 @@ impl Emitter {
             Event::Window { panes, has_watermark } => self.emit_windows(state, *panes, *has_watermark, epoch, out)?,
             _ => self.emit_keys(state, epoch, out)?,
         }
+        self.made.emit_gathered(state, out)?;
         self.made.flush(out)
     }
 
@@ -242,6 +247,7 @@ impl Made {
         emit: impl Fn(&[u32], &mut [Column]) -> Result<()>,
         out: &mut dyn Output,
     ) -> Result<()> {
+        self.emit_gathered(state, out)?;
         for (keys, places) in keys.chunks(self.block_rows).zip(places.chunks(self.block_rows)) {
             self.at.write(&mut self.block, state, window, keys)?;
             emit(places, &mut self.block.columns_mut()[self.at.key_count..])?;
@@ -252,8 +258,14 @@ impl Made {
 
     /// Adds a window of which results lie by key id.
     fn flat(&mut self, state: &GroupState, window: (i64, Panes), stacks: &Stacks, out: &mut dyn Output) -> Result<()> {
+        let ids = state.keys.id_bound();
+        if state.keys.columns().is_some() && ids <= GATHERED_KEYS_MAX {
+            self.gathered.add(state, window, stacks)?;
+            return if self.gathered.is_full() { self.emit_gathered(state, out) } else { Ok(()) };
+        }
+        self.emit_gathered(state, out)?;
         match state.keys.columns() {
-            Some(keys) if state.keys.id_bound() < LENT_KEYS_MIN => self.flat_copied(state, window, stacks, keys)?,
+            Some(keys) if ids < LENT_KEYS_MIN => self.flat_copied(state, window, stacks, keys)?,
             Some(keys) => {
                 self.flush(out)?;
                 self.flat_results(state, stacks)?;
@@ -267,6 +279,25 @@ impl Made {
         self.written(0, out)
     }
 
+    /// Hands on the windows that were gathered, and before them what is in the block.
+    fn emit_gathered(&mut self, state: &GroupState, out: &mut dyn Output) -> Result<()> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        self.flush(out)?;
+        let Self { at, flat: Flat { block, marks, .. }, gathered, .. } = self;
+        block.clear();
+        let (keys, results) = block.columns_mut().split_at_mut(at.key_count);
+        gathered.emit_results(&state.accumulators, marks, results)?;
+        gathered.emit_keys(state, at.window, keys);
+        gathered.clear();
+        block.set_len(marks.len());
+        let marks = Some(marks.view()).filter(|marks| marks.count() < marks.len());
+        out.push(&block.view().select(marks))?;
+        block.clear();
+        Ok(())
+    }
+
     /// Copies all ids, and marks those that are in the window.
     fn flat_copied(
         &mut self,
@@ -277,7 +308,7 @@ impl Made {
     ) -> Result<()> {
         let Self { at, block, marks, flat, .. } = self;
         let (key_columns, results) = block.columns_mut().split_at_mut(at.key_count);
-        stacks.emit_flat(&state.accumulators, &mut flat.marks, results)?;
+        Merged::emit_pair(stacks.flat(), &state.accumulators, &mut flat.marks, results)?;
         let rows = Rows::new(flat.marks.len(), None);
         let mut keys = keys.iter();
         for (i, column) in key_columns.iter_mut().enumerate() {
@@ -295,7 +326,8 @@ impl Made {
     fn flat_results(&mut self, state: &GroupState, stacks: &Stacks) -> Result<()> {
         let Self { at, flat, .. } = self;
         flat.block.clear();
-        stacks.emit_flat(&state.accumulators, &mut flat.marks, &mut flat.block.columns_mut()[at.key_count..])
+        let results = &mut flat.block.columns_mut()[at.key_count..];
+        Merged::emit_pair(stacks.flat(), &state.accumulators, &mut flat.marks, results)
     }
 
     /// Hands a window on as it lies.

@@ -13,6 +13,7 @@
 
 mod accumulators;
 mod emit;
+mod gathered;
 mod groups;
 mod hand_over;
 mod late;

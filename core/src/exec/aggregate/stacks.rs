@@ -98,7 +98,10 @@ impl Merged {
             pane.keys().iter().for_each(|&key| has[key as usize] = true);
             return state.accumulators.merge_into(accumulators, pane.groups(), pane.keys());
         };
-        has.iter_mut().zip(by_key).for_each(|(has, &group)| *has |= group != NO_GROUP);
+        match pane.len() == has.len() {
+            true => has.fill(true),
+            false => has.iter_mut().zip(by_key).for_each(|(has, &group)| *has |= group != NO_GROUP),
+        }
         state.accumulators.merge_all_into(accumulators, run.start..run.end.min(run.start + has.len()))
     }
 
@@ -108,7 +111,7 @@ impl Merged {
         if self.is_flat {
             self.has.iter_mut().zip(&other.has).for_each(|(mine, &theirs)| *mine |= theirs);
             let pairs = self.accumulators.iter_mut().zip(&other.accumulators);
-            return pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(&**theirs, 0..other.has.len()));
+            return pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(0, &**theirs, 0..other.has.len()));
         }
         self.from.extend_from_slice(&other.places);
         other.keys.iter().for_each(|&key| self.place(key));
@@ -118,15 +121,46 @@ impl Merged {
         pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge(&**theirs, from, to))
     }
 
+    /// Puts what another has merged, which is flat, behind what was put here before: all together there are at most
+    /// `places`.
+    pub(super) fn append(&mut self, state: &GroupState, other: &Self, places: usize) -> Result<()> {
+        if self.accumulators.is_empty() {
+            self.accumulators = state.accumulators.make_empty();
+            self.is_flat = true;
+            self.grow(places);
+        }
+        let at = self.has.len();
+        self.has.extend_from_slice(&other.has);
+        let pairs = self.accumulators.iter_mut().zip(&other.accumulators);
+        pairs.into_iter().try_for_each(|(mine, theirs)| mine.merge_all(at, &**theirs, 0..other.has.len()))
+    }
+
+    /// Writes the results of two, both flat, that would have to be merged first: a row a place, and one column a call.
+    /// Marks the places that have anything.
+    pub(super) fn emit_pair(
+        [front, back]: [&Self; 2],
+        calls: &Accumulators,
+        marks: &mut Bitmap,
+        columns: &mut [Column],
+    ) -> Result<()> {
+        let places = front.has.len();
+        marks.clear();
+        marks.resize(places, false);
+        simd::mask_of_two(&front.has, &back.has, marks.words_mut(), 0, |front, back| front | back);
+        let rows = Rows::new(places, Some(marks.view()));
+        calls.emit_pair([&front.accumulators, &back.accumulators], &rows, columns)
+    }
+
     fn begin(&mut self, state: &GroupState) {
         if self.accumulators.is_empty() {
             self.accumulators = state.accumulators.make_empty();
         }
         let bound = state.keys.id_bound();
         if self.is_flat {
-            let bound = bound.max(self.has.len());
-            self.has.resize(bound, false);
-            self.grow(bound);
+            if bound > self.has.len() {
+                self.has.resize(bound, false);
+                self.grow(bound);
+            }
         } else if self.by_key.len() < bound {
             self.by_key.resize(bound, NOT_MERGED);
         }
@@ -184,7 +218,7 @@ impl Stacks {
     /// Merges the groups of a window: flat ones lie side by side then and are added as they are emitted.
     pub(super) fn window(&mut self, state: &GroupState, panes: Panes, start: i64) -> Result<()> {
         let end = start.saturating_add(panes.size_us());
-        let is_short = panes.size_us() / panes.pane_us() < PANES_WORTH_IT;
+        let is_short = panes.size_us() < panes.pane_us().saturating_mul(PANES_WORTH_IT);
         if is_short || state.groups.len() > FRONT_GROUPS_MAX {
             (self.is_valid, self.is_flat) = (false, false);
             self.result.begin_as(false);
@@ -233,7 +267,7 @@ impl Stacks {
 
     /// Lets the panes before `end` into the back.
     fn advance(&mut self, state: &GroupState, end: i64) -> Result<()> {
-        for (_, pane) in state.groups.panes_between(self.end, end) {
+        for (_, pane) in state.groups.panes_from(self.end).take_while(|(start, _)| *start < end) {
             self.back.add_pane(state, pane, None)?;
         }
         self.end = end;
@@ -245,15 +279,9 @@ impl Stacks {
         (!self.is_flat).then_some(&self.result)
     }
 
-    /// Writes flat results, one a key id and one column a call, and marks the ids that are in the window.
-    pub(super) fn emit_flat(&self, calls: &Accumulators, marks: &mut Bitmap, columns: &mut [Column]) -> Result<()> {
-        let front = self.front.last().map_or(&self.result, |(_, front)| &**front);
-        let ids = front.has.len();
-        marks.clear();
-        marks.resize(ids, false);
-        simd::mask_of_two(&front.has, &self.back.has, marks.words_mut(), 0, |front, back| front | back);
-        let rows = Rows::new(ids, Some(marks.view()));
-        calls.emit_pair([&front.accumulators, &self.back.accumulators], &rows, columns)
+    /// What [`Stacks::window`] has merged if it is flat, in two parts: places are key ids.
+    pub(super) fn flat(&self) -> [&Merged; 2] {
+        [self.front.last().map_or(&self.result, |(_, front)| &**front), &self.back]
     }
 
     /// Puts front and back together. Flat ones are only made as long as each other.

@@ -132,9 +132,11 @@ fn windows_of_few_and_many_keys_are_those_of_a_naive_evaluator() {
 }
 
 #[test]
-fn windows_of_many_keys_survive_restarts() {
-    for key in ["id", "name"] {
-        check(key, "avg(v)", (300, 3, -1), true);
+fn windows_of_few_and_many_keys_survive_restarts() {
+    for keys in [5, 300] {
+        for key in ["id", "name"] {
+            check(key, "avg(v)", (keys, 3, -1), true);
+        }
     }
 }
 
@@ -158,7 +160,7 @@ fn operators_above_take_windows_in_every_form() {
         format!("SELECT DISTINCT window, n % 7 FROM (SELECT window, sum(n) AS n {grouped})"),
     ];
     for query in &queries {
-        for data in [(400, 3, -1), (200, 3, -1)] {
+        for data in [(400, 3, -1), (200, 3, -1), (20, 3, -1)] {
             let [lent, copied] = ["id", "name"].map(|key| {
                 let mut out = Vec::new();
                 run(&query.replace("KEY", key), data, false, |row| out.push(format!("{row:?}")), |_, _| ());

@@ -1,6 +1,9 @@
 //! Values → ids through an array: the way of keys whose values lie close together.
 
-use super::{level::kernel, prefetch};
+use super::{
+    level::kernel,
+    prefetch::{self, Upcoming},
+};
 use crate::limits::GROUPS_MAX;
 
 /// "No id": what unknown values get.
@@ -38,29 +41,47 @@ index!(i8, i16, i32, i64, u32);
 /// `u32::MAX`. `ids` is as long as `values`; what is in the table is below 2^31 or `u32::MAX`.
 #[inline]
 pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) -> bool {
-    lookup_each(values, low, table, ids, |id| id)
+    lookup_each(values, low, table, ids, |id| id, |_| ())
 }
 
 /// As [`lookup`], and then once more: writes `second[table[values[row] - low]]`, `u32::MAX` for what either table does
-/// not know.
+/// not know. On the way eight bytes a row of `upcoming` are asked for.
 #[inline]
-pub fn lookup_twice<T: Index>(values: &[T], low: i64, table: &[u32], second: &[u32], ids: &mut [u32]) -> bool {
-    lookup_each(values, low, table, ids, |id| second.get(id as usize).copied().unwrap_or(NONE))
+pub fn lookup_twice<T: Index>(
+    values: &[T],
+    low: i64,
+    [table, second]: [&[u32]; 2],
+    ids: &mut [u32],
+    upcoming: Upcoming,
+) -> bool {
+    let then = |id: u32| second.get(id as usize).copied().unwrap_or(NONE);
+    lookup_each(values, low, table, ids, then, |line| {
+        upcoming.ask(2 * line);
+        upcoming.ask(2 * line + 1);
+    })
 }
 
-/// Writes `then(table[values[row] - low])`. Whether all are in the table is asked once for many rows, and whether all
+/// Writes `then(table[values[row] - low])`, with `each_line` called once for [`LINE_ROWS`] rows. Whether all are in the table is asked once for many rows, and whether all
 /// were found once for all, which leaves two loads and little else a row.
 #[inline(always)]
-fn lookup_each<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32], then: impl Fn(u32) -> u32) -> bool {
+fn lookup_each<T: Index>(
+    values: &[T],
+    low: i64,
+    table: &[u32],
+    ids: &mut [u32],
+    then: impl Fn(u32) -> u32,
+    each_line: impl Fn(usize),
+) -> bool {
     assert_eq!(values.len(), ids.len(), "one id a value");
     // No id but NONE has the highest bit.
     let mut seen = 0;
-    for (ids, values) in ids.chunks_mut(REACH_ROWS).zip(values.chunks(REACH_ROWS)) {
+    for (chunk, (ids, values)) in ids.chunks_mut(REACH_ROWS).zip(values.chunks(REACH_ROWS)).enumerate() {
         // Of tables as long as a power of two this says exactly whether all are within.
         if reach(values, low) < table.len() as u64 {
             for (at, (id, &value)) in ids.iter_mut().zip(values).enumerate() {
                 if at % LINE_ROWS == 0 {
                     prefetch::ahead(values, at);
+                    each_line((chunk * REACH_ROWS + at) / LINE_ROWS);
                 }
                 // SAFETY: no place is above the reach, which is within the table.
                 *id = then(unsafe { *table.get_unchecked(place(value, low) as usize) });
@@ -144,6 +165,7 @@ fn all_equal_lanes(ids: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::Foresight;
 
     #[test]
     fn values_beyond_the_table_have_no_id() {
@@ -158,9 +180,10 @@ mod tests {
         assert!(!lookup_among(&[1, 0, 0], &[0, 1, 2], &[&[4], &[5, 6]], &mut ids[..3]));
         assert_eq!(ids[..3], [NONE, 5, NONE]);
         let second = [1, 2, 3, 4, 5, 6, 70, 80];
-        assert!(!lookup_twice(&[10_i32, 11, 12], 10, &table, &second, &mut ids[..3]));
+        let nothing = Foresight::default().behind(&second);
+        assert!(!lookup_twice(&[10_i32, 11, 12], 10, [&table, &second], &mut ids[..3], nothing));
         assert_eq!(ids[..3], [80, NONE, NONE]);
-        assert!(lookup_twice(&[10_i64, 10], 10, &table, &second, &mut ids[..2]));
+        assert!(lookup_twice(&[10_i64, 10], 10, [&table, &second], &mut ids[..2], nothing));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use crate::{
     block::{ColumnRef, Values},
-    simd,
+    simd::{self, Upcoming},
 };
 
 /// Columns that a table takes.
@@ -65,22 +65,23 @@ impl Radix {
         self.look(columns, from, None, ids)
     }
 
-    /// As [`Radix::lookup`], but writes `second[id]` for each id.
+    /// As [`Radix::lookup`], but writes `second[id]` for each id, and asks for eight bytes a row of what is `upcoming`.
     pub fn lookup_twice(
         &mut self,
         columns: &[ColumnRef<'_>],
         from: usize,
         second: &[u32],
         ids: &mut [u32],
+        upcoming: Upcoming,
     ) -> Option<bool> {
-        self.look(columns, from, Some(second), ids)
+        self.look(columns, from, Some((second, upcoming)), ids)
     }
 
     fn look(
         &mut self,
         columns: &[ColumnRef<'_>],
         from: usize,
-        second: Option<&[u32]>,
+        second: Option<(&[u32], Upcoming)>,
         ids: &mut [u32],
     ) -> Option<bool> {
         let is_plain = |c: &ColumnRef<'_>| c.validity.is_none() && !c.is_constant;
@@ -223,11 +224,17 @@ fn is_filled(bits: u32, count: usize) -> bool {
     bits <= BITS_FREE || (bits <= BITS_MAX && 1_usize << bits <= count * SPARSENESS_MAX)
 }
 
-fn find<T: simd::Index>(values: &[T], low: i64, table: &[u32], second: Option<&[u32]>, ids: &mut [u32]) -> bool {
+fn find<T: simd::Index>(
+    values: &[T],
+    low: i64,
+    table: &[u32],
+    second: Option<(&[u32], Upcoming)>,
+    ids: &mut [u32],
+) -> bool {
     let values = &values[..ids.len()];
     match second {
         None => simd::lookup(values, low, table, ids),
-        Some(second) => simd::lookup_twice(values, low, table, second, ids),
+        Some((second, upcoming)) => simd::lookup_twice(values, low, [table, second], ids, upcoming),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
-    simd,
+    simd::{self, Foresight, Upcoming},
     state::{Dropped, Groups, KeyTable, NO_GROUP, Pane},
     window::Panes,
 };
@@ -71,6 +71,8 @@ pub(super) struct GroupState {
     /// `group_ids` is so many times this group.
     filled_with: Option<(u32, usize)>,
     pane_numbers: Vec<u32>,
+    /// Of the times.
+    foresight: Foresight,
     live: Bitmap,
     pub(super) handed: Handed,
     pub(super) dropped: Dropped,
@@ -104,6 +106,7 @@ impl GroupState {
             group_ids: Vec::new(),
             filled_with: None,
             pane_numbers: Vec::new(),
+            foresight: Foresight::default(),
             live: Bitmap::new(),
             handed: Handed::default(),
             dropped: Dropped::default(),
@@ -148,7 +151,8 @@ impl GroupState {
         };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
-            if !self.route_known(&rows, keys, panes, range, epoch)? {
+            let upcoming = self.foresight.behind(times.as_slice::<i64>());
+            if !self.route_known(&rows, keys, panes, range, upcoming, epoch)? {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
                 self.route_panes(&rows, times, panes, range, epoch.mode == Some(OutputMode::Append));
                 let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
@@ -278,12 +282,14 @@ impl GroupState {
     }
 
     /// The way of most blocks: all rows fall into one pane, which has nearly all their groups. False if that is not so.
+    /// `upcoming` are the next block's times, which are asked for on the way: to read them is all that is done to them.
     fn route_known(
         &mut self,
         rows: &Rows<'_>,
         keys: &[ColumnRef<'_>],
         panes: Panes,
         (low, high): (i64, i64),
+        upcoming: Upcoming,
         epoch: &Epoch,
     ) -> Result<bool> {
         let first = panes.pane_of(low);
@@ -294,7 +300,8 @@ impl GroupState {
         for from in (0..rows.len()).step_by(KNOWN_ROWS) {
             let range = from..rows.len().min(from + KNOWN_ROWS);
             let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return Ok(false) };
-            match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()]) {
+            let upcoming = upcoming.from_row::<i64>(from);
+            match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()], upcoming) {
                 Some(true) => continue,
                 Some(false) => {}
                 None => return Ok(false),

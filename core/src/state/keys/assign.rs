@@ -7,6 +7,7 @@ use super::{KeyTable, NONE};
 use crate::{
     block::{BytesRef, ColumnRef, Rows, Values},
     error::Result,
+    simd::Upcoming,
     state::{
         packed::{Packed, hash_short},
         runs::run_end,
@@ -132,15 +133,16 @@ impl KeyTable {
 
     /// Writes `by_id[id]` for the keys of the rows from `from` on, as many as `found` takes, `u32::MAX` for keys that
     /// are not known or have no entry; tells whether all got one. `None` if keys of these types are not found so
-    /// simply, and then `found` is untouched.
+    /// simply, and then `found` is untouched. On the way eight bytes a row of `upcoming` are asked for.
     pub fn find_through(
         &mut self,
         columns: &[ColumnRef<'_>],
         from: usize,
         by_id: &[u32],
         found: &mut [u32],
+        upcoming: Upcoming,
     ) -> Option<bool> {
-        self.radix.lookup_twice(columns, from, by_id, found)
+        self.radix.lookup_twice(columns, from, by_id, found, upcoming)
     }
 
     /// The id of one row's key, made if it is new.

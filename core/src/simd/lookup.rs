@@ -61,8 +61,9 @@ pub fn lookup_twice<T: Index>(
     })
 }
 
-/// Writes `then(table[values[row] - low])`, with `each_line` called once for [`LINE_ROWS`] rows. Whether all are in the table is asked once for many rows, and whether all
-/// were found once for all, which leaves two loads and little else a row.
+/// Writes `then(table[values[row] - low])`, with `each_line` called once for [`LINE_ROWS`] rows. Whether all are in the
+/// table is asked once for many rows, and whether all were found once for all, which leaves two loads and little else a
+/// row.
 #[inline(always)]
 fn lookup_each<T: Index>(
     values: &[T],

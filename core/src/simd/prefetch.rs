@@ -23,7 +23,8 @@ pub struct Upcoming {
 }
 
 impl Foresight {
-    /// Takes note of a block's column, and says where the next one is to be expected; if that is unknown, the same place.
+    /// Takes note of a block's column, and says where the next one is to be expected; if that is unknown, in the same
+    /// place.
     pub fn behind<T>(&mut self, values: &[T]) -> Upcoming {
         let here = values.as_ptr().addr();
         let distance = here.wrapping_sub(self.last);

@@ -27,7 +27,7 @@ pub use order::{compare, compare_floats, compare_nullable};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};
 
-use crate::schema::Schema;
+use crate::{schema::Schema, simd::Upcoming};
 
 /// Anything that has columns of one length: owned blocks, ring blocks, projections of either.
 pub trait Columns {
@@ -41,12 +41,13 @@ pub struct BlockRef<'a> {
     columns: &'a dyn Columns,
     len: usize,
     selection: Option<BitmapRef<'a>>,
+    upcoming: Option<Upcoming>,
 }
 
 impl<'a> BlockRef<'a> {
     /// A block of `len` rows, all selected.
     pub fn new(columns: &'a dyn Columns, len: usize) -> Self {
-        Self { columns, len, selection: None }
+        Self { columns, len, selection: None, upcoming: None }
     }
 
     /// The same block, of which only the rows with a set bit count.
@@ -55,6 +56,17 @@ impl<'a> BlockRef<'a> {
             assert_eq!(bits.len(), self.len, "a selection has one bit a row");
         }
         Self { selection, ..self }
+    }
+
+    /// The same block, with what whoever computes on it shall ask for: the column of the next block that is read before
+    /// anything is computed.
+    pub fn foresee(self, upcoming: Option<Upcoming>) -> Self {
+        Self { upcoming, ..self }
+    }
+
+    /// What is to be asked for while the block is worked on.
+    pub fn upcoming(&self) -> Option<Upcoming> {
+        self.upcoming
     }
 
     /// The column at a position.

@@ -151,7 +151,8 @@ impl GroupState {
         };
         if let Some(range) = range {
             let rows = Rows::new(block.len(), selection);
-            let upcoming = self.foresight.behind(times.as_slice::<i64>());
+            // Times are only read, and whoever only reads waits for memory.
+            let upcoming = block.upcoming().unwrap_or_else(|| self.foresight.behind(times.as_slice::<i64>()));
             if !self.route_known(&rows, keys, panes, range, upcoming, epoch)? {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
                 self.route_panes(&rows, times, panes, range, epoch.mode == Some(OutputMode::Append));
@@ -282,7 +283,7 @@ impl GroupState {
     }
 
     /// The way of most blocks: all rows fall into one pane, which has nearly all their groups. False if that is not so.
-    /// `upcoming` are the next block's times, which are asked for on the way: to read them is all that is done to them.
+    /// `upcoming` is asked for on the way.
     fn route_known(
         &mut self,
         rows: &Rows<'_>,

@@ -9,7 +9,7 @@ use crate::{
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     expr::{BoundExpr, Evaluator},
-    simd::Positions,
+    simd::{Foresight, Positions, Upcoming},
 };
 
 #[derive(Debug)]
@@ -17,6 +17,9 @@ pub(in crate::exec) struct FilterOperator {
     predicate: Evaluator,
     passed: Bitmap,
     positions: Positions,
+    /// The column that the predicate reads before others, and where it will lie.
+    first_read: Option<usize>,
+    foresight: Foresight,
     /// Scratch: which of the rows that passed are not NULL.
     valid: Bitmap,
     /// By column: the values of the rows that passed; empty where the block's own column stands for them.
@@ -27,8 +30,17 @@ impl FilterOperator {
     /// For blocks of so many columns.
     pub(in crate::exec) fn new(predicate: &BoundExpr, columns: usize) -> Self {
         let taken = (0..columns).map(|_| Column::new(crate::schema::DataType::Null)).collect();
-        let (passed, valid) = (Bitmap::new(), Bitmap::new());
-        Self { predicate: Evaluator::new(predicate), passed, positions: Positions::new(), valid, taken }
+        let mut read = Vec::new();
+        predicate.collect_columns(&mut read);
+        Self {
+            predicate: Evaluator::new(predicate),
+            passed: Bitmap::new(),
+            positions: Positions::new(),
+            first_read: read.first().copied(),
+            foresight: Foresight::default(),
+            valid: Bitmap::new(),
+            taken,
+        }
     }
 
     /// Whether every column's rows can be moved at the price of a load and a store each.
@@ -41,6 +53,17 @@ impl FilterOperator {
             column.is_constant || !is_wide
         };
         block.len() <= Positions::ROWS_MAX && (0..self.taken.len()).all(|index| is_fixed(block.column(index)))
+    }
+
+    /// Where the next block has the column that is read first.
+    fn upcoming(&mut self, block: &BlockRef<'_>) -> Option<Upcoming> {
+        match block.column(self.first_read?).values {
+            Values::Int32(values) => Some(self.foresight.behind(values)),
+            Values::Int64(values) => Some(self.foresight.behind(values)),
+            Values::Float32(values) => Some(self.foresight.behind(values)),
+            Values::Float64(values) => Some(self.foresight.behind(values)),
+            _ => None,
+        }
     }
 }
 
@@ -58,7 +81,9 @@ impl Operator for FilterOperator {
         for (index, taken) in self.taken.iter_mut().enumerate() {
             take(&mut self.positions, &block.column(index), taken, &mut self.valid);
         }
-        out.push(&BlockRef::new(&Taken { block, columns: &self.taken }, self.positions.len()))
+        let upcoming = self.upcoming(block);
+        let taken = Taken { block, columns: &self.taken };
+        out.push(&BlockRef::new(&taken, self.positions.len()).foresee(upcoming))
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -51,6 +51,8 @@ struct Book {
     len: usize,
     ids: GroupIds,
     uses: Uses,
+    /// Scratch: see [`Pane::assign_listed`].
+    by_key: Vec<u32>,
 }
 
 /// Ids of groups: all below `bound` are of groups, of runs or free.
@@ -115,6 +117,7 @@ impl Groups {
     /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
     pub fn assign_panes(&mut self, panes: &[i64], numbers: &[u32], keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         static NO_IDS: Ids = Ids::Dense(Vec::new());
+        panes.iter().filter_map(|&pane| self.panes.get_mut(pane).map(Pane::index)).for_each(drop);
         let entries: heapless::Vec<&Ids, PANES_MAX> =
             panes.iter().map(|&pane| self.panes.get(pane).map_or(&NO_IDS, |entry| &entry.ids)).collect();
         let arrays: heapless::Vec<&[u32], PANES_MAX> = entries.iter().filter_map(|ids| ids.as_array()).collect();
@@ -154,7 +157,11 @@ impl Groups {
             match rows.selection() {
                 None => {
                     let rows = Rows::new(run.len(), None);
-                    book.assign(entry, (&keys[run.clone()], key_bound), &rows, &mut groups[run]);
+                    let (keys, groups) = (&keys[run.clone()], &mut groups[run]);
+                    match entry.is_empty() && entry.run.width == 0 && rows.len() <= FEW_ROWS {
+                        true => book.assign_listed(entry, (keys, key_bound), groups),
+                        false => book.assign(entry, (keys, key_bound), &rows, groups),
+                    }
                 }
                 Some(_) => run.filter(|&row| rows.contains(row)).for_each(|row| {
                     groups[row] = match entry.get(keys[row]) {
@@ -333,6 +340,7 @@ impl Book {
         if rows.selection().is_none() && key_bound <= pane.run.width as usize {
             return self.assign_run(pane, (keys, key_bound), groups);
         }
+        pane.index();
         if pane.is_empty() || rows.len() <= FEW_ROWS {
             groups.fill(NO_GROUP);
         } else if pane.find(keys, rows, groups) {
@@ -372,6 +380,16 @@ impl Book {
         let before = pane.len();
         pane.assign_run(keys, groups);
         self.count_new(pane, before);
+    }
+
+    /// As [`Book::assign`], for the few rows of a new pane, which all count.
+    fn assign_listed(&mut self, pane: &mut Pane, (keys, key_bound): (&[u32], usize), groups: &mut [u32]) {
+        if self.by_key.len() < key_bound {
+            self.by_key.resize(key_bound, NO_GROUP);
+        }
+        let Self { ids, by_key, .. } = self;
+        pane.assign_listed(keys, groups, by_key, || ids.next());
+        self.count_new(pane, 0);
     }
 
     /// The pane had so many groups before.

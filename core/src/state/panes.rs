@@ -47,6 +47,8 @@ pub struct Pane {
     keys: Vec<u32>,
     groups: Vec<u32>,
     len: usize,
+    /// Its groups are in the lists alone, not yet in `ids`: most panes of few rows are never asked about them.
+    is_listed: bool,
     /// It is one of few.
     is_of_few: bool,
     pub(super) run: Run,
@@ -181,12 +183,49 @@ impl Pane {
     /// The group of a key, or [`NO_GROUP`].
     #[inline]
     pub fn get(&self, key: u32) -> u32 {
+        if self.is_listed {
+            let at = self.keys().iter().position(|&known| known == key);
+            return at.map_or(NO_GROUP, |at| self.groups[at]);
+        }
         self.ids.get(key)
     }
 
     /// The groups by key id, [`NO_GROUP`] for keys without one; `None` if they are not kept in an array.
     pub fn by_key(&self) -> Option<&[u32]> {
-        self.ids.as_array()
+        self.ids.as_array().filter(|_| !self.is_listed)
+    }
+
+    /// Lists the groups of keys, which are its first; makes them by `next`. Between calls all of `by_key`, which is as
+    /// long as there are keys, is [`NO_GROUP`].
+    pub(super) fn assign_listed(
+        &mut self,
+        keys: &[u32],
+        groups: &mut [u32],
+        by_key: &mut [u32],
+        mut next: impl FnMut() -> u32,
+    ) {
+        assert!(self.is_empty() && self.run.width == 0, "a pane that has groups is asked about them");
+        self.is_listed = true;
+        for (&key, group) in keys.iter().zip(groups) {
+            let known = &mut by_key[key as usize];
+            if *known == NO_GROUP {
+                *known = next();
+                self.keys.push(key);
+                self.groups.push(*known);
+            }
+            *group = *known;
+        }
+        self.count();
+        self.keys.iter().for_each(|&key| by_key[key as usize] = NO_GROUP);
+    }
+
+    /// From now on groups are found by key.
+    pub(super) fn index(&mut self) {
+        if core::mem::take(&mut self.is_listed) {
+            for i in 0..self.len {
+                self.ids.insert(self.keys[i], self.groups[i], self.len * SPARSENESS_MAX);
+            }
+        }
     }
 
     /// Groups.
@@ -297,6 +336,7 @@ impl Pane {
     /// Forgets groups, keeps the run.
     pub(super) fn clear(&mut self) {
         match &mut self.ids {
+            _ if self.is_listed => self.is_listed = false,
             Ids::Dense(ids) if self.len * EMPTY_PER_GROUP_MAX >= ids.len() => ids.fill(NO_GROUP),
             Ids::Dense(ids) => self.keys[..self.len].iter().for_each(|&key| ids[key as usize] = NO_GROUP),
             Ids::Sparse { .. } => self.ids = Ids::default(),
@@ -319,6 +359,7 @@ impl Pane {
     }
 
     pub(super) fn insert(&mut self, key: u32, group: u32) {
+        self.index();
         if self.len == self.keys.len() {
             self.keys.push(key);
             self.groups.push(group);

@@ -377,7 +377,13 @@ impl<T: ToDouble> Kernel for SumFloat<T> {
         for from in (0..rows.len()).step_by(64) {
             // What comes of no value is zero, or zero divided by zero.
             let results = &out.view().as_slice::<f64>()[start + from..start + rows.len().min(from + 64)];
-            let mut odd = [0];
+            let (mut odd, mut padded) = ([0], [1.0; 64]);
+            let results = if results.len() == 64 {
+                results
+            } else {
+                padded[..results.len()].copy_from_slice(results);
+                &padded
+            };
             simd::mask_of(results, &mut odd, u64::MAX, |x| x.abs() > 0.0);
             odd[0] &= rows.selection().map_or(u64::MAX, |bits| bits.words()[from / 64]);
             while odd[0] != 0 {

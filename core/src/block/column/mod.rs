@@ -144,7 +144,6 @@ impl Column {
     }
 
     /// Borrows the column.
-    #[inline]
     pub fn view(&self) -> ColumnRef<'_> {
         ColumnRef {
             data_type: &self.data_type,
@@ -362,6 +361,7 @@ impl ColumnValues {
         }
     }
 
+    #[inline]
     fn view(&self) -> Values<'_> {
         match self {
             Self::Null => Values::Null,

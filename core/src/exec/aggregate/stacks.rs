@@ -146,7 +146,7 @@ impl Merged {
         let places = front.has.len();
         marks.clear();
         marks.resize(places, false);
-        simd::mask_of_two(&front.has, &back.has, marks.words_mut(), 0, |front, back| front | back);
+        mark_either(&front.has, &back.has, marks.words_mut());
         let rows = Rows::new(places, Some(marks.view()));
         calls.emit_pair([&front.accumulators, &back.accumulators], &rows, columns)
     }
@@ -314,6 +314,19 @@ impl Stacks {
         (self.bar, self.end, self.is_valid) = (bar, bar, true);
         Ok(())
     }
+}
+
+/// Sets the bits of those places that are set in one of the two.
+fn mark_either(front: &[bool], back: &[bool], words: &mut [u64]) {
+    let either = |front, back| front | back;
+    let (whole, rest) = words.split_at_mut(front.len() / 64);
+    let [(front, front_rest), (back, back_rest)] = [front, back].map(|has| has.split_at(whole.len() * 64));
+    simd::mask_of_two(front, back, whole, 0, either);
+    // What is no whole word would be looked at one by one.
+    let mut padded = [[false; 64]; 2];
+    padded[0][..front_rest.len()].copy_from_slice(front_rest);
+    padded[1][..back_rest.len()].copy_from_slice(back_rest);
+    simd::mask_of_two(&padded[0][..rest.len() * 64], &padded[1][..rest.len() * 64], rest, 0, either);
 }
 
 /// Whether a window has groups of so many keys that it is worth going through all of them, a pane at a time.

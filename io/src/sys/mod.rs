@@ -10,6 +10,8 @@ pub mod mapping;
 pub mod memory;
 pub mod poll;
 pub mod process;
+#[cfg(target_os = "linux")]
+pub mod program;
 pub mod scarce;
 #[cfg(target_os = "linux")]
 pub mod socket;

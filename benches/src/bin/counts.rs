@@ -119,7 +119,7 @@ fn lookup(columns: &mut Columns) -> i64 {
 }
 
 fn lookup_twice(columns: &mut Columns) -> i64 {
-    let upcoming = simd::Foresight::default().behind(&columns.ids);
+    let upcoming = firesteel_core::block::Foresight::default().behind(&columns.ids);
     i64::from(simd::lookup_twice(&columns.ids, 0, [&columns.table; 2], &mut columns.groups, upcoming))
 }
 

@@ -14,6 +14,7 @@ mod buffer;
 mod column;
 mod gather;
 mod order;
+mod upcoming;
 mod value;
 mod view;
 
@@ -24,10 +25,11 @@ pub use buffer::Buffer;
 pub use column::{Column, ColumnValues, Native};
 pub(crate) use order::sort_rows;
 pub use order::{compare, compare_floats, compare_nullable};
+pub use upcoming::{Foresight, Upcoming};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};
 
-use crate::{schema::Schema, simd::Upcoming};
+use crate::schema::Schema;
 
 /// Anything that has columns of one length: owned blocks, ring blocks, projections of either.
 pub trait Columns {

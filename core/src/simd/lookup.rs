@@ -1,10 +1,7 @@
 //! Values → ids through an array: the way of keys whose values lie close together.
 
-use super::{
-    level::kernel,
-    prefetch::{self, Upcoming},
-};
-use crate::limits::GROUPS_MAX;
+use super::{level::kernel, prefetch};
+use crate::{block::Upcoming, limits::GROUPS_MAX};
 
 /// "No id": what unknown values get.
 const NONE: u32 = u32::MAX;
@@ -56,8 +53,8 @@ pub fn lookup_twice<T: Index>(
 ) -> bool {
     let then = |id: u32| second.get(id as usize).copied().unwrap_or(NONE);
     lookup_each(values, low, table, ids, then, |line| {
-        upcoming.ask(2 * line);
-        upcoming.ask(2 * line + 1);
+        prefetch::line_of(upcoming, 2 * line);
+        prefetch::line_of(upcoming, 2 * line + 1);
     })
 }
 
@@ -166,7 +163,7 @@ fn all_equal_lanes(ids: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::Foresight;
+    use crate::block::Foresight;
 
     #[test]
     fn values_beyond_the_table_have_no_id() {

@@ -10,8 +10,8 @@
 use alloc::vec::Vec;
 
 use crate::{
-    block::{ColumnRef, Values},
-    simd::{self, Upcoming},
+    block::{ColumnRef, Upcoming, Values},
+    simd,
 };
 
 /// Columns that a table takes.

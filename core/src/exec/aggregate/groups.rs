@@ -9,7 +9,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups, room::Room};
 use crate::{
-    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Rows, Values},
+    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Foresight, Rows, Upcoming, Values},
     codec::{self, Scalar},
     error::{Error, Result},
     exec::{
@@ -18,7 +18,7 @@ use crate::{
     },
     plan::{Aggregate, EventKey, OutputMode},
     schema::DataType,
-    simd::{self, Foresight, Upcoming},
+    simd,
     state::{Dropped, Groups, KeyTable, NO_GROUP, Pane},
     window::Panes,
 };

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::{
-    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Columns, Native, Values},
+    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Columns, Foresight, Native, Upcoming, Values},
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     expr::{BoundExpr, Evaluator},
-    simd::{Foresight, Positions, Upcoming},
+    simd::Positions,
 };
 
 #[derive(Debug)]

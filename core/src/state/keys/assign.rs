@@ -5,9 +5,8 @@ use alloc::vec::Vec;
 
 use super::{KeyTable, NONE};
 use crate::{
-    block::{BytesRef, ColumnRef, Rows, Values},
+    block::{BytesRef, ColumnRef, Rows, Upcoming, Values},
     error::Result,
-    simd::Upcoming,
     state::{
         packed::{Packed, hash_short},
         runs::run_end,

@@ -1,0 +1,62 @@
+//! Where a column of the next block lies: an address to ask memory for, never one to read from.
+
+/// Foresees where the next block's column lies: as far behind the last one as that behind the one before, as blocks of
+/// a ring do.
+#[derive(Debug, Default)]
+pub struct Foresight {
+    last: usize,
+    distance: usize,
+}
+
+/// A column that will be read next: a kernel that computes more than it reads asks for it on the way, so that whoever
+/// only reads need not wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Upcoming {
+    address: usize,
+}
+
+impl Foresight {
+    /// Takes note of a block's column, and says where the next one is to be expected; if that is unknown, in the same
+    /// place.
+    pub fn behind<T>(&mut self, values: &[T]) -> Upcoming {
+        let here = values.as_ptr().addr();
+        let distance = here.wrapping_sub(self.last);
+        let step = if distance == self.distance { distance } else { 0 };
+        *self = Self { last: here, distance };
+        Upcoming { address: here.wrapping_add(step) }
+    }
+}
+
+impl Upcoming {
+    /// The column from a row on, if its values are of this type.
+    pub fn from_row<T>(self, row: usize) -> Self {
+        Self { address: self.address.wrapping_add(row * size_of::<T>()) }
+    }
+
+    /// Where it begins; there may be nothing.
+    pub fn address(self) -> usize {
+        self.address
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_at_equal_distances_are_foreseen_others_not() {
+        let ring = [0_u64; 100];
+        let mut foresight = Foresight::default();
+        let mut foreseen = |at: usize| foresight.behind(&ring[at..]).address.wrapping_sub(ring.as_ptr().addr()) / 8;
+        // Two distances must agree; where the ring begins anew they do not.
+        assert_eq!([0, 10, 20, 30, 0, 10, 20].map(&mut foreseen), [0, 10, 30, 40, 0, 10, 30]);
+        // One buffer that is used again and again, and rings in turn.
+        assert_eq!([5, 5, 5, 50, 5, 50].map(foreseen), [5, 5, 5, 50, 5, 50]);
+    }
+
+    #[test]
+    fn rows_on_are_so_many_values_on() {
+        let upcoming = Upcoming { address: 64 };
+        assert_eq!(upcoming.from_row::<i64>(3).address(), 88);
+    }
+}

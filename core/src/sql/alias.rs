@@ -74,7 +74,6 @@ pub(super) fn ends_relation(p: &Cursor<'_>, ahead: usize) -> bool {
         "FROM",
         "AS",
         "WITH",
-        "SET",
     ];
     is_any_word(&p.peek(ahead).token, WORDS) || begins_clause(p, ahead)
 }

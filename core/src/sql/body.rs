@@ -11,8 +11,8 @@ use super::{
     table,
     token::Token,
     tree::{
-        Alias, Body, Cte, Expr, GroupBy, Grouping, Item, Key, Modifier, Name, OrderBy, Quantifier, Query, Row, Select,
-        SetOperator,
+        Alias, Body, Cte, Expr, GroupBy, Grouping, Item, Key, Kind, Modifier, Name, OrderBy, Quantifier, Query, Row,
+        Select, SetOperator,
     },
 };
 use crate::error::{Error, Result, Span};
@@ -20,9 +20,10 @@ use crate::error::{Error, Result, Span};
 /// Words that a query begins with.
 const BEGINNINGS: &[&str] = &["SELECT", "WITH", "VALUES"];
 
-/// Whether a query begins with this token, parentheses around it aside.
-pub(super) fn begins_query(token: &Token) -> bool {
-    is_any_word(token, BEGINNINGS)
+/// Whether a query begins with the token so far ahead, parentheses around it aside. `TABLE` may be a name as well.
+pub(super) fn begins_query(p: &Cursor<'_>, ahead: usize) -> bool {
+    let names_table = p.is_word(ahead, "TABLE") && matches!(p.peek(ahead + 1).token, Token::Word(_));
+    names_table || is_any_word(&p.peek(ahead).token, BEGINNINGS)
 }
 
 /// Reads a query up to what cannot belong to it.
@@ -53,8 +54,7 @@ fn ctes(p: &mut Cursor<'_>) -> Result<Vec<Cte>> {
 /// `name [(columns)] [AS] (query)`
 fn cte(p: &mut Cursor<'_>) -> Result<Cte> {
     let name = Name { span: p.span(), text: p.identifier("a name")? };
-    let next = &p.peek(1).token;
-    let named = p.peek(0).token == Token::LParen && *next != Token::LParen && !begins_query(next);
+    let named = p.peek(0).token == Token::LParen && p.peek(1).token != Token::LParen && !begins_query(p, 1);
     let columns = if named { p.names("the name of a column")? } else { Vec::new() };
     p.eat_word("AS");
     p.expect(&Token::LParen)?;
@@ -108,7 +108,7 @@ fn operand(p: &mut Cursor<'_>) -> Result<Body> {
         return Ok(Body::Query(Box::new(query)));
     }
     if p.eat_word("VALUES") {
-        return p.list(row).map(Body::Values);
+        return Ok(Body::Values(p.list(row)?, alias::of_relation(p)?));
     }
     if p.eat_word("TABLE") {
         let name = p.name("the name of a table")?;
@@ -117,17 +117,18 @@ fn operand(p: &mut Cursor<'_>) -> Result<Body> {
     Err(unexpected(p.peek(0), "a query (SELECT, WITH or VALUES)"))
 }
 
-/// `(1, 'x')`, or one value without parentheses.
+/// `(1, 'x')`, or one value without parentheses: an expression, of which `(1) + 1` is one too.
 pub(super) fn row(p: &mut Cursor<'_>) -> Result<Row> {
-    let first = p.span();
-    let values = if p.eat(&Token::LParen) {
-        let values = operator::list(p)?;
-        p.expect(&Token::RParen)?;
-        values
-    } else {
-        vec![operator::whole(p)?]
-    };
-    Ok(Row { values, span: p.since(first) })
+    let row = operator::whole(p)?;
+    Ok(Row { span: row.span, values: values(row) })
+}
+
+fn values(row: Expr) -> Vec<Expr> {
+    match row.kind {
+        Kind::Nested(inner) => values(*inner),
+        Kind::Tuple(values) => values,
+        _ => vec![row],
+    }
 }
 
 // SELECT -------------------------------------------------------------------------------------------------------
@@ -203,8 +204,9 @@ fn item(p: &mut Cursor<'_>) -> Result<Item> {
             .at(Some(expr.span))
             .hint("name the struct in a subquery, then select name.*"));
     }
-    if p.is_word(0, "AS") && p.peek(1).token == Token::LParen {
-        p.skip();
+    let explicit = usize::from(p.is_word(0, "AS"));
+    if p.peek(explicit).token == Token::LParen {
+        p.skip_many(explicit);
         return Ok(Item::NamedAll(expr, p.names("a name")?));
     }
     Ok(match alias::of_item(p)? {
@@ -248,9 +250,10 @@ fn grouping(p: &mut Cursor<'_>) -> Result<Grouping> {
         return sets(p).map(Grouping::Sets);
     }
     if p.peek(0).token == Token::LParen && p.peek(1).token == Token::RParen {
+        p.skip_many(2);
         return Err(Error::invalid("expected an expression in GROUP BY, found `()`")
             .class("PARSE_SYNTAX_ERROR")
-            .at(Some(first))
+            .at(Some(p.since(first)))
             .hint("leave out GROUP BY to aggregate all rows"));
     }
     operator::whole(p).map(Grouping::Key)

@@ -122,7 +122,7 @@ fn filter(p: &mut Cursor<'_>) -> Result<Expr> {
 /// `OVER w`: unless OVER names the call, as in `f(x) over FROM`.
 fn names_window(p: &Cursor<'_>) -> bool {
     let next = &p.peek(1).token;
-    matches!(next, Token::Word(_)) && !is_any_word(next, &["FROM", "WHERE", "UNION", "ORDER", "LIMIT", "GROUP"])
+    matches!(next, Token::Word(_)) && !is_any_word(next, &["AS", "FROM", "WHERE", "UNION", "ORDER", "LIMIT", "GROUP"])
 }
 
 fn windowed(word: &Word, span: Span) -> Error {

@@ -39,7 +39,7 @@ impl Exprs<'_> {
             Kind::Index(of, index) => ExprKind::Index(self.boxed(of)?, self.boxed(index)?),
             Kind::Literal(value, data_type) => ExprKind::Literal { value: value.clone(), data_type: data_type.clone() },
             Kind::Timestamp(text) => self.timestamp(text).map_err(|e| e.at(span))?,
-            Kind::Nested(inner) => return Ok(self.expr(inner)?.at(span)),
+            Kind::Nested(inner) => return self.expr(inner),
             Kind::Tuple(items) => return Ok(tuple(self.exprs(items)?).at(span)),
             Kind::Unary(op, x) => ExprKind::Unary(*op, self.boxed(x)?),
             Kind::Binary(a, op, b) => ExprKind::Binary(self.boxed(a)?, *op, self.boxed(b)?),

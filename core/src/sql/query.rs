@@ -9,7 +9,7 @@ use super::{
     cursor::{Cursor, error_at},
     depth,
     expr::Exprs,
-    lexer, select, source,
+    lexer, relation, select, source,
     syntax::{advised, too_deep},
     token::{Placed, Token},
     tree::{self, Body},
@@ -193,7 +193,7 @@ impl Planner<'_> {
         match body {
             Body::Select(select) => self.select(select, Tail::default(), scope),
             Body::Query(query) => self.query(query, scope),
-            Body::Values(rows) => self.values(rows),
+            Body::Values(rows, alias) => relation::aliased(self.values(rows)?, alias.as_ref()),
             Body::Table(name, span) => self.named(name, scope, Some(*span)),
             Body::SetOperation { .. } => self.body(body, scope),
         }

@@ -130,7 +130,7 @@ impl Planner<'_> {
     }
 }
 
-fn aliased(plan: PlanBuilder, alias: Option<&tree::Alias>) -> Result<PlanBuilder> {
+pub(super) fn aliased(plan: PlanBuilder, alias: Option<&tree::Alias>) -> Result<PlanBuilder> {
     let Some(alias) = alias else { return Ok(plan) };
     plan.alias(&alias.name.text, &alias.columns).map_err(|e| e.at(Some(alias.name.span)))
 }

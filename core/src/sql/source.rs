@@ -88,9 +88,14 @@ impl Scanner<'_> {
         self.advance();
     }
 
+    /// Up to the end of the line, unless the last character of it is a backslash.
     fn line_comment(&mut self) {
         while self.peek().is_some_and(|c| c != '\n') {
+            let goes_on = self.starts_with("\\\n");
             self.advance();
+            if goes_on {
+                self.advance();
+            }
         }
     }
 
@@ -283,6 +288,7 @@ mod tests {
         assert_eq!(texts("a /* ; /* nested; */ ; */ b; ; -- end"), ["a   b"]);
         assert_eq!(texts("'it''s; \\'; fine'; x"), ["'it''s; \\'; fine'", "x"]);
         assert_eq!(texts("r'raw\\'; x"), ["r'raw\\'", "x"]);
+        assert_eq!(texts("a -- b \\\n c; d\n; e"), ["a \n", "e"]);
         assert_eq!(texts(" \n -- nothing\n /* at all */ ;"), [""; 0]);
     }
 

@@ -8,6 +8,7 @@ use alloc::{
 };
 
 use super::{
+    body,
     cursor::{Cursor, error_at, is_any_word},
     lexer, options,
     query::{self, Query},
@@ -125,7 +126,7 @@ fn whole(chars: &[Char]) -> Span {
 
 fn kind(tokens: &mut Cursor<'_>, explain: bool) -> Result<StatementKind> {
     let first = tokens.peek(0).clone();
-    if is_any_word(&first.token, &["SELECT", "WITH", "VALUES"]) || first.token == Token::LParen {
+    if body::begins_query(tokens, 0) || first.token == Token::LParen {
         let query = query::query(tokens.rest())?;
         tokens.finish();
         return Ok(StatementKind::Query(query));
@@ -385,7 +386,7 @@ fn insert(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
     refuse_insert_clause(tokens)?;
     let by_name = tokens.eat_words(&["BY", "NAME"]);
     let has_columns = tokens.peek(0).token == Token::LParen
-        && !is_any_word(&tokens.peek(1).token, &["SELECT", "WITH", "VALUES"])
+        && !body::begins_query(tokens, 1)
         && tokens.peek(1).token != Token::LParen;
     let columns = if has_columns { view_columns(tokens)? } else { Vec::new() };
     let query = query::query(tokens.rest())?;

@@ -87,7 +87,7 @@ fn relation(p: &mut Cursor<'_>) -> Result<Relation> {
     let relation = match &p.peek(0).token {
         Token::LParen if holds_query(p, 0) => query(p)?,
         Token::LParen => nested(p)?,
-        token if is_any_word(token, &["VALUES"]) => values(p)?,
+        _ if holds_rows(p) => values(p)?,
         token if is_any_word(token, &["TABLE"]) && p.peek(1).token == Token::LParen => return Err(table_function(p)?),
         token if is_any_word(token, &["SELECT", "FROM", "WHERE", "HAVING"]) => {
             return Err(unexpected(p.peek(0), "a table"));
@@ -148,11 +148,18 @@ fn table_function(p: &mut Cursor<'_>) -> Result<Error> {
         .hint("windows are made in GROUP BY: window(ts, '1 minute')"))
 }
 
+/// Whether VALUES is followed by rows, and not the name of a table.
+fn holds_rows(p: &Cursor<'_>) -> bool {
+    let next = &p.peek(1).token;
+    let ends = matches!(next, Token::EOF | Token::RParen | Token::Comma | Token::Period) || alias::ends_relation(p, 1);
+    p.is_word(0, "VALUES") && !ends
+}
+
 /// `VALUES (1, 'x'), (2, 'y')`, without parentheses around.
 fn values(p: &mut Cursor<'_>) -> Result<Relation> {
     let first = p.span();
     p.skip();
-    let body = Body::Values(p.list(body::row)?);
+    let body = Body::Values(p.list(body::row)?, None);
     let span = p.since(first);
     let order_by = OrderBy::Keys(Vec::new());
     let query = Query { ctes: Vec::new(), body, order_by, limit: None, offset: None, span };
@@ -185,9 +192,8 @@ fn nested(p: &mut Cursor<'_>) -> Result<Relation> {
 /// Whether the parenthesis that is so far ahead opens a query. One that begins with another parenthesis is a query if
 /// what follows that one's end can only follow a query: `((SELECT 1) UNION ...)`, not `((SELECT 1) t JOIN ...)`.
 fn holds_query(p: &Cursor<'_>, ahead: usize) -> bool {
-    let inner = &p.peek(ahead + 1).token;
-    if *inner != Token::LParen {
-        return body::begins_query(inner);
+    if p.peek(ahead + 1).token != Token::LParen {
+        return body::begins_query(p, ahead + 1);
     }
     const FOLLOWING: &[&str] = &["UNION", "EXCEPT", "MINUS", "INTERSECT", "ORDER", "LIMIT", "OFFSET"];
     holds_query(p, ahead + 1) && {

@@ -87,6 +87,8 @@ pub(super) const OPERATORS: &[(&str, Token)] = &[
     (">>", Token::ShiftRight),
     (">", Token::Gt),
     ("!=", Token::Neq),
+    ("!>", Token::LtEq),
+    ("!<", Token::GtEq),
     ("!", Token::ExclamationMark),
     ("==", Token::DoubleEq),
     ("=>", Token::RArrow),

@@ -42,7 +42,8 @@ pub(super) enum Body {
     Select(Box<Select>),
     /// In parentheses.
     Query(Box<Query>),
-    Values(Vec<Row>),
+    /// `VALUES rows AS name (columns)`
+    Values(Vec<Row>, Option<Alias>),
     /// `TABLE name`
     Table(Vec<String>, Span),
     SetOperation {
@@ -59,7 +60,7 @@ impl Body {
         match self {
             Self::Select(select) => Some(select.span),
             Self::Query(query) => Some(query.span),
-            Self::Values(rows) => rows.first().map(|row| row.span),
+            Self::Values(rows, _) => rows.first().map(|row| row.span),
             Self::Table(_, span) => Some(*span),
             Self::SetOperation { left, .. } => left.span(),
         }

@@ -51,7 +51,7 @@ fn mistakes_have_a_place_and_a_hint() {
         ("WITH RECURSIVE a AS (SELECT 1) SELECT * FROM a", 1, "WITH RECURSIVE", ""),
         ("SELECT n FROM ev LIMIT 1 FOR UPDATE", 26, "FETCH and FOR", "LIMIT n"),
         ("SELECT n FROM ev INTERSECT ALL SELECT n FROM ev", 32, "INTERSECT", "LEFT SEMI JOIN"),
-        ("SELECT n FROM ev GROUP BY ()", 0, "GROUP BY", "leave out"),
+        ("SELECT n FROM ev GROUP BY ()", 27, "GROUP BY", "leave out"),
         ("SELECT n FROM ev WHERE v > (SELECT lim FROM dim)", 29, "aggregate", "max(x)"),
         ("SELECT n FROM ev WHERE v IN (SELECT * FROM dim)", 24, "one column", ""),
         ("SELECT n FROM ev WHERE v = 1 OR EXISTS (SELECT 1 FROM dim)", 33, "subquery", "LEFT SEMI JOIN"),
@@ -75,6 +75,7 @@ fn places_cover_what_they_mean() {
         ("SELECT CAST(tags AS INT)", "CAST(tags AS INT)"),
         ("SELECT tags::INT", "tags::INT"),
         ("SELECT e.nope.x", "e.nope.x"),
+        ("SELECT -(nope)", "nope"),
         ("SELECT 'täg', nope", "nope"),
         ("SELECT n\n -- a comment\n , nope", "nope"),
     ];

@@ -22,6 +22,8 @@ fn operators_bind_as_in_spark() {
         ("a = b = c", "(a = b) = c"),
         ("a == b", "a = b"),
         ("a != b", "a <> b"),
+        ("a !> b", "a <= b"),
+        ("a !< b", "a >= b"),
         ("a = b IS NULL", "(a = b) IS NULL"),
         ("NOT a = b AND c", "(NOT (a = b)) AND c"),
         ("NOT a IS NULL", "NOT (a IS NULL)"),

@@ -176,14 +176,16 @@ impl Control {
             stop.request();
         }
         drop(state);
-        let (legacies, has_started) = (self.legacies.clone(), has_started.clone());
+        let (legacies, has_started, started) = (self.legacies.clone(), has_started.clone(), stop.clone());
         let on_started = move || {
             has_started.store(true, Ordering::Release);
             legacies.forget();
             notify::tell("READY=1");
-            // What only starting needed comes back if it is needed again.
+            // What only starting needed is nothing that streams should be counted for.
             #[cfg(target_os = "linux")]
-            firesteel_io::sys::program::forget_pages();
+            if !started.running().is_empty() {
+                firesteel_io::sys::program::forget_pages();
+            }
         };
         JobOptions {
             stop,

@@ -42,7 +42,7 @@ pub(super) fn query(p: &mut Cursor<'_>) -> Result<Query> {
 
 // WITH ---------------------------------------------------------------------------------------------------------
 
-fn ctes(p: &mut Cursor<'_>) -> Result<Vec<Cte>> {
+pub(super) fn ctes(p: &mut Cursor<'_>) -> Result<Vec<Cte>> {
     let with = p.next().span;
     if p.is_word(0, "RECURSIVE") && matches!(p.peek(1).token, Token::Word(_)) && !p.is_word(1, "AS") {
         let error = Error::unsupported("UNSUPPORTED_FEATURE", "WITH RECURSIVE is not supported");

@@ -1,7 +1,7 @@
 //! Queries: from tokens to a syntax tree, and from the tree to builder calls: WITH, set operations and what stands
 //! after them. `body` reads; here and in `select` (SELECT), `relation` (FROM) and `expr` is what becomes of the tree.
 
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, format, sync::Arc, vec::Vec};
 use core::cell::Cell;
 
 use super::{
@@ -29,6 +29,21 @@ pub struct Query(Arc<tree::Query>);
 /// Reads a query, which must be all that is left of a statement.
 pub(super) fn query(tokens: &[Placed]) -> Result<Query> {
     Ok(Query(Arc::new(read(tokens)?)))
+}
+
+/// Reads the WITH before an INSERT.
+pub(super) fn ctes(p: &mut Cursor<'_>) -> Result<Vec<tree::Cte>> {
+    let tokens = p.rest();
+    depth::check(tokens)?;
+    body::ctes(p).map_err(|error| explained(error, tokens))
+}
+
+/// Reads the query of an INSERT, which sees the names of the WITH before it.
+pub(super) fn query_with(ctes: Vec<tree::Cte>, tokens: &[Placed]) -> Result<Query> {
+    let inner = read(tokens)?;
+    let (span, order_by) = (inner.span, tree::OrderBy::Keys(Vec::new()));
+    let body = Body::Query(Box::new(inner));
+    Ok(Query(Arc::new(tree::Query { ctes, body, order_by, limit: None, offset: None, span })))
 }
 
 fn read(tokens: &[Placed]) -> Result<tree::Query> {

@@ -9,12 +9,13 @@ use alloc::{
 
 use super::{
     body,
-    cursor::{Cursor, error_at, is_any_word},
+    cursor::{Cursor, error_at, is_any_word, is_word},
     lexer, options,
     query::{self, Query},
     source::{Char, Source},
     syntax::{advised, is_near, unexpected},
-    token::Token,
+    token::{Placed, Token},
+    tree::Cte,
     types,
 };
 use crate::{
@@ -126,6 +127,11 @@ fn whole(chars: &[Char]) -> Span {
 
 fn kind(tokens: &mut Cursor<'_>, explain: bool) -> Result<StatementKind> {
     let first = tokens.peek(0).clone();
+    if tokens.is_word(0, "WITH") && inserts(tokens) {
+        let ctes = query::ctes(tokens)?;
+        tokens.expect_word("INSERT")?;
+        return insert(tokens, ctes);
+    }
     if body::begins_query(tokens, 0) || first.token == Token::LParen {
         let query = query::query(tokens.rest())?;
         tokens.finish();
@@ -134,7 +140,7 @@ fn kind(tokens: &mut Cursor<'_>, explain: bool) -> Result<StatementKind> {
     let kind = if tokens.eat_word("CREATE") {
         create(tokens)?
     } else if tokens.eat_word("INSERT") {
-        insert(tokens)?
+        insert(tokens, Vec::new())?
     } else if tokens.eat_word("DROP") {
         drop_relation(tokens)?
     } else if explain && tokens.eat_word("EXPLAIN") {
@@ -376,7 +382,18 @@ fn view_columns(tokens: &mut Cursor<'_>) -> Result<Vec<String>> {
 
 // INSERT and DROP ----------------------------------------------------------------------------------------------
 
-fn insert(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
+/// Whether the names of a WITH are for an INSERT.
+fn inserts(tokens: &Cursor<'_>) -> bool {
+    let begins = |at: &[Placed]| {
+        at[0].token == Token::RParen
+            && is_word(&at[1].token, "INSERT")
+            && is_any_word(&at[2].token, &["INTO", "OVERWRITE"])
+    };
+    tokens.rest().windows(3).any(begins)
+}
+
+/// From the word after INSERT on, with the names that a WITH before it gave.
+fn insert(tokens: &mut Cursor<'_>, ctes: Vec<Cte>) -> Result<StatementKind> {
     let overwrite = tokens.eat_word("OVERWRITE");
     if !overwrite {
         tokens.expect_word("INTO")?;
@@ -389,7 +406,7 @@ fn insert(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
         && !body::begins_query(tokens, 1)
         && tokens.peek(1).token != Token::LParen;
     let columns = if has_columns { view_columns(tokens)? } else { Vec::new() };
-    let query = query::query(tokens.rest())?;
+    let query = if ctes.is_empty() { query::query(tokens.rest()) } else { query::query_with(ctes, tokens.rest()) }?;
     tokens.finish();
     Ok(StatementKind::Insert { table, columns, overwrite, by_name, query })
 }

@@ -239,6 +239,11 @@ fn clauses_make_the_plans_they_should() {
         ),
         ("SELECT sum(v) FROM ev GROUP BY GROUPING SETS ((dev, n), (dev), ())", &["Values 3 row"]),
         ("SELECT 1 AS one", &["Values 1 row"]),
+        ("WITH a AS (SELECT 1 AS x) INSERT INTO dim SELECT x FROM a LIMIT 1", &["Limit 1", "Project [x]", "Alias a"]),
+        (
+            "WITH a AS (SELECT 1 AS x) INSERT INTO dim WITH a AS (SELECT x AS y FROM a) SELECT y FROM a",
+            &["Project [y]", "Alias a", "Alias a", "Values"],
+        ),
         ("INSERT INTO dim SELECT dev, dev, v FROM ev", &["Project", "Scan"]),
         ("CREATE TEMPORARY VIEW w AS SELECT dev FROM STREAM ev; SELECT * FROM w", &["Scan json ev as stream"]),
     ];

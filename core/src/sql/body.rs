@@ -217,8 +217,10 @@ fn item(p: &mut Cursor<'_>) -> Result<Item> {
 
 fn star(p: &mut Cursor<'_>, of: Option<String>, span: Span) -> Result<Item> {
     let except = if p.is_word(0, "EXCEPT") && p.peek(1).token == Token::LParen {
-        p.skip();
-        Some(p.names("the name of a column")?)
+        p.skip_many(2);
+        let names = p.list(|p| p.name("the name of a column"))?;
+        p.expect(&Token::RParen)?;
+        Some(names)
     } else {
         None
     };

@@ -27,7 +27,7 @@ const GENERATED: &str = "(generated)";
 enum Item {
     Expr(Expr),
     /// `*` without these columns.
-    StarExcept(Option<String>, Vec<String>, Option<Span>),
+    StarExcept(Option<String>, Vec<Vec<String>>, Option<Span>),
     /// A generator and the names for its columns.
     Generator(Expr, Vec<String>),
 }
@@ -200,16 +200,23 @@ fn struct_fields(schema: &Schema, of: &str) -> Option<Vec<String>> {
 }
 
 /// The columns that a star stands for.
-fn spelt(schema: &Schema, of: Option<&str>, except: &[String], span: Option<Span>) -> Result<Vec<Expr>> {
-    let inside = |q: &Option<String>| of.is_none_or(|of| q.as_deref().is_some_and(|q| same_name(q, of)));
-    if let Some(missing) = except.iter().find(|name| schema.positions(of, name).next().is_none()) {
-        let text = format!("there is no column `{missing}` to leave out");
+fn spelt(schema: &Schema, of: Option<&str>, except: &[Vec<String>], span: Option<Span>) -> Result<Vec<Expr>> {
+    let inside = |f: &&Field| of.is_none_or(|of| f.qualifier.as_deref().is_some_and(|q| same_name(q, of)));
+    let fields: Vec<&Field> = schema.fields().iter().filter(inside).collect();
+    if let Some(missing) = except.iter().find(|name| !fields.iter().any(|f| is_named(f, name))) {
+        let text = format!("there is no column `{}` to leave out", missing.join("."));
         return Err(Error::invalid(text).class("EXCEPT_COLUMNS_NOT_FOUND").at(span));
     }
-    let fields = schema.fields().iter().filter(|f| inside(&f.qualifier));
-    let kept = fields.filter(|f| !except.iter().any(|name| same_name(name, &f.name)));
+    let kept = fields.into_iter().filter(|f| !except.iter().any(|name| is_named(f, name)));
     let parts = kept.map(|f| f.qualifier.iter().chain([&f.name]).cloned().collect());
     Ok(parts.map(|parts| Expr::new(ExprKind::Column(parts)).at(span)).collect())
+}
+
+/// Whether a field has this name, of which all but the last part is its table.
+fn is_named(field: &Field, name: &[String]) -> bool {
+    let mut parts = name.iter().rev();
+    let named = parts.next().is_some_and(|last| same_name(last, &field.name));
+    named && parts.next().is_none_or(|table| field.qualifier.as_deref().is_some_and(|q| same_name(q, table)))
 }
 
 fn has_groups(select: &tree::Select) -> bool {

@@ -128,7 +128,7 @@ pub(super) enum Item {
     /// `*`, `t.*`, without some columns.
     Star {
         of: Option<String>,
-        except: Option<Vec<String>>,
+        except: Option<Vec<Vec<String>>>,
         span: Span,
     },
 }

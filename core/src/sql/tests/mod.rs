@@ -184,6 +184,7 @@ fn clauses_make_the_plans_they_should() {
         ),
         ("SELECT posexplode(tags) (p, c) FROM ev", &["Project [pos AS p, col AS c]", "Explode"]),
         ("SELECT over.y FROM ev set LATERAL VIEW explode(tags) over AS y WHERE set.n > 1", &["Filter", "Explode"]),
+        ("SELECT * EXCEPT (ev.ts, d.dev, v, n, tags, s) FROM ev, dim d", &["Project [dev, room, lim]"]),
         ("SELECT * EXCEPT (tags, s) FROM ev", &["Project [ts, dev, v, n]"]),
         ("SELECT s.* FROM ev", &["Project [s.x AS x, s.y AS y]"]),
         ("SELECT dev, sum(v) FROM ev GROUP BY ALL HAVING sum(v) > 1", &["Filter", "Aggregate by [dev]"]),

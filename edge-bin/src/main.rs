@@ -1,6 +1,5 @@
 //! The `firesteel` binary: reads the command line, runs a verb, decides the exit status.
 
-mod arguments;
 mod command;
 mod exit;
 mod notify;
@@ -9,7 +8,10 @@ mod signals;
 
 use std::process::ExitCode;
 
+use clap::Parser;
+
 fn main() -> ExitCode {
+    let line = command::CommandLine::parse();
     firesteel_io::sys::scarce::allow_files();
-    exit::code(command::run(std::env::args_os().skip(1)))
+    exit::code(command::run(line))
 }

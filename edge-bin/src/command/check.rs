@@ -1,22 +1,17 @@
 //! `firesteel check`: is the job right? Nothing runs and nothing is read.
 
-use super::job::{self, JobArgs};
-use crate::{
-    arguments::{Takes, Verb},
-    exit::Failure,
-};
+use clap::Args;
 
-pub const VERB: Verb = Verb {
-    name: "check",
-    about: "Parse, resolve and type-check a job without running it",
-    takes: Takes::Arguments {
-        operand: Some(job::JOB),
-        flags: &[job::FLAGS],
-        run: |given| check(&JobArgs::read(given)?),
-    },
-};
+use super::job::JobArgs;
+use crate::exit::Failure;
 
-fn check(args: &JobArgs) -> Result<(), Failure> {
-    let open = args.open()?;
-    open.locate(open.job.check(&open.session, &args.options()))
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    job: JobArgs,
+}
+
+pub fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let open = args.job.open()?;
+    open.locate(open.job.check(&open.session, &args.job.options()))
 }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use firesteel_core::{Error, Result, time::TimeZone};
 use firesteel_io::{
     ring::{Producer, RingOptions, StreamFolder},
@@ -21,7 +22,6 @@ use firesteel_io::{
 };
 
 use crate::{
-    arguments::{Flag, Given, Takes, Value, Verb},
     exit::Failure,
     output::{LiveSink, TableSink},
     signals,
@@ -32,36 +32,20 @@ const CAPACITY: &str = "1MB";
 /// Longest the sampler sleeps without looking whether it should stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
-pub const VERB: Verb = Verb {
-    name: "demo",
-    about: "Watch this machine's own sensors through a ring: nothing to set up",
-    takes: Takes::Arguments { operand: None, flags: &[FLAGS], run: |given| run(&DemoArgs::read(given)?) },
-};
-
-const FLAGS: &[Flag] = &[
-    Flag { name: "seconds", value: Value::Any("N"), help: "End after so many seconds" },
-    Flag { name: "interval", value: Value::Default("MS", "100"), help: "Milliseconds between two samples" },
-    Flag { name: "sensors", value: Value::Any("LIST"), help: "Which sensors, e.g. 'cpu.*,load.1m'" },
-];
-
-#[derive(Debug)]
-struct DemoArgs {
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after so many seconds
+    #[arg(long, value_name = "N")]
     seconds: Option<u64>,
+    /// Milliseconds between two samples
+    #[arg(long, value_name = "MS", default_value = "100", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     interval: u64,
+    /// Which sensors, e.g. 'cpu.*,load.1m'
+    #[arg(long, value_name = "LIST")]
     sensors: Option<String>,
 }
 
-impl DemoArgs {
-    fn read(given: &Given) -> Result<Self> {
-        Ok(Self {
-            seconds: given.parsed("seconds", |text| text.parse().map_err(|_| "write a whole number".into()))?,
-            interval: given.number("interval", 1, 60_000)?,
-            sensors: given.text("sensors")?,
-        })
-    }
-}
-
-fn run(args: &DemoArgs) -> Result<(), Failure> {
+pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let ring = DemoRing::create()?;
     let sql = sql(&ring.path);
     crate::output::tell!("{sql}\n");

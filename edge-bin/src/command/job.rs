@@ -7,58 +7,43 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use clap::Args;
 use firesteel_core::{Error, Result, plan::OutputMode};
 use firesteel_io::session::{Failed, Job, JobOptions, OnFailure, Session, Streams};
 
-use crate::{
-    arguments::{Flag, Given, Operand, Value},
-    exit::Failure,
-};
+use crate::exit::Failure;
 
-pub const JOB: Operand = Operand { name: "JOB", help: "The job: SQL statements in a file; `-` reads them from stdin" };
-
-/// What says what a job means.
-pub const FLAGS: &[Flag] = &[
-    Flag { name: "stream", value: Value::None, help: "Read every file table as a stream, epoch by epoch" },
-    Flag { name: "stream-table", value: Value::Many("NAME"), help: "Read this table as a stream; may be repeated" },
-    Flag {
-        name: "available-now",
-        value: Value::None,
-        help: "Streams take what is there when they start, rings included, then end",
-    },
-    Flag {
-        name: "output-mode",
-        value: Value::Default("MODE", "append"),
-        help: "What a stream hands out: append, update or complete",
-    },
-    Flag {
-        name: "set",
-        value: Value::Many("NAME=VALUE"),
-        help: "Value of ${NAME} in the job; otherwise taken from the environment",
-    },
-    Flag {
-        name: "cores",
-        value: Value::Any("LIST"),
-        help: "Cores to run on: the first for the query, a worker on each of the others, e.g. 2,3 or 0-3",
-    },
-    Flag {
-        name: "memory",
-        value: Value::Any("SIZE"),
-        help: "Most memory that the state of each query may take, e.g. 64MB",
-    },
-];
-
-/// What a job means.
-#[derive(Clone, Debug)]
+/// Arguments that say what a job means.
+#[derive(Clone, Debug, Args)]
 pub struct JobArgs {
-    job: PathBuf,
-    streams: Streams,
+    /// The job: SQL statements in a file; `-` reads them from stdin
+    pub job: PathBuf,
+    /// Read every file table as a stream, epoch by epoch
+    #[arg(long, conflicts_with = "stream_table")]
+    stream: bool,
+    /// Read this table as a stream; may be repeated
+    #[arg(long, value_name = "NAME")]
+    stream_table: Vec<String>,
+    /// Streams take what is there when they start, rings included, then end
+    #[arg(long)]
     available_now: bool,
+    /// What a stream hands out: append, update or complete
+    #[arg(long, default_value = "append", value_name = "MODE", value_parser = parse_mode)]
     output_mode: OutputMode,
+    /// Value of ${NAME} in the job; otherwise taken from the environment
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_variable)]
     set: Vec<(String, String)>,
-    cores: Vec<usize>,
+    /// Cores to run on: the first for the query, a worker on each of the others, e.g. 2,3 or 0-3
+    #[arg(long, value_name = "LIST", value_parser = parse_cores)]
+    cores: Option<Cores>,
+    /// Most memory that the state of each query may take, e.g. 64MB
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
 }
+
+/// Numbers of cores.
+#[derive(Clone, Debug)]
+pub struct Cores(pub Vec<usize>);
 
 /// A job that has been read.
 pub struct OpenJob {
@@ -71,32 +56,10 @@ pub struct OpenJob {
 }
 
 impl JobArgs {
-    /// As a command line has it.
-    pub fn read(given: &Given) -> Result<Self> {
-        if given.has("stream") && given.has("stream-table") {
-            return Err(Error::invalid("--stream and --stream-table exclude each other")
-                .hint("--stream is all tables, --stream-table those that are named"));
-        }
-        let names = given.parsed_all("stream-table", |name| Ok(name.to_string()))?;
-        Ok(Self {
-            job: given.operand(),
-            streams: match (given.has("stream"), names.is_empty()) {
-                (true, _) => Streams::All,
-                (false, true) => Streams::AsWritten,
-                (false, false) => Streams::Named(names),
-            },
-            available_now: given.has("available-now"),
-            output_mode: given.parsed("output-mode", parse_mode)?.unwrap_or_default(),
-            set: given.parsed_all("set", parse_variable)?,
-            cores: given.parsed("cores", parse_cores)?.unwrap_or_default(),
-            memory: given.parsed("memory", parse_memory)?,
-        })
-    }
-
     /// Reads and parses the job.
     pub fn open(&self) -> Result<OpenJob, Failure> {
         let name = self.job.display().to_string();
-        let text = self.text()?;
+        let text = self.read()?;
         let variable = |wanted: &str| {
             let given = self.set.iter().rev().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
             given.or_else(|| std::env::var(wanted).ok())
@@ -112,11 +75,16 @@ impl JobArgs {
 
     /// How the job runs, as far as this is said here.
     pub fn options(&self) -> JobOptions {
+        let streams = match (self.stream, self.stream_table.as_slice()) {
+            (true, _) => Streams::All,
+            (false, []) => Streams::AsWritten,
+            (false, names) => Streams::Named(names.to_vec()),
+        };
         JobOptions {
-            streams: self.streams.clone(),
+            streams,
             available_now: self.available_now,
             output_mode: self.output_mode,
-            cores: self.cores.clone(),
+            cores: self.cores.clone().map(|cores| cores.0).unwrap_or_default(),
             memory_bytes_max: self.memory,
             ..JobOptions::default()
         }
@@ -127,7 +95,7 @@ impl JobArgs {
         self.job.as_os_str() == "-"
     }
 
-    fn text(&self) -> Result<String> {
+    fn read(&self) -> Result<String> {
         let name = self.job.display();
         if self.is_stdin() {
             let mut text = String::new();
@@ -187,7 +155,7 @@ fn parse_variable(text: &str) -> Result<(String, String), String> {
 const CORES_MAX: usize = 4096;
 
 /// `2`, `0,2`, `0-3`, and mixtures of these.
-pub fn parse_cores(text: &str) -> Result<Vec<usize>, String> {
+pub fn parse_cores(text: &str) -> Result<Cores, String> {
     let mut cores = Vec::new();
     for part in text.split(',') {
         let number = |text: &str| text.trim().parse::<usize>().map_err(|_| "write core numbers, e.g. 2,3 or 0-3");
@@ -198,7 +166,7 @@ pub fn parse_cores(text: &str) -> Result<Vec<usize>, String> {
         }
         cores.extend(first..=last);
     }
-    Ok(cores)
+    Ok(Cores(cores))
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {
@@ -211,8 +179,8 @@ mod tests {
 
     #[test]
     fn core_lists_are_numbers_and_ranges() {
-        assert_eq!(parse_cores("2").unwrap(), [2]);
-        assert_eq!(parse_cores("0-2,5").unwrap(), [0, 1, 2, 5]);
+        assert_eq!(parse_cores("2").unwrap().0, [2]);
+        assert_eq!(parse_cores("0-2,5").unwrap().0, [0, 1, 2, 5]);
         for bad in ["", "a", "3-1", "1,,2", "-1"] {
             assert!(parse_cores(bad).is_err(), "{bad}");
         }

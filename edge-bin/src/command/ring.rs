@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use clap::{Args, Subcommand, ValueEnum};
 use firesteel_core::{
     Error, Result,
     block::{Bitmap, BlockRef},
@@ -20,8 +21,8 @@ use firesteel_io::{
 };
 
 use crate::{
-    arguments::{Flag, Given, Operand, Takes, Value, Verb},
-    output::{self, OutputFormat, say, stdout_sink},
+    exit::Failure,
+    output::{OutputFormat, say, stdout_sink},
 };
 
 /// Bytes asked of stdin at once. What one read gives is published at once, so that a slow pipe has no delay.
@@ -29,158 +30,119 @@ const READ_BYTES: usize = 64 << 10;
 /// How long one look at a ring waits for rows.
 const POLL: Duration = Duration::from_millis(200);
 
-pub const VERB: Verb = Verb {
-    name: "ring",
-    about: "Create, feed, read and inspect rings",
-    takes: Takes::Verbs(&[CREATE, INFO, APPEND, READ, CHECK, REPAIR]),
-};
+#[derive(Debug, Args)]
+pub struct RingArgs {
+    #[command(subcommand)]
+    verb: RingVerb,
+}
 
-const CREATE: Verb = Verb {
-    name: "create",
-    about: "Create a ring: a folder in which every producer gets a lane of its own",
-    takes: Takes::Arguments {
-        operand: Some(Operand { name: "PATH", help: "The folder to make, best under /dev/shm or /run" }),
-        flags: &[&[
-            Flag {
-                name: "schema",
-                value: Value::Any("COLUMNS"),
-                help: "The columns, as in CREATE TABLE: 'ts TIMESTAMP, sensor INT, value DOUBLE'",
-            },
-            Flag { name: "capacity", value: Value::Default("SIZE", "64MB"), help: "Bytes of each lane" },
-            Flag {
-                name: "on-full",
-                value: Value::Default("POLICY", "block"),
-                help: "What a producer does when readers are too slow: block, drop_newest or overwrite",
-            },
-        ]],
-        run: |given| Ok(create(given)?),
-    },
-};
+#[derive(Debug, Subcommand)]
+enum RingVerb {
+    /// Create a ring: a folder in which every producer gets a lane of its own
+    Create(CreateArgs),
+    /// Show a ring: columns, lanes, readers, how full it is
+    Info(PathArgs),
+    /// Append rows from stdin
+    Append(AppendArgs),
+    /// Print the rows that are in a ring, without taking them away
+    Read(ReadArgs),
+    /// Read everything and say what is damaged
+    Check(PathArgs),
+    /// Move aside what is damaged and rescue the rows in it that are whole
+    Repair(RepairArgs),
+}
 
-const INFO: Verb = Verb {
-    name: "info",
-    about: "Show a ring: columns, lanes, readers, how full it is",
-    takes: Takes::Arguments { operand: Some(RING), flags: &[], run: |given| Ok(info(&given.operand())?) },
-};
-
-const APPEND: Verb = Verb {
-    name: "append",
-    about: "Append rows from stdin",
-    takes: Takes::Arguments {
-        operand: Some(Operand {
-            name: "PATH",
-            help: "The ring's folder, or the socket of an engine that hands out lanes",
-        }),
-        flags: &[&[
-            Flag { name: "format", value: Value::OneOf("FORMAT", &["csv", "json"]), help: "What stdin holds" },
-            Flag { name: "header", value: Value::None, help: "The first line of the CSV names its columns" },
-            Flag {
-                name: "option",
-                value: Value::Many("NAME=VALUE"),
-                help: "Further options of the format, as in CREATE TABLE: sep=';'",
-            },
-            Flag {
-                name: "lane",
-                value: Value::Any("NAME"),
-                help: "Name of the lane to write; every producer needs its own",
-            },
-            Flag {
-                name: "finish",
-                value: Value::None,
-                help: "At the end of stdin, say that no more rows will come on this lane",
-            },
-        ]],
-        run: |given| Ok(append(&AppendArgs::read(given)?)?),
-    },
-};
-
-const READ: Verb = Verb {
-    name: "read",
-    about: "Print the rows that are in a ring, without taking them away",
-    takes: Takes::Arguments {
-        operand: Some(RING),
-        flags: &[&[
-            output::FORMAT,
-            Flag { name: "follow", value: Value::None, help: "Go on as rows arrive" },
-            Flag { name: "newest", value: Value::None, help: "Start behind the rows that are there" },
-            Flag { name: "limit", value: Value::Any("ROWS"), help: "Stop after so many rows" },
-        ]],
-        run: |given| Ok(read(&ReadArgs::read(given)?)?),
-    },
-};
-
-const CHECK: Verb = Verb {
-    name: "check",
-    about: "Read everything and say what is damaged",
-    takes: Takes::Arguments { operand: Some(RING), flags: &[], run: |given| Ok(check(&given.operand())?) },
-};
-
-const REPAIR: Verb = Verb {
-    name: "repair",
-    about: "Move aside what is damaged and rescue the rows in it that are whole",
-    takes: Takes::Arguments {
-        operand: Some(Operand { name: "PATH", help: "The ring's folder" }),
-        flags: &[&[Flag {
-            name: "forget-reader",
-            value: Value::Any("NAME"),
-            help: "Only this: remove the cursor of a reader that is gone and will not come back, so that nobody waits \
-                   for it",
-        }]],
-        run: |given| Ok(repair(&given.operand(), given.text("forget-reader")?.as_deref())?),
-    },
-};
-
-const RING: Operand = Operand { name: "PATH", help: "The ring's folder, or one lane file" };
-
-#[derive(Debug)]
-struct AppendArgs {
+#[derive(Debug, Args)]
+struct PathArgs {
+    /// The ring's folder, or one lane file
     path: PathBuf,
-    is_json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RepairArgs {
+    /// The ring's folder
+    path: PathBuf,
+    /// Only this: remove the cursor of a reader that is gone and will not come back, so that nobody waits for it
+    #[arg(long, value_name = "NAME")]
+    forget_reader: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// The folder to make, best under /dev/shm or /run
+    path: PathBuf,
+    /// The columns, as in CREATE TABLE: 'ts TIMESTAMP, sensor INT, value DOUBLE'
+    #[arg(long, value_name = "COLUMNS")]
+    schema: String,
+    /// Bytes of each lane
+    #[arg(long, default_value = "64MB", value_name = "SIZE")]
+    capacity: String,
+    /// What a producer does when readers are too slow: block, drop_newest or overwrite
+    #[arg(long, default_value = "block", value_name = "POLICY")]
+    on_full: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TextFormat {
+    Csv,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct AppendArgs {
+    /// The ring's folder, or the socket of an engine that hands out lanes
+    path: PathBuf,
+    /// What stdin holds
+    #[arg(long, value_enum, default_value = "csv")]
+    format: TextFormat,
+    /// The first line of the CSV names its columns
+    #[arg(long)]
     header: bool,
+    /// Further options of the format, as in CREATE TABLE: sep=';'
+    #[arg(long = "option", value_name = "NAME=VALUE")]
     options: Vec<String>,
+    /// Name of the lane to write; every producer needs its own
+    #[arg(long, value_name = "NAME")]
     lane: Option<String>,
+    /// At the end of stdin, say that no more rows will come on this lane
+    #[arg(long)]
     finish: bool,
 }
 
-impl AppendArgs {
-    fn read(given: &Given) -> Result<Self> {
-        Ok(Self {
-            path: given.operand(),
-            is_json: given.word("format")? == "json",
-            header: given.has("header"),
-            options: given.parsed_all("option", |text| Ok(text.to_string()))?,
-            lane: given.text("lane")?,
-            finish: given.has("finish"),
-        })
-    }
-}
-
-#[derive(Debug)]
+#[derive(Debug, Args)]
 struct ReadArgs {
+    /// The ring's folder, or one lane file
     path: PathBuf,
+    /// How to print the rows
+    #[arg(long, value_enum, default_value = "table")]
     format: OutputFormat,
+    /// Go on as rows arrive
+    #[arg(long)]
     follow: bool,
+    /// Start behind the rows that are there
+    #[arg(long)]
     newest: bool,
+    /// Stop after so many rows
+    #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 }
 
-impl ReadArgs {
-    fn read(given: &Given) -> Result<Self> {
-        Ok(Self {
-            path: given.operand(),
-            format: OutputFormat::read(given)?,
-            follow: given.has("follow"),
-            newest: given.has("newest"),
-            limit: given.parsed("limit", |text| text.parse().map_err(|_| "write a whole number".into()))?,
-        })
-    }
+pub fn run(args: RingArgs) -> Result<(), Failure> {
+    let result = match args.verb {
+        RingVerb::Create(args) => create(&args),
+        RingVerb::Info(args) => info(&args.path),
+        RingVerb::Append(args) => append(&args),
+        RingVerb::Read(args) => read(&args),
+        RingVerb::Check(args) => check(&args.path),
+        RingVerb::Repair(args) => repair(&args),
+    };
+    Ok(result?)
 }
 
-fn create(given: &Given) -> Result<()> {
-    let schema = Schema::parse_ddl(&given.word("schema")?).map_err(|e| e.context("--schema"))?;
-    let (capacity, on_full) = (given.word("capacity")?, given.word("on-full")?);
-    let options = RingOptions::parse([("capacity", &capacity), ("onFull", &on_full)])?;
-    let folder = StreamFolder::create(&given.operand(), &schema, &options)?;
+fn create(args: &CreateArgs) -> Result<()> {
+    let schema = Schema::parse_ddl(&args.schema).map_err(|e| e.context("--schema"))?;
+    let options = RingOptions::parse([("capacity", &args.capacity), ("onFull", &args.on_full)])?;
+    let folder = StreamFolder::create(&args.path, &schema, &options)?;
     crate::output::tell!("created {} with {} bytes a lane", folder.path().display(), folder.capacity());
     Ok(())
 }
@@ -241,9 +203,9 @@ fn open_producer(path: &Path, lane: Option<&str>) -> Result<Producer> {
 
 fn append(args: &AppendArgs) -> Result<()> {
     let mut producer = open_producer(&args.path, args.lane.as_deref())?;
-    let (format, name) = match args.is_json {
-        true => (Format::Json, "json"),
-        false => (Format::Csv, "csv"),
+    let (format, name) = match args.format {
+        TextFormat::Csv => (Format::Csv, "csv"),
+        TextFormat::Json => (Format::Json, "json"),
     };
     let mut pairs = vec![("header".to_string(), args.header.to_string())];
     for option in &args.options {
@@ -370,12 +332,12 @@ fn check(path: &Path) -> Result<()> {
     )))
 }
 
-fn repair(path: &Path, forget_reader: Option<&str>) -> Result<()> {
-    if let Some(name) = forget_reader {
-        ring::forget_reader(path, name)?;
+fn repair(args: &RepairArgs) -> Result<()> {
+    if let Some(name) = &args.forget_reader {
+        ring::forget_reader(&args.path, name)?;
         return say!("{name}: forgotten, nobody waits for it any more");
     }
-    let repairs = ring::repair(path)?;
+    let repairs = ring::repair(&args.path)?;
     for repair in &repairs {
         let path = repair.path.display();
         match &repair.outcome {
@@ -391,6 +353,6 @@ fn repair(path: &Path, forget_reader: Option<&str>) -> Result<()> {
     match (failed, repairs.len()) {
         (0, 0) => say!("nothing is damaged"),
         (0, _) => Ok(()),
-        _ => Err(Error::corrupt(format!("{failed} problem(s) in {} are left", path.display()))),
+        _ => Err(Error::corrupt(format!("{failed} problem(s) in {} are left", args.path.display()))),
     }
 }

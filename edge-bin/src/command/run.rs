@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use clap::Args;
 use firesteel_core::{Error, Result, time::zone};
 use firesteel_io::{
     engine::Legacies,
@@ -15,62 +16,38 @@ use firesteel_io::{
 };
 
 use super::{
-    job::{self, JobArgs, OpenJob},
+    job::{JobArgs, OpenJob},
     watchdog,
 };
 use crate::{
-    arguments::{Flag, Given, Takes, Value, Verb},
     exit::Failure,
     notify,
-    output::{self, OutputFormat, ProgressBar, stdout_sink, tell},
+    output::{OutputFormat, ProgressBar, stdout_sink, tell},
     signals::{self, Signalled},
 };
 
-pub const VERB: Verb = Verb {
-    name: "run",
-    about: "Run a job: SQL statements in a file (`-` reads them from stdin)",
-    takes: Takes::Arguments {
-        operand: Some(job::JOB),
-        flags: &[job::FLAGS, FLAGS],
-        run: |given| run(RunArgs::read(given)?),
-    },
-};
-
-const FLAGS: &[Flag] = &[
-    Flag {
-        name: "batch-id",
-        value: Value::None,
-        help: "Put the number of the epoch first in every row, as `_batch_id`",
-    },
-    output::FORMAT,
-    Flag {
-        name: "progress-file",
-        value: Value::Any("FILE"),
-        help: "Append the progress of streams to a file: Spark's StreamingQueryProgress, one JSON object a line",
-    },
-    Flag {
-        name: "checkpoint",
-        value: Value::Any("DIR"),
-        help: "Where streams keep checkpoints, so that they go on after a crash where they were",
-    },
-    Flag {
-        name: "allow-restart-from-scratch",
-        value: Value::None,
-        help: "If no checkpoint can be used, or the query has changed too much for it, start as if it were new",
-    },
-];
-
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
+    #[command(flatten)]
     job: JobArgs,
+    /// Put the number of the epoch first in every row, as `_batch_id`
+    #[arg(long)]
     batch_id: bool,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value = "table")]
     format: OutputFormat,
+    /// Append the progress of streams to a file: Spark's StreamingQueryProgress, one JSON object a line
+    #[arg(long, value_name = "FILE")]
     progress_file: Option<PathBuf>,
+    /// Where streams keep checkpoints, so that they go on after a crash where they were
+    #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
+    /// If no checkpoint can be used, or the query has changed too much for it, start as if it were new
+    #[arg(long, requires = "checkpoint")]
     allow_restart_from_scratch: bool,
 }
 
-fn run(args: RunArgs) -> Result<(), Failure> {
+pub fn run(args: RunArgs) -> Result<(), Failure> {
     let mut open = Arc::new(args.job.open()?);
     let control = Control::new(&args, &open);
     // Once more when it runs; but who waits for rows must have read the warnings before.
@@ -115,22 +92,6 @@ fn run_job(open: &OpenJob, args: &RunArgs, options: &JobOptions) -> Result<()> {
 }
 
 impl RunArgs {
-    fn read(given: &Given) -> Result<Self> {
-        let (checkpoint, from_scratch) = (given.path("checkpoint"), given.has("allow-restart-from-scratch"));
-        if from_scratch && checkpoint.is_none() {
-            return Err(Error::invalid("--allow-restart-from-scratch is about checkpoints")
-                .hint("say with --checkpoint <DIR> where they are"));
-        }
-        Ok(Self {
-            job: JobArgs::read(given)?,
-            batch_id: given.has("batch-id"),
-            format: OutputFormat::read(given)?,
-            progress_file: given.path("progress-file"),
-            checkpoint,
-            allow_restart_from_scratch: from_scratch,
-        })
-    }
-
     fn options(&self, open: &OpenJob) -> JobOptions {
         JobOptions {
             progress_file: self.progress_file.clone(),

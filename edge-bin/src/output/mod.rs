@@ -14,19 +14,13 @@ use firesteel_io::{
     sys::{poll::standard_output, scarce},
 };
 
-use crate::arguments::{Flag, Given, Value};
-
 pub use live::LiveSink;
 pub use progress::ProgressBar;
 pub use rows::RowsSink;
 pub use table::TableSink;
 
-/// How rows are printed.
-pub const FORMAT: Flag =
-    Flag { name: "format", value: Value::OneOf("FORMAT", &["table", "json", "csv"]), help: "How rows are printed" };
-
 /// How results look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum OutputFormat {
     /// Aligned columns.
     Table,
@@ -34,17 +28,6 @@ pub enum OutputFormat {
     Json,
     /// Comma-separated values with a header.
     Csv,
-}
-
-impl OutputFormat {
-    /// As a command line has it.
-    pub fn read(given: &Given) -> Result<Self> {
-        Ok(match given.word(FORMAT.name)?.as_str() {
-            "json" => Self::Json,
-            "csv" => Self::Csv,
-            _ => Self::Table,
-        })
-    }
 }
 
 /// A sink that prints rows of this schema; `batch_id` puts the epoch's number first.

@@ -13,15 +13,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use firesteel_core::{Error, Result, simd, simd::Level};
 use firesteel_io::session::Session;
 
-use super::job::parse_cores;
-use crate::{
-    arguments::{Flag, Given, Takes, Value, Verb},
-    exit::Failure,
-    output::say,
-};
+use super::job::{Cores, parse_cores};
+use crate::{exit::Failure, output::say};
 use latency::{Histogram, Query, ROWS_PER_SECOND, Rig};
 use machine::{Machine, Memory};
 use rows::Rows;
@@ -30,75 +27,40 @@ use workload::Workload;
 /// Numbers that are gone over to learn how fast memory can be read: 128 MiB, beyond any cache of a gateway.
 const MEMORY_NUMBERS: usize = 16 << 20;
 
-pub const VERB: Verb = Verb {
-    name: "bench",
-    about: "Measure how fast this machine runs typical queries",
-    takes: Takes::Arguments { operand: None, flags: &[FLAGS], run: |given| run(&BenchArgs::read(given)?) },
-};
-
-const FLAGS: &[Flag] = &[
-    Flag { name: "rows", value: Value::Default("N", "4194304"), help: "Rows of each workload" },
-    Flag { name: "runs", value: Value::Default("N", "5"), help: "Runs of each query, of which the median counts" },
-    Flag { name: "seconds", value: Value::Default("N", "3"), help: "Seconds over which each latency is measured" },
-    Flag {
-        name: "only",
-        value: Value::Any("TEXT"),
-        help: "Only workloads and latencies whose name has this in it, in any case",
-    },
-    Flag {
-        name: "conf",
-        value: Value::Many("KEY=VALUE"),
-        help: "A setting for the workloads, as SET has it: firesteel.sum=compensated",
-    },
-    Flag {
-        name: "cores",
-        value: Value::Any("LIST"),
-        help: "Cores to measure the rates on: the first for the query, a worker on each of the others (default: one \
-               thread)",
-    },
-    Flag {
-        name: "folder",
-        value: Value::Any("DIR"),
-        help: "Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)",
-    },
-    Flag {
-        name: "checkpoint",
-        value: Value::Any("DIR"),
-        help: "Measure latencies with a checkpoint every second in this folder",
-    },
-    Flag {
-        name: "json",
-        value: Value::None,
-        help: "One JSON object a line: the machine, each workload, each latency, the memory",
-    },
-];
-
-#[derive(Debug)]
-struct BenchArgs {
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Rows of each workload
+    #[arg(long, value_name = "N", default_value = "4194304", value_parser = clap::value_parser!(u64).range(4096..=1 << 32))]
     rows: u64,
+    /// Runs of each query, of which the median counts
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
+    /// Seconds over which each latency is measured
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
+    /// Only workloads and latencies whose name has this in it, in any case
+    #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// A setting for the workloads, as SET has it: firesteel.sum=compensated
+    #[arg(long = "conf", value_name = "KEY=VALUE", value_parser = key_and_value)]
     settings: Vec<(String, String)>,
-    cores: Vec<usize>,
+    /// Cores to measure the rates on: the first for the query, a worker on each of the others (default: one thread)
+    #[arg(long, value_name = "LIST", value_parser = parse_cores)]
+    cores: Option<Cores>,
+    /// Where the rows lie meanwhile (default: /dev/shm, else the folder for temporary files)
+    #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Measure latencies with a checkpoint every second in this folder
+    #[arg(long, value_name = "DIR")]
     checkpoint: Option<PathBuf>,
+    /// One JSON object a line: the machine, each workload, each latency, the memory
+    #[arg(long)]
     json: bool,
 }
 
 impl BenchArgs {
-    fn read(given: &Given) -> Result<Self> {
-        Ok(Self {
-            rows: given.number("rows", 4096, 1 << 32)?,
-            runs: given.number("runs", 1, 1000)?,
-            seconds: given.number("seconds", 1, 3600)?,
-            only: given.text("only")?,
-            settings: given.parsed_all("conf", key_and_value)?,
-            cores: given.parsed("cores", parse_cores)?.unwrap_or_default(),
-            folder: given.path("folder"),
-            checkpoint: given.path("checkpoint"),
-            json: given.has("json"),
-        })
+    fn cores(&self) -> &[usize] {
+        self.cores.as_ref().map_or(&[], |cores| &cores.0)
     }
 }
 
@@ -137,7 +99,7 @@ fn latencies() -> impl Iterator<Item = Latency> {
     each.map(move |(query, wait)| Latency { name: format!("{}, {wait}", name(query)), query, wait })
 }
 
-fn run(args: &BenchArgs) -> Result<(), Failure> {
+pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let folder = args.folder.clone().unwrap_or_else(default_folder);
     let only = args.only.as_ref().map(|text| text.to_lowercase());
     let is_wanted = |name: &str| only.as_ref().is_none_or(|text| name.to_lowercase().contains(text));
@@ -176,7 +138,7 @@ fn measure_rates(
     if !args.json && !workloads.is_empty() {
         say!(
             "\n{:<36} {:>12}  {:>6}  {:>16}  {:>10}",
-            title(&args.cores),
+            title(args.cores()),
             "M rows/s",
             "GB/s",
             "share of memory",
@@ -245,7 +207,7 @@ fn measure(session: &Session, workload: &Workload, rows: &Rows, args: &BenchArgs
         let begin = Instant::now();
         let (mut counted, mut total) = (0_i64, 0.0);
         groups = 0;
-        session.sql(workload.sql)?.for_each_block_on(&args.cores, |block| {
+        session.sql(workload.sql)?.for_each_block_on(args.cores(), |block| {
             let (n, sum) = (block.column(0), block.column(1));
             block.rows().for_each(|row| {
                 counted += n.as_slice::<i64>()[row];

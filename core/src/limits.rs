@@ -41,6 +41,10 @@ pub const TEXT_BYTES_MAX: usize = 64 << 20;
 /// Most elements in an array that `sequence`, `array_repeat` and `array_insert` make, for the same reason.
 pub const ARRAY_LENGTH_MAX: usize = 1 << 24;
 
+/// Most values, those of arrays in arrays included, for which an array of literals is a literal itself: as one it takes
+/// tens of bytes a value and lives as long as the plan.
+pub const LITERAL_VALUES_MAX: usize = 10_000;
+
 /// Most bytes that texts or arrays which an expression makes of one block may take: each value may be short enough, and
 /// a block of them not. Thirty-two kilobytes a row of the usual block, and far from where 32-bit offsets end.
 pub const COLUMN_BYTES_MAX: usize = 256 << 20;

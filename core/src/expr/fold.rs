@@ -45,7 +45,6 @@ fn value_count(column: &ColumnRef<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{
         expr::{Expr, SchemaScope, Settings, bind, lit},
         schema::Schema,

@@ -2,7 +2,7 @@
 //!
 //! An expression that fails is left as it is, so that its error comes at run time, and only if a row asks for it. A
 //! call without arguments (`current_timestamp()`) is no constant: it may depend on the epoch. A long array is made where
-//! it is wanted: as a column it takes a tenth of the memory.
+//! it is wanted: as a column it takes a fifth of the memory.
 
 use super::{BoundExpr, BoundKind, EvalContext, Evaluator};
 use crate::{

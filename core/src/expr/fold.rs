@@ -1,8 +1,8 @@
 //! Constant folding: what depends on literals alone is computed once, when it is bound.
 //!
 //! An expression that fails is left as it is, so that its error comes at run time, and only if a row asks for it. A
-//! call without arguments (`current_timestamp()`) is no constant: it may depend on the epoch. A long array is made where
-//! it is wanted: as a column it takes a fifth of the memory.
+//! call without arguments (`current_timestamp()`) is no constant: it may depend on the epoch. A long array is made
+//! where it is wanted: as a column it takes a fifth of the memory.
 
 use super::{BoundExpr, BoundKind, EvalContext, Evaluator};
 use crate::{

@@ -31,6 +31,12 @@ pub const QUERY_DEPTH_MAX: usize = if cfg!(debug_assertions) { 20 } else { 64 };
 /// before twice each would otherwise make a plan of any size.
 pub const RELATIONS_MAX: usize = 1_000;
 
+/// Most names of a select list that stand on each other, a projection each.
+pub const LATERAL_CHAIN_MAX: usize = QUERY_DEPTH_MAX;
+
+/// Most nodes of an item of a grouped select list, whose names are replaced by what they stand for.
+pub const LATERAL_NODES_MAX: usize = 10_000;
+
 /// Longest text line or record that a format reads, in bytes; a longer one is malformed.
 pub const LINE_BYTES_MAX: usize = 16 << 20;
 

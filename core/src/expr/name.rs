@@ -310,8 +310,9 @@ fn as_operator(name: &str, args: &[String]) -> Option<String> {
         ("isnull", [x]) => format!("({x} IS NULL)"),
         ("isnotnull", [x]) => format!("({x} IS NOT NULL)"),
         ("like", [a, b]) => format!("{a} LIKE {b}"),
+        ("like", [a, b, escape]) if escape == "\\" => format!("{a} LIKE {b}"),
         ("like", [a, b, escape]) => format!("{a} LIKE {b} ESCAPE '{escape}'"),
-        ("ilike", [a, b, escape]) => format!("ilike({a}, {b}) ESCAPE '{escape}'"),
+        ("ilike", [a, b, _]) => format!("ilike({a}, {b})"),
         ("trim", [set, text]) => format!("TRIM(BOTH {set} FROM {text})"),
         ("ltrim", [set, text]) => format!("TRIM(LEADING {set} FROM {text})"),
         ("rtrim", [set, text]) => format!("TRIM(TRAILING {set} FROM {text})"),
@@ -355,6 +356,7 @@ fn fill_in(name: &str, args: &mut Vec<String>) {
     let defaults: &[&str] = match (name, args.len()) {
         ("substr" | "substring", 2) => &["2147483647"],
         ("split", 2) => &["-1"],
+        ("instr", 3) => &["1"],
         ("locate" | "position" | "regexp_extract" | "regexp_extract_all", 2) => &["1"],
         ("regexp_replace", 3) => &["1"],
         ("regexp_instr", 2) => &["0"],

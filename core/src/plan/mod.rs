@@ -15,6 +15,7 @@ mod explain;
 mod grouped;
 mod insert;
 mod join_time;
+mod lateral;
 mod rewrite;
 mod select;
 mod share;

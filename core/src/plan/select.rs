@@ -70,6 +70,7 @@ impl PlanBuilder {
         let (builder, windows) = self.add_windows(&select)?;
         let builder = builder.add_generator(&mut select)?;
         select.projection = expand_stars(&select.projection, builder.schema(), windows.len())?;
+        let (builder, windows) = (builder.named_in(&windows, &mut select)?, windows);
         let Select { distinct, limit, offset, .. } = select.clone();
         let selected = Selected::new(builder, windows, select)?.build()?;
         let (builder, visible) = (selected.builder, selected.visible);
@@ -77,6 +78,22 @@ impl PlanBuilder {
         let builder = builder.sort_by(selected.sort);
         let builder = if builder.schema().len() > visible { builder.keep_first(visible) } else { builder };
         builder.limit(limit, offset)
+    }
+
+    /// Takes the names of its own items out of a select list.
+    fn named_in(self, windows: &[WindowColumn], select: &mut Select) -> Result<Self> {
+        let items = select.projection.clone();
+        let (builder, items) = match is_grouped(select) {
+            true => {
+                let items = self.grouped_laterals(items, select.group_by.as_ref())?;
+                (self, items)
+            }
+            false => self.laterals(windows, items)?,
+        };
+        if !items.is_empty() {
+            select.projection = items;
+        }
+        Ok(builder)
     }
 
     /// SELECT DISTINCT of all columns.
@@ -161,13 +178,7 @@ impl Selected {
     }
 
     fn build(self) -> Result<Self> {
-        let mut has_aggregate = false;
-        each_expr(&self.select, &mut |e| has_aggregate |= is_aggregate_call(e));
-        if self.select.group_by.is_some() || self.select.having.is_some() || has_aggregate {
-            self.build_aggregate()
-        } else {
-            self.build_projection()
-        }
+        if is_grouped(&self.select) { self.build_aggregate() } else { self.build_projection() }
     }
 
     fn build_projection(mut self) -> Result<Self> {
@@ -309,6 +320,14 @@ impl Selected {
         Ok(items.iter().position(|e| unaliased(e).kind == expr.kind))
     }
 }
+
+/// Whether a SELECT aggregates.
+fn is_grouped(select: &Select) -> bool {
+    let mut has_aggregate = false;
+    each_expr(select, &mut |e| has_aggregate |= is_aggregate_call(e));
+    select.group_by.is_some() || select.having.is_some() || has_aggregate
+}
+
 pub(super) fn each_expr<'a>(select: &'a Select, f: &mut dyn FnMut(&'a Expr)) {
     let group: &[Expr] = match &select.group_by {
         Some(GroupBy::Exprs(exprs)) => exprs,

@@ -18,7 +18,7 @@ use super::{
 use crate::error::{Error, Result, Span};
 
 /// Words that a query begins with.
-const BEGINNINGS: &[&str] = &["SELECT", "WITH", "VALUES"];
+const BEGINNINGS: &[&str] = &["SELECT", "WITH", "VALUES", "FROM"];
 
 /// Whether a query begins with the token so far ahead, parentheses around it aside. `TABLE` may be a name as well.
 pub(super) fn begins_query(p: &Cursor<'_>, ahead: usize) -> bool {
@@ -102,6 +102,9 @@ fn operand(p: &mut Cursor<'_>) -> Result<Body> {
     if p.is_word(0, "SELECT") {
         return Ok(Body::Select(Box::new(select(p)?)));
     }
+    if p.eat_word("FROM") {
+        return Ok(Body::Select(Box::new(from_first(p, first)?)));
+    }
     if p.eat(&Token::LParen) {
         let query = query(p)?;
         p.expect(&Token::RParen)?;
@@ -140,6 +143,25 @@ fn select(p: &mut Cursor<'_>) -> Result<Select> {
     refuse_clause(p)?;
     let from = if p.eat_word("FROM") { p.list(table::joined)? } else { Vec::new() };
     let lateral_views = clauses::lateral_views(p)?;
+    clauses_after_from(p, Select { distinct, items, from, lateral_views, ..Select::new(span) })
+}
+
+/// `FROM t SELECT a WHERE ...`; all columns without SELECT.
+fn from_first(p: &mut Cursor<'_>, span: Span) -> Result<Select> {
+    let from = p.list(table::joined)?;
+    let lateral_views = clauses::lateral_views(p)?;
+    let mut select = Select { from, lateral_views, ..Select::new(span) };
+    if !p.eat_word("SELECT") {
+        select.items.push(Item::Star { of: None, except: None, span });
+        return Ok(select);
+    }
+    select.distinct = distinct(p)?;
+    select.items = p.list(item)?;
+    select.lateral_views.extend(clauses::lateral_views(p)?);
+    clauses_after_from(p, select)
+}
+
+fn clauses_after_from(p: &mut Cursor<'_>, select: Select) -> Result<Select> {
     refuse_clause(p)?;
     let selection = if p.eat_word("WHERE") { Some(operator::whole(p)?) } else { None };
     refuse_clause(p)?;
@@ -147,7 +169,7 @@ fn select(p: &mut Cursor<'_>) -> Result<Select> {
     refuse_clause(p)?;
     let having = if p.eat_word("HAVING") { Some(operator::whole(p)?) } else { None };
     refuse_clause(p)?;
-    Ok(Select { distinct, items, from, lateral_views, selection, group_by, having, span })
+    Ok(Select { selection, group_by, having, ..select })
 }
 
 fn distinct(p: &mut Cursor<'_>) -> Result<bool> {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     block::Value,
     error::{Error, Result, Span},
-    expr::{BinaryOp, Expr, ExprKind, Settings, SortKey, lit},
+    expr::{BinaryOp, Expr, ExprKind, Settings, SortKey, UnaryOp, lit},
     schema::DataType,
     time::parse_timestamp,
 };
@@ -53,7 +53,7 @@ impl Exprs<'_> {
                 negated: *negated,
             },
             Kind::Like { expr, op, pattern, escape } => {
-                ExprKind::Binary(self.boxed(expr)?, *op, Box::new(self.pattern(pattern, escape.as_deref())?))
+                return self.like(e, expr, *op, pattern, escape.as_deref());
             }
             Kind::LikeAny { expr, op, patterns, is_all } => return self.like_any(e, expr, *op, patterns, *is_all),
             Kind::Cast { expr, data_type, is_try } => {
@@ -124,28 +124,29 @@ impl Exprs<'_> {
         Ok(balanced(tests.collect::<Result<Vec<_>>>()?, &|left, right| binary(left, joined, right)))
     }
 
-    /// A pattern whose escape character is a backslash, whatever was declared.
-    fn pattern(&self, pattern: &tree::Expr, escape: Option<&tree::Expr>) -> Result<Expr> {
-        let pattern = self.expr(pattern)?;
-        let Some(escape) = escape else { return Ok(pattern) };
+    /// `value LIKE pattern ESCAPE escape`, which is a function with that many arguments.
+    fn like(
+        &self,
+        e: &tree::Expr,
+        value: &tree::Expr,
+        op: BinaryOp,
+        pattern: &tree::Expr,
+        escape: Option<&tree::Expr>,
+    ) -> Result<Expr> {
+        let (value, pattern) = (self.expr(value)?, self.expr(pattern)?);
+        let span = Some(e.span);
+        let Some(escape) = escape else {
+            return Ok(Expr::new(ExprKind::Binary(Box::new(value), op, Box::new(pattern))).at(span));
+        };
         let escape = self.expr(escape)?;
-        let wrong = || {
-            Error::unsupported("UNSUPPORTED_FEATURE", "ESCAPE needs a constant pattern and one character")
-                .at(escape.span)
-                .hint("write a backslash before the % and _ that are to be found: LIKE '%50\\\\%%'")
-        };
-        let character = match &escape.kind {
-            ExprKind::Literal { value: Value::String(s), .. } => {
-                Some(s).filter(|s| s.chars().count() == 1).and_then(|s| s.chars().next()).ok_or_else(wrong)?
-            }
-            _ => return Err(wrong()),
-        };
-        match &pattern.kind {
-            ExprKind::Literal { value: Value::String(text), .. } => {
-                Ok(lit(with_backslashes(text, character).as_str()).at(pattern.span))
-            }
-            _ => Err(wrong()),
+        let is_character = |text: &str| text.chars().count() == 1;
+        if !matches!(&escape.kind, ExprKind::Literal { value: Value::String(text), .. } if is_character(text)) {
+            let error = Error::invalid("ESCAPE takes a string of one character").class("INVALID_ESC");
+            return Err(error.at(escape.span).hint("write for example LIKE '50/%' ESCAPE '/'"));
         }
+        let name = if matches!(op, BinaryOp::ILike | BinaryOp::NotILike) { "ilike" } else { "like" };
+        let matches = Expr::function(name, [value, pattern, escape]).at(span);
+        Ok(if matches!(op, BinaryOp::NotLike | BinaryOp::NotILike) { matches.unary(UnaryOp::Not) } else { matches })
     }
 
     fn call(&self, call: &Call, span: Span) -> Result<ExprKind> {
@@ -175,22 +176,6 @@ impl Exprs<'_> {
         let Scalars(take) = self.scalars.ok_or_else(|| subquery(Some(span)))?;
         Ok(take(query)?.at(Some(span)))
     }
-}
-
-fn with_backslashes(pattern: &str, escape: char) -> String {
-    let mut out = String::new();
-    let mut rest = pattern.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            c if c == escape => {
-                out.push('\\');
-                out.extend(rest.next());
-            }
-            '\\' => out.push_str("\\\\"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// `timestampdiff(MINUTE, a, b)` takes the bare word as text. With three arguments, DATEADD and DATEDIFF are other

@@ -241,7 +241,9 @@ fn is(p: &mut Cursor<'_>, left: Expr) -> Result<Kind> {
 fn within(p: &mut Cursor<'_>, left: Expr, negated: bool) -> Result<Kind> {
     p.expect(&Token::LParen)?;
     let expr = Box::new(left);
-    let tested = if prefix::begins_query(&p.peek(0).token) {
+    // With a parenthesis, VALUES is a function to Spark.
+    let has_rows = p.is_word(0, "VALUES") && p.peek(1).token != Token::LParen;
+    let tested = if has_rows || prefix::begins_query(&p.peek(0).token) {
         Kind::InSubquery { expr, query: Box::new(body::query(p)?), negated }
     } else {
         Kind::InList { expr, list: list(p)?, negated }

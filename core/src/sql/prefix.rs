@@ -297,7 +297,7 @@ fn begins_operand(p: &Cursor<'_>) -> bool {
 }
 
 pub(super) fn begins_query(token: &Token) -> bool {
-    is_any_word(token, &["SELECT", "WITH"])
+    is_any_word(token, &["SELECT", "WITH", "FROM"])
 }
 
 fn lambda(span: Span) -> Error {

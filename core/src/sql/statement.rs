@@ -428,5 +428,9 @@ fn drop_relation(tokens: &mut Cursor<'_>) -> Result<StatementKind> {
         tokens.expect_word("TABLE").map_err(|e| e.hint("write DROP TABLE name or DROP VIEW name"))?;
     }
     let if_exists = tokens.eat_words(&["IF", "EXISTS"]);
-    Ok(StatementKind::Drop { name: tokens.name("a name")?, if_exists, is_view })
+    let name = tokens.name("a name")?;
+    if !is_view {
+        tokens.eat_word("PURGE");
+    }
+    Ok(StatementKind::Drop { name, if_exists, is_view })
 }

@@ -117,6 +117,22 @@ pub(super) struct Select {
     pub(super) span: Span,
 }
 
+impl Select {
+    /// Nothing but the word.
+    pub(super) fn new(span: Span) -> Self {
+        Self {
+            distinct: false,
+            items: Vec::new(),
+            from: Vec::new(),
+            lateral_views: Vec::new(),
+            selection: None,
+            group_by: GroupBy::default(),
+            having: None,
+            span,
+        }
+    }
+}
+
 /// An item of the select list.
 #[derive(Debug, PartialEq)]
 pub(super) enum Item {

@@ -12,26 +12,42 @@ use crate::{
     schema::DataType,
 };
 
-/// `left op right` over strings.
+/// `left op right` over strings, with a backslash to escape.
 pub(super) fn bind(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
+    escaped(left, op, right, '\\', site)
+}
+
+/// `left op right ESCAPE escape`
+pub(crate) fn escaped(
+    left: BoundExpr,
+    op: BinaryOp,
+    right: BoundExpr,
+    escape: char,
+    site: Site<'_>,
+) -> Result<BoundExpr> {
     let left = site.implicit(symbol(op), left, &DataType::String)?;
     let right = site.implicit(symbol(op), right, &DataType::String)?;
     let literal = right.as_literal().and_then(|value| value.as_str());
-    let matcher = literal.map(|pattern| Matcher::new(op, pattern)).transpose().map_err(|e| e.at(site.span))?;
+    let matcher = literal.map(|pattern| Matcher::new(op, pattern, escape)).transpose().map_err(|e| e.at(site.span))?;
     let nullable = left.nullable || right.nullable;
-    Ok(finish(Pattern { op, matcher }, left, right, DataType::Boolean, nullable, site))
+    Ok(finish(Pattern { op, escape, matcher }, left, right, DataType::Boolean, nullable, site))
 }
 
 /// A pattern match; `matcher` is there if the pattern is a literal.
 #[derive(Clone, Debug)]
 struct Pattern {
     op: BinaryOp,
+    escape: char,
     matcher: Option<Matcher>,
 }
 
 impl ScalarFunction for Pattern {
     fn name(&self) -> &'static str {
         symbol(self.op)
+    }
+
+    fn parameters(&self) -> String {
+        self.escape.into()
     }
 
     fn eval(&self, _: &EvalContext, args: &[ColumnRef<'_>], rows: &Rows<'_>, out: &mut Column) -> Result<()> {
@@ -51,7 +67,7 @@ impl ScalarFunction for Pattern {
             }
             let wanted = pattern.str_at(row);
             if last.as_ref().is_none_or(|(compiled, _)| *compiled != wanted) {
-                last = Some((wanted, Matcher::new(self.op, wanted)?));
+                last = Some((wanted, Matcher::new(self.op, wanted, self.escape)?));
             }
             let matches = last.as_ref().is_some_and(|(_, matcher)| matcher.matches(text.str_at(row)));
             bits.set(row, matches);
@@ -84,11 +100,11 @@ enum Token {
 }
 
 impl Matcher {
-    fn new(op: BinaryOp, pattern: &str) -> Result<Self> {
+    fn new(op: BinaryOp, pattern: &str, escape: char) -> Result<Self> {
         match op {
             BinaryOp::RLike => java::compile(pattern, java::Use::Test).map(Self::Regex),
-            BinaryOp::ILike => tokens(&pattern.to_lowercase()).map(Self::ILike),
-            _ => tokens(pattern).map(Self::of_tokens),
+            BinaryOp::ILike => tokens(&pattern.to_lowercase(), escape).map(Self::ILike),
+            _ => tokens(pattern, escape).map(Self::of_tokens),
         }
     }
 
@@ -126,20 +142,20 @@ fn lower(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `\` takes the special meaning from `%`, `_` and itself, and may stand before nothing else.
-fn tokens(pattern: &str) -> Result<Vec<Token>> {
+/// `escape` takes the special meaning from `%`, `_` and itself, and may stand before nothing else.
+fn tokens(pattern: &str, escape: char) -> Result<Vec<Token>> {
     let mut tokens = vec![];
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         let token = match c {
+            c if c == escape => match chars.next() {
+                Some(c) if c == escape || c == '%' || c == '_' => Token::Char(c),
+                Some(c) => return Err(wrong(pattern, false, &format!("before '{c}'"))),
+                None => return Err(wrong(pattern, true, "at the end")),
+            },
             '%' if tokens.last() == Some(&Token::Any) => continue,
             '%' => Token::Any,
             '_' => Token::One,
-            '\\' => match chars.next() {
-                Some(c @ ('%' | '_' | '\\')) => Token::Char(c),
-                Some(c) => return Err(escape(pattern, &format!("the escape character must not stand before '{c}'"))),
-                None => return Err(escape(pattern, "the escape character must not stand at the end")),
-            },
             c => Token::Char(c),
         };
         tokens.push(token);
@@ -147,8 +163,9 @@ fn tokens(pattern: &str) -> Result<Vec<Token>> {
     Ok(tokens)
 }
 
-fn escape(pattern: &str, what: &str) -> Error {
-    Error::data("INVALID_FORMAT", format!("the pattern '{pattern}' is invalid: {what}"))
+fn wrong(pattern: &str, is_end: bool, place: &str) -> Error {
+    let class = if is_end { "INVALID_FORMAT.ESC_AT_THE_END" } else { "INVALID_FORMAT.ESC_IN_THE_MIDDLE" };
+    Error::data(class, format!("the pattern '{pattern}' is invalid: the escape character must not stand {place}"))
 }
 
 /// Greedy, with one place to go back to: the last `%`, which takes one more character each time.
@@ -192,7 +209,7 @@ mod tests {
     use super::*;
 
     fn is_like(text: &str, pattern: &str) -> bool {
-        Matcher::new(BinaryOp::Like, pattern).expect("a valid pattern").matches(text)
+        Matcher::new(BinaryOp::Like, pattern, '\\').expect("a valid pattern").matches(text)
     }
 
     #[test]
@@ -219,15 +236,16 @@ mod tests {
         ];
         for (text, pattern, expected) in cases {
             assert_eq!(is_like(text, pattern), expected, "{text:?} LIKE {pattern:?}");
-            let general = like(text, &tokens(pattern).expect("a valid pattern"));
+            let general = like(text, &tokens(pattern, '\\').expect("a valid pattern"));
             assert_eq!(general, expected, "{text:?} LIKE {pattern:?} by backtracking");
         }
-        assert!(tokens("a\\").is_err() && tokens("\\a").is_err());
+        assert!(tokens("a\\", '\\').is_err() && tokens("\\a", '\\').is_err());
+        assert!(like("a/_\\", &tokens("a///_\\", '/').expect("a valid pattern")));
     }
 
     #[test]
     fn ilike_ignores_case_and_rlike_searches() {
-        assert!(Matcher::new(BinaryOp::ILike, "ÀBC%").expect("valid").matches("àbcd"));
+        assert!(Matcher::new(BinaryOp::ILike, "ÀBC%", '\\').expect("valid").matches("àbcd"));
         let regex = |pattern| java::compile(pattern, java::Use::Test);
         let matches = |text, pattern| regex(pattern).expect("valid").is_match(text);
         assert!(matches("b12", "^[a-c]+[0-9]*$") && !matches("a\nb", "^[a-c]+[0-9]*$"));

@@ -20,6 +20,7 @@ use crate::{
     schema::DataType,
 };
 
+pub(crate) use like::escaped as like_escaped;
 pub(crate) use membership::in_list;
 
 /// Where an operator stands, and by which rules it goes.

@@ -62,8 +62,20 @@ fn days(year: i32, month: i32, day: i32) -> Option<i32> {
 /// Seconds as Spark takes them: DECIMAL(16,6), so that they are exact.
 const SECONDS: DataType = DataType::Decimal(16, 6);
 
+/// `make_timestamp(date)`: its midnight.
+fn midnight(mut call: Call<'_>) -> Result<BoundExpr> {
+    if !matches!(call.type_of(0), DataType::Date | DataType::Null) {
+        return Err(call.unexpected_type(0, "DATE"));
+    }
+    call.cast(0, &DataType::Timestamp, false)?;
+    call.into_first()
+}
+
 /// `make_timestamp(year, month, day, hour, minute, second [, zone])`
 fn make_timestamp(mut call: Call<'_>, to: DataType, is_try: bool) -> Result<BoundExpr> {
+    if call.args.len() == 1 && matches!(call.name, "make_timestamp" | "try_make_timestamp") {
+        return midnight(call);
+    }
     let most = if to == DataType::TimestampNtz { 6 } else { 7 };
     call.arity(6..=most)?;
     for index in 0..5 {

@@ -107,25 +107,20 @@ fn matching(call: Call<'_>, op: BinaryOp) -> Result<BoundExpr> {
     operator::binary(text, op, pattern, site)
 }
 
-/// `like(text, pattern [, escape])`: the operator escapes with a backslash, so another escape becomes one.
+/// `like(text, pattern [, escape])`, as `text LIKE pattern ESCAPE escape`.
 fn like(mut call: Call<'_>, op: BinaryOp) -> Result<BoundExpr> {
     call.arity(2..=3)?;
-    if call.args.len() == 3 {
-        let (pattern, escape) = (call.required_constant(1)?, call.required_constant(2)?);
-        if let (Some(pattern), Some(escape)) = (pattern.as_str(), escape.as_str()) {
-            let pattern = Value::String(with_backslashes(pattern, escape));
-            call.args[1] = BoundExpr::literal(pattern, DataType::String);
-        }
-        call.args.truncate(2);
+    if call.args.len() == 2 {
+        return matching(call, op);
     }
-    matching(call, op)
-}
-
-fn with_backslashes(pattern: &str, escape: &str) -> String {
-    if escape == "\\" {
-        return pattern.into();
-    }
-    pattern.replace('\\', "\\\\").replace(escape, "\\")
+    let Some(escape) = call.literal_str(2).and_then(|escape| escape.parse().ok()) else {
+        let error = Error::invalid("the escape character must be a literal of one character");
+        return Err(error.class("INVALID_ESCAPE_CHAR").at(call.span));
+    };
+    call.args.truncate(2);
+    let site = Site::new(call.settings, call.span);
+    let [text, pattern] = call.take_args();
+    operator::like_escaped(text, op, pattern, escape, site)
 }
 
 /// A group of the first match, or of all. What did not match, or took no part in the match, is the empty string.

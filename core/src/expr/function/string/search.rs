@@ -1,6 +1,6 @@
 //! Finding and replacing plain text: instr, locate, contains, replace, translate, find_in_set.
 
-use alloc::{borrow::ToOwned, string::String, vec::Vec};
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 
 use super::{
     super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     block::Value,
-    error::Result,
+    error::{Error, Result},
     expr::{BoundExpr, apply2, check_text},
     schema::DataType,
 };
@@ -27,11 +27,46 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
     Function { names: &["find_in_set"], bind: find_in_set },
 ];
 
+/// `instr(text, wanted [, start [, occurrence]])`: a negative start counts from the end, and looks towards the front.
 fn instr(mut call: Call<'_>) -> Result<BoundExpr> {
-    call.typed(&[DataType::String, DataType::String])?;
+    if call.args.len() <= 2 {
+        call.typed(&[DataType::String, DataType::String])?;
+        return call.run(DataType::Int32, |_, args, rows, out| {
+            apply2(args, rows, out, |s: &str, wanted: &str| Ok(position(s, wanted, 0)))
+        });
+    }
+    call.default_arg(3, 1, DataType::Int32);
+    call.typed(&[DataType::String, DataType::String, DataType::Int32, DataType::Int32])?;
     call.run(DataType::Int32, |_, args, rows, out| {
-        apply2(args, rows, out, |s: &str, wanted: &str| Ok(position(s, wanted, 0)))
+        each_row(args, rows, out, |row, out| {
+            let number = |i: usize| args[i].as_slice::<i32>()[args[i].index(row)];
+            out.push(occurrence(args[0].str_at(row), args[1].str_at(row), number(2), number(3))?);
+            Ok(())
+        })
     })
+}
+
+/// Position (from 1) of the `count`th occurrence from `start` on; they may overlap.
+fn occurrence(s: &str, wanted: &str, start: i32, count: i32) -> Result<i32> {
+    if count < 1 {
+        let text = format!("occurrence must be a positive number, not {count}");
+        return Err(Error::data("INVALID_PARAMETER_VALUE.OCCURRENCE", text));
+    }
+    if wanted.is_empty() {
+        return Ok(1);
+    }
+    let places = || s.char_indices().map(|(at, _)| at).enumerate();
+    let is_there = |&(_, at): &(usize, usize)| s[at..].starts_with(wanted);
+    let (skipped, nth) = ((start.unsigned_abs() as usize).wrapping_sub(1), count as usize - 1);
+    let found = match start {
+        0 => None,
+        1.. => places().skip(skipped).filter(is_there).nth(nth),
+        _ => {
+            let starts: Vec<_> = places().collect();
+            starts.into_iter().rev().skip(skipped).filter(is_there).nth(nth)
+        }
+    };
+    Ok(found.map_or(0, |(character, _)| character as i32 + 1))
 }
 
 /// Position (from 1) of the first occurrence that starts at character `from` (from 0) or later; 0 if there is none.

@@ -192,9 +192,10 @@ impl Binder<'_> {
         if known == "struct" {
             return self.function(&named_struct(args).at(expr.span));
         }
-        let args = args.iter().map(|arg| self.bind(arg)).collect::<Result<_>>()?;
-        let call = function::Call { name: known, args, settings: self.settings, span: expr.span };
-        (entry.bind)(call).map(fold::constant)
+        let bound = args.iter().map(|arg| self.bind(arg)).collect::<Result<_>>()?;
+        let call = function::Call { name: known, args: bound, settings: self.settings, span: expr.span };
+        let called = (entry.bind)(call).map(fold::constant)?;
+        Ok(if known == "arrays_zip" { zipped(called, args) } else { called })
     }
 
     fn unknown_function(&self, name: &str) -> Error {
@@ -242,6 +243,24 @@ impl Binder<'_> {
         let both = logic::combine(above, BinaryOp::And, below, site)?;
         if negated { logic::not(both, site) } else { Ok(both) }
     }
+}
+
+/// `arrays_zip(a, array(1))` has the fields `a` and `1`.
+fn zipped(mut called: BoundExpr, args: &[Expr]) -> BoundExpr {
+    if let DataType::Array(of) = &called.data_type
+        && let Some(fields) = of.struct_fields()
+    {
+        let mut fields = fields.to_vec();
+        for (field, arg) in fields.iter_mut().zip(args) {
+            match &arg.kind {
+                ExprKind::Column(parts) => field.name = parts.last().cloned().unwrap_or_default(),
+                ExprKind::Field(_, name) | ExprKind::Alias(_, name) => field.name.clone_from(name),
+                _ => {}
+            }
+        }
+        called.data_type = DataType::Array(DataType::Struct(fields).into());
+    }
+    called
 }
 
 /// `struct(a, x + 1, y AS b)` has the fields `a`, `col2` and `b`.

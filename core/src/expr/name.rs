@@ -195,6 +195,9 @@ impl Namer<'_> {
         if name == "count" && matches!(args, [Expr { kind: ExprKind::Star(None), .. }]) {
             texts = Vec::from(["1".into()]);
         }
+        if name == "time_bucket" && args.len() == 2 && self.type_of(&args[1]) == Some(DataType::TimestampNtz) {
+            texts.push("TIMESTAMP_NTZ '1970-01-01 00:00:00'".into());
+        }
         fill_in(&name, &mut texts);
         let order = match within_group {
             [] => String::new(),

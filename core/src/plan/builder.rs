@@ -153,9 +153,18 @@ impl PlanBuilder {
         };
         let settings = self.settings.clone();
         let (left, right) = (Box::new(self.plan), Box::new(right.plan));
-        let plan = LogicalPlan::Join(Join { left, right, kind, on, residual, schema });
+        let plan = LogicalPlan::Join(Join { left, right, kind, on, residual, schema, subquery: false });
         let joined = Self::new(plan, settings);
         if using.is_empty() { Ok(joined) } else { Ok(joined.merge_using(&using, width, kind)) }
+    }
+
+    /// What became of a subquery: a semi or anti join, or its one row beside all rows.
+    pub(crate) fn join_subquery(self, right: PlanBuilder, kind: JoinKind, on: JoinOn) -> Result<Self> {
+        let mut joined = self.join(right, kind, on)?;
+        if let LogicalPlan::Join(join) = &mut joined.plan {
+            join.subquery = true;
+        }
+        Ok(joined)
     }
 
     /// `UNION ALL`: by position, each column widened to the common type.
@@ -181,8 +190,8 @@ impl PlanBuilder {
         let fields: Vec<Field> = (0..types.len())
             .map(|i| {
                 let (l, r) = (left.field(i), right.field(i));
-                let event_time = l.event_time.filter(|_| r.event_time.is_some());
-                Field { data_type: types[i].clone(), nullable: l.nullable || r.nullable, event_time, ..l.clone() }
+                // The first input says whether a column is an event time, as in Spark.
+                Field { data_type: types[i].clone(), nullable: l.nullable || r.nullable, ..l.clone() }
             })
             .collect();
         let inputs = vec![self.cast_columns(&types)?.plan, other.cast_columns(&types)?.plan];

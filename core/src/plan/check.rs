@@ -37,36 +37,37 @@ pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
     if !plan.is_streaming() {
         return Ok(());
     }
-    let facts = Facts::of(plan);
-    if mode == OutputMode::Complete && facts.aggregations == 0 {
+    if mode == OutputMode::Complete && !contains(plan, &is_aggregation) {
         return Err(unsupported_mode(mode, "there is no aggregation").hint("run it with --output-mode append"));
     }
-    if mode != OutputMode::Append && facts.stateful > 1 {
+    if mode != OutputMode::Append && contains(plan, &stands_on_aggregation) {
         return Err(Error::invalid(
-            "more than one stateful operator (aggregation, stream-stream join, deduplication) works only in append mode: the upper \
-             one would see rows older than the watermark",
+            "an aggregation, stream-stream join or deduplication over another aggregation works only in append mode: \
+             it would see rows older than the watermark",
         )
         .hint("run it with --output-mode append"));
     }
     check_node(plan, mode)
 }
 
-struct Facts {
-    aggregations: usize,
-    stateful: usize,
+fn contains(plan: &LogicalPlan, is_one: &dyn Fn(&LogicalPlan) -> bool) -> bool {
+    let mut found = false;
+    plan.visit(&mut |node| found |= is_one(node));
+    found
 }
 
-impl Facts {
-    fn of(plan: &LogicalPlan) -> Self {
-        let (mut aggregations, mut others) = (0, 0);
-        plan.visit(&mut |node| match node {
-            LogicalPlan::Aggregate(a) if a.input.is_streaming() => aggregations += 1,
-            LogicalPlan::Join(j) if j.left.is_streaming() && j.right.is_streaming() => others += 1,
-            LogicalPlan::Deduplicate(d) if d.input.is_streaming() => others += 1,
-            _ => {}
-        });
-        Self { aggregations, stateful: aggregations + others }
-    }
+fn is_aggregation(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Aggregate(a) if a.input.is_streaming())
+}
+
+/// A stateful operator over an aggregation, whose rows may be late to it. Those of joins and deduplication are not.
+fn stands_on_aggregation(node: &LogicalPlan) -> bool {
+    let is_stateful = match node {
+        LogicalPlan::Join(j) => j.left.is_streaming() && j.right.is_streaming(),
+        LogicalPlan::Deduplicate(d) => d.input.is_streaming(),
+        node => is_aggregation(node),
+    };
+    is_stateful && node.inputs().into_iter().any(|input| contains(input, &is_aggregation))
 }
 
 fn check_node(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {

@@ -19,6 +19,7 @@ mod lateral;
 mod rewrite;
 mod select;
 mod share;
+mod subqueries;
 mod windows;
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
@@ -223,6 +224,8 @@ pub struct Join {
     pub residual: Option<BoundExpr>,
     /// Left columns and, unless semi or anti, right columns.
     pub schema: Schema,
+    /// It is what became of a subquery, and goes where the condition goes that the subquery stands in.
+    pub subquery: bool,
 }
 
 /// Kinds of join.

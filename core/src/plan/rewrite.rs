@@ -10,6 +10,7 @@ use super::{
     builder::{Side, conjunction, conjuncts, map_columns, side_of, split_condition},
     deduplicate::event_time_of,
     share::share_parts,
+    subqueries::sink,
 };
 use crate::{
     block::Value,
@@ -22,7 +23,7 @@ use crate::{
 
 /// The plan as it will run.
 pub fn rewrite(plan: LogicalPlan) -> LogicalPlan {
-    let plan = push_filters(plan, Vec::new());
+    let plan = push_filters(sink(plan), Vec::new());
     let needed = vec![true; plan.schema().len()];
     share_parts(prune(plan, &needed))
 }
@@ -123,7 +124,7 @@ fn push_through_join(join: Join, conditions: Vec<BoundExpr>) -> LogicalPlan {
     let (more_on, residual) = split_condition(conjunction(rest), width);
     on.extend(more_on);
     for (l, r) in &on {
-        if inner_side(Side::Left) && l.nullable {
+        if inner_side(Side::Left) && l.nullable && !join.subquery {
             left.extend(is_not_null(l));
         }
         if inner_side(Side::Right) && r.nullable {
@@ -134,7 +135,10 @@ fn push_through_join(join: Join, conditions: Vec<BoundExpr>) -> LogicalPlan {
         kind = JoinKind::Inner;
     }
     let (left, right) = (Box::new(push_filters(*join.left, left)), Box::new(push_filters(*join.right, right)));
-    filter(LogicalPlan::Join(Join { left, right, kind, on, residual, schema: join.schema }), up)
+    filter(
+        LogicalPlan::Join(Join { left, right, kind, on, residual, schema: join.schema, subquery: join.subquery }),
+        up,
+    )
 }
 
 fn is_not_null(expr: &BoundExpr) -> Option<BoundExpr> {

@@ -125,12 +125,12 @@ impl Planner<'_> {
                 // NOT IN is true only if no comparison is true or unknown.
                 let unknown = same.clone().at(span).is_null();
                 let condition = if subquery.negated { same.at(span).or(unknown) } else { same.at(span) };
-                plan.join(list, kind, JoinOn::Condition(condition)).map_err(|e| e.at(span))
+                plan.join_subquery(list, kind, JoinOn::Condition(condition)).map_err(|e| e.at(span))
             }
             None => {
                 let (inner, condition) = self.correlated(subquery.query, span, scope)?;
                 let on = condition.map_or(JoinOn::None, JoinOn::Condition);
-                plan.join(inner, kind, on).map_err(|e| e.at(span))
+                plan.join_subquery(inner, kind, on).map_err(|e| e.at(span))
             }
         }
     }
@@ -203,9 +203,9 @@ impl<'a> Subquery<'a> {
 
 /// The plan with the rows of subqueries, a hidden column each.
 pub(super) fn beside(plan: PlanBuilder, rows: Rows) -> Result<PlanBuilder> {
-    rows.into_inner()
-        .into_iter()
-        .try_fold(plan, |plan, (row, span)| plan.join(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span)))
+    rows.into_inner().into_iter().try_fold(plan, |plan, (row, span)| {
+        plan.join_subquery(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span))
+    })
 }
 
 /// A name for what a subquery adds.

@@ -52,14 +52,37 @@ fn within_the_watermark_a_key_lives_for_the_delay_after_its_first_row() {
     assert!(events().drop_duplicates_within_watermark(&[]).is_err(), "there is no watermark");
 }
 
-#[test]
-fn one_stateful_step_above_another_runs_in_append_mode_alone() {
-    let plan = watermarked().drop_duplicates(&["dev".into()]).unwrap();
+/// The counts of windows of a minute of what a plan lets through.
+fn counted(plan: PlanBuilder) -> PlanBuilder {
     let plan = plan.select(Select {
-        projection: vec![Expr::function("count", [lit(1)])],
-        group_by: Some(GroupBy::Exprs(vec![Expr::function("window", [col("ts"), lit("1 minute")])])),
+        projection: vec![Expr::function("count", [lit(1)]).alias("v"), col("window.start").alias("ts")],
+        group_by: Some(GroupBy::Exprs(vec![Expr::function("window", [col("ts"), lit("10 seconds")])])),
         ..Select::default()
     });
-    let plan = plan.unwrap().into_plan();
-    assert!(check(&plan, OutputMode::Append).is_ok() && check(&plan, OutputMode::Update).is_err());
+    plan.unwrap()
+}
+
+#[test]
+fn what_is_left_of_duplicates_is_aggregated_in_every_mode() {
+    let epochs: [&[(i64, &str, f64)]; 3] =
+        [&[(20, "a", 0.0), (25, "b", 0.0), (20, "a", 0.0)], &[(100, "a", 0.0), (20, "b", 0.0)], &[(101, "a", 0.0)]];
+    let delay = Interval::from_micros(5 * MICROS_PER_SECOND);
+    let plan = || {
+        let watermarked = events().with_watermark(col("ts"), delay).unwrap();
+        counted(watermarked.drop_duplicates(&["ts".into(), "dev".into()]).unwrap())
+    };
+    let counts = |mode| -> Vec<Vec<i64>> {
+        let out = run(plan(), mode, &epochs);
+        out.iter().map(|rows| rows.iter().map(|row| row[0].as_i64().unwrap()).collect()).collect()
+    };
+    assert_eq!(counts(OutputMode::Append)[..3], [vec![], vec![], vec![3]]);
+    assert_eq!(counts(OutputMode::Update).concat(), [2, 3, 1, 2]);
+    assert_eq!(counts(OutputMode::Complete).concat()[..5], [2, 3, 1, 3, 2]);
+}
+
+#[test]
+fn duplicates_among_results_are_dropped_in_append_mode_alone() {
+    let plan = counted(watermarked()).drop_duplicates(&["ts".into()]).unwrap().into_plan();
+    assert!(check(&plan, OutputMode::Append).is_ok());
+    assert!(check(&plan, OutputMode::Update).is_err() && check(&plan, OutputMode::Complete).is_err());
 }

@@ -37,9 +37,10 @@ impl Cast {
     fn of_interval<S: Integer>(&self, from: &ColumnRef<'_>, rows: &Rows<'_>, out: &mut Column) -> Result<()> {
         let unit = unit_of(from.data_type);
         match self.to {
-            // What is finer than the new type's units is cut off.
+            // What is finer than the new type's units is cut off; seconds have their fraction.
             DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..) => {
-                let unit = unit_of(&self.to);
+                let is_seconds = matches!(self.to, DataType::IntervalDayTime(_, Unit::Second));
+                let unit = if is_seconds { 1 } else { unit_of(&self.to) };
                 kernel::unary(from, rows, out, |x: S| S::of_i64(x.to_i64() - x.to_i64() % unit));
                 Ok(())
             }

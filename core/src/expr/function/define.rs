@@ -91,6 +91,14 @@ impl Call<'_> {
         (0..self.args.len()).try_for_each(|i| self.coerce(i, &types[i]))
     }
 
+    /// An argument that must be of this type, or NULL: Spark casts none of another.
+    pub(super) fn uncast(&mut self, index: usize, to: &DataType) -> Result<()> {
+        if self.type_of(index) != to && *self.type_of(index) != DataType::Null {
+            return Err(self.unexpected_type(index, &to.to_string()));
+        }
+        self.coerce(index, to)
+    }
+
     /// Casts these arguments to the narrowest type that holds all of them, which is the answer.
     pub(super) fn coerce_to_common(&mut self, range: core::ops::Range<usize>) -> Result<DataType> {
         let types = self.args[range.clone()].iter().map(|a| &a.data_type);

@@ -41,7 +41,7 @@ fn digest(mut call: Call<'_>, push: fn(&[u8], &mut String)) -> Result<BoundExpr>
 
 /// The bytes of a text are what its binary would be.
 fn bytes_or_text(call: &mut Call<'_>) -> Result<()> {
-    if *call.type_of(0) == DataType::Binary { Ok(()) } else { call.coerce(0, &DataType::String) }
+    if *call.type_of(0) == DataType::Binary { Ok(()) } else { call.uncast(0, &DataType::String) }
 }
 
 fn push_digest<D: Digest>(bytes: &[u8], text: &mut String) {

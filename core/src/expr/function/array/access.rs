@@ -61,7 +61,7 @@ fn size_of(call: Call<'_>, null_size: Option<i32>) -> Result<BoundExpr> {
 fn element_at(mut call: Call<'_>, is_try: bool) -> Result<BoundExpr> {
     call.arity(2..=2)?;
     let element = element_type(&call, 0)?;
-    if !matches!(call.type_of(1), DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Null) {
+    if !matches!(call.type_of(1), DataType::Int8 | DataType::Int16 | DataType::Int32) {
         return Err(call.unexpected_type(1, "INT"));
     }
     call.coerce(1, &DataType::Int32)?;
@@ -162,7 +162,7 @@ fn array_position(mut call: Call<'_>) -> Result<BoundExpr> {
 fn array_join(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=3)?;
     call.coerce(0, &DataType::Array(DataType::String.into()))?;
-    (1..call.args.len()).try_for_each(|i| call.coerce(i, &DataType::String))?;
+    (1..call.args.len()).try_for_each(|i| call.uncast(i, &DataType::String))?;
     call.run(DataType::String, |_, args, rows, out| {
         let mut text = String::new();
         each_row(args, rows, out, |row, out| {

@@ -30,7 +30,11 @@ fn sort_array(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(1..=2)?;
     call.default_arg(1, true, DataType::Boolean);
     call.coerce(1, &DataType::Boolean)?;
-    let ascending = call.required_constant(1)? != Value::Boolean(false);
+    let ascending = call.required_constant(1)?;
+    if ascending == Value::Null {
+        return Ok(BoundExpr::literal(Value::Null, call.type_of(0).clone()));
+    }
+    let ascending = ascending != Value::Boolean(false);
     call.args.truncate(1);
     sort(call, ascending, false)
 }

@@ -26,7 +26,7 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
 fn unix(mut call: Call<'_>, unit: Micros) -> Result<BoundExpr> {
     call.arity(1..=1)?;
     if !call.type_of(0).is_timestamp() {
-        if !matches!(call.type_of(0), DataType::Null | DataType::Date) {
+        if *call.type_of(0) != DataType::Null {
             return Err(call.unexpected_type(0, "TIMESTAMP or TIMESTAMP_NTZ"));
         }
         call.coerce(0, &DataType::Timestamp)?;
@@ -38,7 +38,8 @@ fn unix(mut call: Call<'_>, unit: Micros) -> Result<BoundExpr> {
 }
 
 fn unix_date(mut call: Call<'_>) -> Result<BoundExpr> {
-    call.typed(&[DataType::Date])?;
+    call.arity(1..=1)?;
+    call.uncast(0, &DataType::Date)?;
     call.run(DataType::Int32, |_, args, rows, out| {
         unary(&args[0], rows, out, |days: i32| days);
         Ok(())

@@ -101,7 +101,10 @@ fn push_in_base(mut value: u64, base: u64, text: &mut String) {
 
 fn hex(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(1..=1)?;
-    if matches!(call.type_of(0), DataType::String | DataType::Binary) {
+    if !call.type_of(0).is_numeric() && *call.type_of(0) != DataType::Null {
+        if *call.type_of(0) != DataType::Binary {
+            call.coerce(0, &DataType::String)?;
+        }
         return call.run(DataType::String, |_, args, rows, out| {
             fill(args, rows, out, |(bytes,): (&[u8],), text: &mut String| {
                 bytes.iter().for_each(|b| {

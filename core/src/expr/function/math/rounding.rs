@@ -257,9 +257,12 @@ fn floor_to_scale(mut call: Call<'_>, mode: Mode) -> Result<BoundExpr> {
         _ => (38, 18),
     };
     call.coerce(0, &DataType::Decimal(p, s))?;
+    let (name, span) = (call.name, call.span);
     match scale_of(&mut call)? {
         Some(scale) => round_decimals(call, mode, (p, s), scale),
-        None => Ok(BoundExpr::literal(Value::Null, rounded_type(p, s, 0))),
+        None => Err(Error::invalid(alloc::format!("the scale of {name}() must not be NULL"))
+            .class("NON_FOLDABLE_ARGUMENT")
+            .at(span)),
     }
 }
 

@@ -143,7 +143,8 @@ fn chr(mut call: Call<'_>) -> Result<BoundExpr> {
 }
 
 fn soundex(mut call: Call<'_>) -> Result<BoundExpr> {
-    call.typed(&[DataType::String])?;
+    call.arity(1..=1)?;
+    call.uncast(0, &DataType::String)?;
     call.run(DataType::String, |_, args, rows, out| {
         fill(args, rows, out, |(s,): (&str,), text: &mut String| {
             push_soundex(s, text);

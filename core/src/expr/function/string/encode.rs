@@ -182,24 +182,43 @@ fn unbase64(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::String])?;
     call.run(DataType::Binary, |_, args, rows, out| {
         fill(args, rows, out, |(s,): (&str,), bytes: &mut Vec<u8>| {
-            push_unbase64(s, bytes);
-            Ok(())
+            push_unbase64(s, bytes).ok_or_else(|| Error::invalid(format!("'{s}' is no base64")))
         })
     })
 }
 
-/// As MIME decodes: foreign characters are skipped, padding ends the text.
-pub(super) fn push_unbase64(s: &str, bytes: &mut Vec<u8>) {
-    let digits = s.bytes().take_while(|b| *b != b'=').filter_map(|b| ALPHABET.iter().position(|a| *a == b));
-    let (mut word, mut bits) = (0_u32, 0);
-    for digit in digits {
-        word = word << 6 | digit as u32;
+/// As MIME decodes: foreign characters are skipped, padding ends the text. `None` if digits are missing or too many.
+pub(super) fn push_unbase64(s: &str, bytes: &mut Vec<u8>) -> Option<()> {
+    let (digits, padding) = s.split_at(s.find('=').unwrap_or(s.len()));
+    let (mut word, mut bits, mut count) = (0_u32, 0, 0);
+    for digit in digits.bytes().filter_map(digit) {
+        word = word << 6 | digit;
         bits += 6;
+        count += 1;
         if bits >= 8 {
             bits -= 8;
             bytes.push((word >> bits) as u8);
         }
     }
+    let is_padded = match count % 4 {
+        0 => padding.is_empty(),
+        1 => false,
+        2 => padding.is_empty() || padding.starts_with("=="),
+        _ => true,
+    };
+    (is_padded && !padding.bytes().any(|b| digit(b).is_some())).then_some(())
+}
+
+fn digit(b: u8) -> Option<u32> {
+    ALPHABET.iter().position(|a| *a == b).map(|digit| digit as u32)
+}
+
+/// Digits and blanks, with the padding that is due or with none.
+fn is_strict_base64(s: &str) -> bool {
+    let text: Vec<u8> = s.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let count = text.iter().take_while(|b| digit(**b).is_some()).count();
+    let padding = &text[count..];
+    padding.iter().all(|b| *b == b'=') && padding.len() <= 2 && (padding.is_empty() || text.len().is_multiple_of(4))
 }
 
 /// `to_binary(text [, format])`: hex (the default), utf-8 or base64.
@@ -215,10 +234,7 @@ fn to_binary(mut call: Call<'_>, is_try: bool) -> Result<BoundExpr> {
                     bytes.extend_from_slice(s.as_bytes());
                     Some(())
                 }
-                "base64" => {
-                    push_unbase64(s, bytes);
-                    Some(())
-                }
+                "base64" if is_strict_base64(s) => push_unbase64(s, bytes),
                 _ => None,
             };
             match converted {

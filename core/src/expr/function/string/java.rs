@@ -310,7 +310,8 @@ impl<'a> Translation<'a> {
                     if c == 'Q' { self.quoted() } else { self.set_or_character(c)? }
                 }
                 '-' if self.rest.peek() == Some(&'-') => self.literal('-'),
-                '~' => self.literal('~'),
+                // Java has no [:alpha:]: these are five characters.
+                '~' | ':' => self.literal(c),
                 c => self.out.push(c),
             }
         }

@@ -321,7 +321,11 @@ fn regexp_substr(mut call: Call<'_>) -> Result<BoundExpr> {
     let patterns = Patterns::of(&call, 1)?;
     call.run_nullable(DataType::String, move |_, args, rows, out| {
         let mut patterns = patterns.block();
-        apply2(args, rows, out, |s: &str, pattern: &str| Ok(patterns.find(pattern)?.find(s).map(|m| m.as_str())))
+        // An empty match counts as none.
+        let found = |m: Option<Match<'_>>| m.map(|m| m.range()).filter(|range| !range.is_empty());
+        apply2(args, rows, out, |s: &str, pattern: &str| {
+            Ok(found(patterns.find(pattern)?.find(s)).map(|range| &s[range]))
+        })
     })
 }
 

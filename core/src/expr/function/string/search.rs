@@ -78,7 +78,7 @@ fn position(s: &str, wanted: &str, from: usize) -> i32 {
     s[start..].find(wanted).map_or(0, |at| char_count(&s[..start + at]) as i32 + 1)
 }
 
-/// A NULL start gives 0, not NULL.
+/// A NULL start gives 0, not NULL, whatever the texts are.
 fn locate(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=3)?;
     call.default_arg(2, 1, DataType::Int32);
@@ -86,11 +86,16 @@ fn locate(mut call: Call<'_>) -> Result<BoundExpr> {
     call.run(DataType::Int32, |_, args, rows, out| {
         let start = &args[2];
         let starts = start.as_slice::<i32>();
-        each_row(&args[..2], rows, out, |row, out| {
-            let from = if start.is_valid(row) { starts[start.index(row)] } else { 0 };
-            let found =
-                if from < 1 { 0 } else { position(args[1].str_at(row), args[0].str_at(row), from as usize - 1) };
-            out.push(found);
+        each_row(&[], rows, out, |row, out| {
+            if !start.is_valid(row) {
+                out.push(0);
+            } else if !args[0].is_valid(row) || !args[1].is_valid(row) {
+                out.push_null();
+            } else {
+                let from = starts[start.index(row)];
+                let (wanted, text) = (args[0].str_at(row), args[1].str_at(row));
+                out.push(if from < 1 { 0 } else { position(text, wanted, from as usize - 1) });
+            }
             Ok(())
         })
     })

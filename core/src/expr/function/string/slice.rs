@@ -336,7 +336,7 @@ fn mask(mut call: Call<'_>) -> Result<BoundExpr> {
     call.default_arg(3, "n", DataType::String);
     call.default_arg(4, Value::Null, DataType::String);
     for index in 0..5 {
-        call.coerce(index, &DataType::String)?;
+        call.uncast(index, &DataType::String)?;
     }
     let nullable = call.args[0].nullable;
     let masked_text = call.run(DataType::String, |_, args, rows, out| {

@@ -202,7 +202,7 @@ fn value(json: &Json<'_>, to: &DataType, zone: &TimeZone) -> Option<Value> {
         (Json::String(s), DataType::Date) => Value::Int32(parse_date(s.as_bytes())?),
         (Json::String(s), DataType::Binary) => {
             let mut bytes = Vec::new();
-            push_unbase64(s, &mut bytes);
+            push_unbase64(s, &mut bytes)?;
             Value::Binary(bytes)
         }
         (Json::Array(items), DataType::Array(element)) => {

@@ -1,0 +1,119 @@
+//! Where subqueries of WHERE act. Spark moves the condition that one stands in like any other, so that what it rejects
+//! does not advance the watermark; only then it becomes a join. Ours are joins from the beginning, which go down here.
+//!
+//! ```text
+//!   x IN (SELECT ...)   semi and anti joins go below the watermark, unless their condition reads the event time
+//!   v > (SELECT ...)    the one row is brought below it, and the condition follows as a filter
+//! ```
+
+use alloc::{boxed::Box, vec::Vec};
+
+use super::{Join, JoinKind, LogicalPlan};
+use crate::{
+    expr::BoundExpr,
+    schema::{Field, Schema},
+};
+
+/// The plan with its subqueries as low as they may be.
+pub(super) fn sink(plan: LogicalPlan) -> LogicalPlan {
+    match plan.map_inputs(&mut sink) {
+        LogicalPlan::Join(join) if join.subquery && !join.right.is_streaming() && reaches_watermark(&join.left) => {
+            match join.kind {
+                JoinKind::Cross => row_below(*join.left, *join.right),
+                _ => join_below(join),
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether there is a watermark with nothing but rows as they are above it.
+fn reaches_watermark(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Watermark { .. } => true,
+        LogicalPlan::Alias { input, .. }
+        | LogicalPlan::Filter { input, .. }
+        | LogicalPlan::Project { input, .. }
+        | LogicalPlan::Explode { input, .. } => reaches_watermark(input),
+        LogicalPlan::Union { inputs, .. } => inputs.iter().any(reaches_watermark),
+        LogicalPlan::Join(join) if join.subquery => reaches_watermark(&join.left),
+        _ => false,
+    }
+}
+
+/// A row beside all rows of a plan: its columns come last.
+fn row_below(plan: LogicalPlan, row: LogicalPlan) -> LogicalPlan {
+    let added = row.schema().fields().to_vec();
+    let widened = |schema: &Schema| Schema::new([schema.fields(), &added].concat());
+    let below = |input: Box<LogicalPlan>| Box::new(row_below(*input, row.clone()));
+    match plan {
+        LogicalPlan::Watermark { input, column, delay_us, schema } => {
+            LogicalPlan::Watermark { input: below(input), column, delay_us, schema: widened(&schema) }
+        }
+        LogicalPlan::Alias { input, schema } => LogicalPlan::Alias { input: below(input), schema: widened(&schema) },
+        LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input), predicate },
+        LogicalPlan::Project { input, mut exprs, schema } => {
+            let width = input.schema().len();
+            let column =
+                |(i, field): (usize, &Field)| BoundExpr::column(width + i, field.data_type.clone(), field.nullable);
+            exprs.extend(added.iter().enumerate().map(column));
+            LogicalPlan::Project { input: below(input), exprs, schema: widened(&schema) }
+        }
+        other => {
+            let schema = widened(other.schema());
+            let (left, right) = (Box::new(other), Box::new(row));
+            let (on, residual) = (Vec::new(), None);
+            LogicalPlan::Join(Join { left, right, kind: JoinKind::Cross, on, residual, schema, subquery: true })
+        }
+    }
+}
+
+/// A semi or anti join as far below its left side as its condition has meaning there.
+fn join_below(join: Join) -> LogicalPlan {
+    let below = |input: Box<LogicalPlan>, join: Join| {
+        Box::new(join_below(Join { schema: input.schema().clone(), left: input, ..join }))
+    };
+    let nothing = Box::new(LogicalPlan::Values { rows: Vec::new(), schema: Schema::default() });
+    let (left, join) = (*join.left, Join { left: nothing, ..join });
+    match left {
+        LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input, join), predicate },
+        LogicalPlan::Alias { input, schema } => LogicalPlan::Alias { input: below(input, join), schema },
+        LogicalPlan::Watermark { input, column, delay_us, schema } if !reads(&join, schema.len(), &|i| i == column) => {
+            LogicalPlan::Watermark { input: below(input, join), column, delay_us, schema }
+        }
+        LogicalPlan::Project { input, exprs, schema } if exprs.iter().all(BoundExpr::is_deterministic) => {
+            let join = over(join, &exprs, input.schema().len());
+            LogicalPlan::Project { input: below(input, join), exprs, schema }
+        }
+        LogicalPlan::Explode { input, array, outer, with_position, schema }
+            if !reads(&join, schema.len(), &|i| i >= input.schema().len()) =>
+        {
+            let columns: Vec<BoundExpr> = (0..schema.len()).map(|i| super::builder::column_of(&schema, i)).collect();
+            let join = over(join, &columns, input.schema().len());
+            LogicalPlan::Explode { input: below(input, join), array, outer, with_position, schema }
+        }
+        LogicalPlan::Union { inputs, schema } => {
+            let inputs = inputs.into_iter().map(|input| *below(Box::new(input), join.clone())).collect();
+            LogicalPlan::Union { inputs, schema }
+        }
+        left => LogicalPlan::Join(Join { left: Box::new(left), ..join }),
+    }
+}
+
+/// Whether the condition reads a column of the left side.
+fn reads(join: &Join, width: usize, column: &dyn Fn(usize) -> bool) -> bool {
+    let is_read = |e: &BoundExpr| e.any(&|e| e.as_column().is_some_and(|i| i < width && column(i)));
+    join.on.iter().any(|(left, _)| is_read(left)) || join.residual.as_ref().is_some_and(is_read)
+}
+
+/// The join below a projection: what its condition reads is what the projection calculates.
+fn over(join: Join, exprs: &[BoundExpr], width: usize) -> Join {
+    let moved = |e: &BoundExpr| {
+        let i = e.as_column()?;
+        let right = || BoundExpr::column(i - exprs.len() + width, e.data_type.clone(), e.nullable);
+        Some(exprs.get(i).cloned().unwrap_or_else(right))
+    };
+    let on = join.on.into_iter().map(|(left, right)| (left.replace(&mut |e| moved(e)), right)).collect();
+    let residual = join.residual.map(|e| e.replace(&mut |e| moved(e)));
+    Join { on, residual, ..join }
+}

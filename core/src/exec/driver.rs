@@ -200,7 +200,9 @@ impl Driver {
     /// What the stateful operators of a stream did in the epoch that ended last, topmost first.
     pub fn state_metrics(&self) -> impl Iterator<Item = StateMetrics> {
         let nodes = self.options.mode.map_or(&[][..], |_| &self.pipeline.nodes);
-        nodes.iter().filter_map(|n| n.operator.state_metrics())
+        // What aggregates a table that is no stream starts anew each epoch.
+        let of_streams = nodes.iter().filter(|n| !self.pipeline.stages[n.stage].is_static);
+        of_streams.filter_map(|n| n.operator.state_metrics())
     }
 
     /// Between epochs: tells of each port whether its table has had no row for so long that others need not wait for

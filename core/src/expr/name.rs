@@ -103,6 +103,9 @@ impl Namer<'_> {
 
     /// Without its qualifier, if it is known to be one.
     fn column(&self, parts: &[String]) -> String {
+        if parts.last().is_some_and(|name| name.starts_with("(subquery ")) {
+            return "scalarsubquery()".into();
+        }
         let path = self.schema.and_then(|schema| resolve_column(parts, schema, None).ok());
         let used = path.map_or(parts.len(), |path| path.fields.len() + 1);
         parts[parts.len() - used..].join(".")

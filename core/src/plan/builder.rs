@@ -8,7 +8,7 @@ use crate::{
     block::Value,
     error::{Error, Result},
     expr::{BinaryOp, BoundExpr, BoundKind, Expr, ExprKind, SchemaScope, Settings, SortKey, bind, cast},
-    schema::{DataType, EventTime, Field, Schema, same_name},
+    schema::{DataType, EventTime, Field, Schema},
     time::Interval,
 };
 
@@ -224,50 +224,6 @@ impl PlanBuilder {
         Ok(self.wrap(|input| LogicalPlan::Limit { input, limit, offset }))
     }
 
-    /// `LATERAL VIEW [OUTER] explode(x) table_alias AS column_aliases`
-    pub fn explode(
-        self,
-        generator: Expr,
-        outer: bool,
-        table_alias: Option<String>,
-        column_aliases: Vec<String>,
-    ) -> Result<Self> {
-        let span = generator.span;
-        let ExprKind::Function { name, args, .. } = &generator.kind else {
-            return Err(Error::invalid("LATERAL VIEW takes explode(...) or posexplode(...)").at(span));
-        };
-        let Some((with_position, is_outer)) = generator_form(name) else {
-            return Err(Error::invalid(format!("{name}() is not a generator"))
-                .at(span)
-                .hint("generators are explode, explode_outer, posexplode, posexplode_outer"));
-        };
-        let [arg] = args.as_slice() else {
-            return Err(Error::invalid(format!("{name}() takes 1 argument")).class("WRONG_NUM_ARGS").at(span));
-        };
-        let array = bind(arg, &mut SchemaScope(self.schema()), &self.settings)?;
-        let DataType::Array(element) = array.data_type.clone() else {
-            let text = format!("{name}() takes an ARRAY, not {}", array.data_type);
-            return Err(Error::invalid(text).class("DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE").at(span));
-        };
-        let mut added = vec![Field::new("col", *element)];
-        if with_position {
-            added.insert(0, Field::new("pos", DataType::Int32));
-        }
-        if !column_aliases.is_empty() && column_aliases.len() != added.len() {
-            let text = format!("{name}() gives {} column(s), not {}", added.len(), column_aliases.len());
-            return Err(Error::invalid(text).class("UDTF_ALIAS_NUMBER_MISMATCH").at(span));
-        }
-        for (i, field) in added.iter_mut().enumerate() {
-            field.name = column_aliases.get(i).cloned().unwrap_or_else(|| field.name.clone());
-            field.qualifier.clone_from(&table_alias);
-        }
-        let mut fields = self.schema().fields().to_vec();
-        fields.extend(added);
-        let schema = Schema::new(fields);
-        let outer = outer || is_outer;
-        Ok(self.wrap(|input| LogicalPlan::Explode { input, array, outer, with_position, schema }))
-    }
-
     /// `FROM x AS name(columns)`
     pub fn alias(self, name: &str, columns: &[String]) -> Result<Self> {
         if !columns.is_empty() && columns.len() != self.schema().len() {
@@ -368,17 +324,6 @@ impl PlanBuilder {
                 .at(expr.span)
         })
     }
-}
-
-/// `(with position, outer)` of a generator function.
-pub(super) fn generator_form(name: &str) -> Option<(bool, bool)> {
-    let forms = [
-        ("explode", (false, false)),
-        ("explode_outer", (false, true)),
-        ("posexplode", (true, false)),
-        ("posexplode_outer", (true, true)),
-    ];
-    forms.iter().find(|(n, _)| same_name(n, name)).map(|&(_, form)| form)
 }
 
 /// Column `i` of a schema as an expression.

@@ -12,6 +12,7 @@ mod catalog;
 mod check;
 mod deduplicate;
 mod explain;
+mod generate;
 mod grouped;
 mod insert;
 mod join_time;

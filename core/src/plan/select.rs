@@ -15,7 +15,8 @@ use alloc::{format, string::String, vec, vec::Vec};
 
 use super::{
     Aggregate, LogicalPlan, PlanBuilder,
-    builder::{boolean, column_of, generator_form, ordinal, sort_order},
+    builder::{boolean, column_of, ordinal, sort_order},
+    generate,
     grouped::{AboveAggregate, aggregate_schema, contains_aggregate, is_aggregate_call, unaliased},
     windows::{WindowColumn, WindowScope},
 };
@@ -125,7 +126,7 @@ impl PlanBuilder {
     /// `SELECT ..., explode(x) AS y`: the generator becomes a node and the item a plain column.
     fn add_generator(self, select: &mut Select) -> Result<Self> {
         let is_generator =
-            |e: &Expr| matches!(&unaliased(e).kind, ExprKind::Function { name, .. } if generator_form(name).is_some());
+            |e: &Expr| matches!(&unaliased(e).kind, ExprKind::Function { name, .. } if generate::is_generator(name));
         let Some(position) = select.projection.iter().position(is_generator) else { return Ok(self) };
         if let Some(second) = select.projection.iter().skip(position + 1).find(|e| is_generator(e)) {
             return Err(Error::unsupported("UNSUPPORTED_GENERATOR.MULTI_GENERATOR", "one generator a SELECT")

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   x IN (SELECT ...)   semi and anti joins go below the watermark, unless their condition reads the event time
-//!   v > (SELECT ...)    the one row is brought below it, and the condition follows as a filter
+//!   v > (SELECT ...)    its one row is brought below it, and the condition follows as a filter
 //! ```
 
 use alloc::{boxed::Box, vec::Vec};
@@ -19,7 +19,9 @@ pub(super) fn sink(plan: LogicalPlan) -> LogicalPlan {
     match plan.map_inputs(&mut sink) {
         LogicalPlan::Join(join) if join.subquery && !join.right.is_streaming() && reaches_watermark(&join.left) => {
             match join.kind {
-                JoinKind::Cross => row_below(*join.left, *join.right),
+                JoinKind::Cross => row_below(join),
+                // Spark makes this join before it moves conditions.
+                JoinKind::Left => LogicalPlan::Join(join),
                 _ => join_below(join),
             }
         }
@@ -42,30 +44,39 @@ fn reaches_watermark(plan: &LogicalPlan) -> bool {
 }
 
 /// A row beside all rows of a plan: its columns come last.
-fn row_below(plan: LogicalPlan, row: LogicalPlan) -> LogicalPlan {
-    let added = row.schema().fields().to_vec();
+fn row_below(join: Join) -> LogicalPlan {
+    let added: Vec<Field> = join.schema.fields()[join.left.schema().len()..].to_vec();
     let widened = |schema: &Schema| Schema::new([schema.fields(), &added].concat());
-    let below = |input: Box<LogicalPlan>| Box::new(row_below(*input, row.clone()));
-    match plan {
+    let below = |input: Box<LogicalPlan>, join: Join| {
+        Box::new(row_below(Join { schema: widened(input.schema()), left: input, ..join }))
+    };
+    let (left, join) = without_left(join);
+    match left {
         LogicalPlan::Watermark { input, column, delay_us, schema } => {
-            LogicalPlan::Watermark { input: below(input), column, delay_us, schema: widened(&schema) }
+            let schema = widened(&schema);
+            LogicalPlan::Watermark { input: below(input, join), column, delay_us, schema }
         }
-        LogicalPlan::Alias { input, schema } => LogicalPlan::Alias { input: below(input), schema: widened(&schema) },
-        LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input), predicate },
+        LogicalPlan::Alias { input, schema } => {
+            let schema = widened(&schema);
+            LogicalPlan::Alias { input: below(input, join), schema }
+        }
+        LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input, join), predicate },
         LogicalPlan::Project { input, mut exprs, schema } => {
             let width = input.schema().len();
             let column =
                 |(i, field): (usize, &Field)| BoundExpr::column(width + i, field.data_type.clone(), field.nullable);
             exprs.extend(added.iter().enumerate().map(column));
-            LogicalPlan::Project { input: below(input), exprs, schema: widened(&schema) }
+            let schema = widened(&schema);
+            LogicalPlan::Project { input: below(input, join), exprs, schema }
         }
-        other => {
-            let schema = widened(other.schema());
-            let (left, right) = (Box::new(other), Box::new(row));
-            let (on, residual) = (Vec::new(), None);
-            LogicalPlan::Join(Join { left, right, kind: JoinKind::Cross, on, residual, schema, subquery: true })
-        }
+        left => LogicalPlan::Join(Join { left: Box::new(left), ..join }),
     }
+}
+
+/// The left side, and the join with nothing in its place.
+fn without_left(join: Join) -> (LogicalPlan, Join) {
+    let nothing = Box::new(LogicalPlan::Values { rows: Vec::new(), schema: Schema::default() });
+    (*join.left, Join { left: nothing, ..join })
 }
 
 /// A semi or anti join as far below its left side as its condition has meaning there.
@@ -73,8 +84,7 @@ fn join_below(join: Join) -> LogicalPlan {
     let below = |input: Box<LogicalPlan>, join: Join| {
         Box::new(join_below(Join { schema: input.schema().clone(), left: input, ..join }))
     };
-    let nothing = Box::new(LogicalPlan::Values { rows: Vec::new(), schema: Schema::default() });
-    let (left, join) = (*join.left, Join { left: nothing, ..join });
+    let (left, join) = without_left(join);
     match left {
         LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input, join), predicate },
         LogicalPlan::Alias { input, schema } => LogicalPlan::Alias { input: below(input, join), schema },

@@ -119,12 +119,12 @@ impl Planner<'_> {
                 let (start, end, step) = range_bounds(&arguments).map_err(|e| e.at(span))?;
                 PlanBuilder::range(start, end, step, self.exprs.settings)
             }
-            "explode" | "explode_outer" | "posexplode" | "posexplode_outer" => {
+            "explode" | "explode_outer" | "posexplode" | "posexplode_outer" | "inline" | "inline_outer" => {
                 let generator = Expr::function(name, arguments).at(span);
                 PlanBuilder::one_row(self.exprs.settings).explode(generator, false, None, Vec::new())
             }
             _ => Err(Error::unsupported("UNRESOLVABLE_TABLE_VALUED_FUNCTION", format!("no table function {name}()"))
-                .hint("table functions are range, explode and posexplode")),
+                .hint("table functions are range, explode, posexplode and inline")),
         };
         plan.map_err(|e| e.at(span))
     }

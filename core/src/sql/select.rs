@@ -6,10 +6,11 @@ use super::{
     expr::Exprs,
     grouping::GroupingSets,
     query::{Planner, Scope, Tail},
-    subquery::{Rows, Scalars, beside},
+    subquery::{Row, Rows, Scalars, beside},
     tree::{self, GroupBy as Groups, Grouping},
 };
 use crate::{
+    agg,
     error::{Error, Result, Span},
     expr::{Expr, ExprKind},
     plan::{GroupBy, PlanBuilder, Select},
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// Functions that make several rows of one.
-const GENERATORS: &[&str] = &["explode", "explode_outer", "posexplode", "posexplode_outer"];
+const GENERATORS: &[&str] = &["explode", "explode_outer", "posexplode", "posexplode_outer", "inline", "inline_outer"];
 
 /// The name of what a generator in the select list makes, until the list gives it another: no user can type it.
 const GENERATED: &str = "(generated)";
@@ -43,14 +44,17 @@ impl Planner<'_> {
         }
         let rows = Rows::default();
         let take = |query: &tree::Query| self.scalar(query, &rows, scope);
-        // In a grouped query a subquery would have to be grouped too; there it stays an error.
-        let grouped = has_groups(select) || select.having.is_some() || self.aggregates(select);
-        let scalars = (!grouped).then_some(Scalars(&take));
-        let exprs = Exprs { scalars, ..self.exprs };
+        let exprs = Exprs { scalars: Some(Scalars(&take)), ..self.exprs };
         let items = select.items.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
+        let mut having = select.having.as_ref().map(|e| exprs.expr(e)).transpose()?;
+        let values: Vec<Expr> = rows.borrow().iter().map(Row::column).collect();
         let plan = beside(plan, rows)?;
-        let (plan, projection) = expand(plan, &visible, items)?;
-        let having = select.having.as_ref().map(|e| self.exprs.expr(e)).transpose()?;
+        let (plan, mut projection) = expand(plan, &visible, items)?;
+        let is_global = !has_groups(select) && (having.is_some() || self.aggregates(select));
+        if is_global && !values.is_empty() {
+            projection = projection.into_iter().map(|e| any_of(e, &values)).collect();
+            having = having.map(|e| any_of(e, &values));
+        }
         let Tail { order_by, limit, offset, .. } = tail;
         let mut rest =
             Select { projection, group_by: None, having, distinct: select.distinct, order_by, limit, offset };
@@ -62,6 +66,10 @@ impl Planner<'_> {
             }
             None => {
                 rest.group_by = self.group_by(&select.group_by)?;
+                // The values of subqueries are the same for all rows.
+                if let Some(GroupBy::Exprs(keys)) = &mut rest.group_by {
+                    keys.extend(values);
+                }
                 plan
             }
         };
@@ -108,7 +116,7 @@ fn one_item(exprs: &Exprs<'_>, item: &tree::Item) -> Result<Item> {
             generator @ Item::Generator(..) => Ok(generator),
             _ => Err(Error::unsupported("UNSUPPORTED_FEATURE", "only generators have several names")
                 .at(Some(expr.span))
-                .hint("generators are explode and posexplode")),
+                .hint("generators are explode, posexplode and inline")),
         },
         tree::Item::Star { of, except: None, span } => {
             Ok(Item::Expr(Expr::new(ExprKind::Star(of.clone())).at(Some(*span))))
@@ -217,6 +225,19 @@ fn is_named(field: &Field, name: &[String]) -> bool {
     let mut parts = name.iter().rev();
     let named = parts.next().is_some_and(|last| same_name(last, &field.name));
     named && parts.next().is_none_or(|table| field.qualifier.as_deref().is_some_and(|q| same_name(q, table)))
+}
+
+/// An expression over all rows, of which each has the same `values`.
+fn any_of(expr: Expr, values: &[Expr]) -> Expr {
+    let span = expr.span;
+    match &expr.kind {
+        ExprKind::Column(_) if values.iter().any(|value| value.kind == expr.kind) => {
+            Expr::function("any_value", [expr]).at(span)
+        }
+        ExprKind::Function { name, .. } if agg::lookup(name).is_some() => expr,
+        ExprKind::Alias(inner, name) => any_of((**inner).clone(), values).alias(name.clone()).at(span),
+        _ => expr.map_children(&mut |child| any_of(child, values)),
+    }
 }
 
 fn has_groups(select: &tree::Select) -> bool {

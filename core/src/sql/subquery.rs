@@ -1,5 +1,6 @@
 //! WHERE, and the subqueries in it, which are joins: `x IN (SELECT ...)` and EXISTS are semi joins, NOT IN and NOT
-//! EXISTS are anti joins, a subquery of one aggregated row is a cross join.
+//! EXISTS are anti joins, a subquery that stands for a value is a cross join with its one row, or a left join by what
+//! ties it to the query outside.
 //!
 //! What a subquery adds has a name that no user can type, so no column is mistaken for it.
 
@@ -16,9 +17,10 @@ use super::{
 };
 use crate::{
     agg,
+    block::Value,
     error::{Error, Result, Span},
     expr::{BinaryOp, Expr, ExprKind, UnaryOp, lit},
-    plan::{JoinKind, JoinOn, PlanBuilder},
+    plan::{GroupBy, JoinKind, JoinOn, PlanBuilder, Select},
 };
 
 /// Plans a subquery that stands for a value and gives the column it becomes.
@@ -31,8 +33,25 @@ impl fmt::Debug for Scalars<'_> {
     }
 }
 
-/// Subqueries that stand for a value: their one row, and where they stand.
-pub(super) type Rows = RefCell<Vec<(PlanBuilder, Option<Span>)>>;
+/// Subqueries that stand for a value.
+pub(super) type Rows = RefCell<Vec<Row>>;
+
+/// The one row that a subquery has, or has for every row of the query outside.
+#[derive(Debug)]
+pub(super) struct Row {
+    plan: PlanBuilder,
+    /// What ties it to a row outside.
+    on: Option<Expr>,
+    span: Option<Span>,
+}
+
+impl Row {
+    /// The name of the column that stands for the subquery.
+    pub(super) fn column(&self) -> Expr {
+        let name = &self.plan.schema().field(0).name;
+        Expr::new(ExprKind::Column(vec![name.clone(), name.clone()]))
+    }
+}
 
 impl Planner<'_> {
     /// Filters by WHERE: first what is no subquery, then the others.
@@ -68,24 +87,25 @@ impl Planner<'_> {
 
     /// Plans a subquery that stands for a value, under a hidden name.
     pub(super) fn scalar(&self, query: &tree::Query, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
-        let (span, name) = (Some(query.span), hidden_name(&self.hidden));
-        let row = self.one_row(query, span, scope)?.alias(&name, core::slice::from_ref(&name))?;
-        rows.borrow_mut().push((row, span));
-        Ok(Expr::new(ExprKind::Column(vec![name.clone(), name])))
+        let span = Some(query.span);
+        let (row, value) = match self.one_row(query, span, scope) {
+            Ok(plan) => {
+                let name = hidden_name(&self.hidden);
+                let row = Row { plan: plan.alias(&name, core::slice::from_ref(&name))?, on: None, span };
+                let value = row.column();
+                (row, value)
+            }
+            Err(error) if is_unresolved(&error) => self.tied_row(query, scope)?.ok_or(error)?,
+            Err(error) => return Err(error),
+        };
+        rows.borrow_mut().push(row);
+        Ok(value)
     }
 
-    /// A subquery that has one row, whatever there is in its tables.
+    /// A subquery of one column and one row, whatever there is in its tables.
     fn one_row(&self, query: &tree::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let plain = query.ctes.is_empty() && is_unlimited(query);
         let aggregated = plain && plain_select(query).is_some_and(|s| s.having.is_none() && self.aggregates(s));
-        if !aggregated {
-            return Err(Error::unsupported(
-                "UNSUPPORTED_FEATURE",
-                "a subquery as a value must be an aggregate without GROUP BY, HAVING, WITH and LIMIT",
-            )
-            .at(span)
-            .hint("write for example (SELECT max(x) FROM t), or join the table"));
-        }
         let plan = self.query(query, scope)?;
         if plan.schema().len() != 1 {
             let text = format!("a subquery as a value must have one column, not {}", plan.schema().len());
@@ -93,7 +113,47 @@ impl Planner<'_> {
                 .class("INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN")
                 .at(span));
         }
-        Ok(plan)
+        if aggregated {
+            return Ok(plan);
+        }
+        let name = plan.schema().field(0).name.clone();
+        let only = only(Expr::new(ExprKind::Column(vec![name.clone()]))).alias(name);
+        plan.select(Select { projection: vec![only], ..Select::default() })
+    }
+
+    /// `(SELECT max(x) FROM u WHERE u.k = t.k)`: one row for every key, and what it is for a row outside. `None` if it
+    /// is tied to the query outside by more than equalities.
+    fn tied_row(&self, query: &tree::Query, scope: Option<&Scope<'_>>) -> Result<Option<(Row, Expr)>> {
+        let plain = query.ctes.is_empty() && is_unlimited(query);
+        let Some(select) = plain_select(query).filter(|s| plain && s.having.is_none()) else { return Ok(None) };
+        let [tree::Item::Expr(item) | tree::Item::Named(item, _)] = select.items.as_slice() else { return Ok(None) };
+        let (inner, ties) = self.ties(select, scope)?;
+        let is_inside = |e: &Expr| inner.clone().filter(e.clone().is_null()).is_ok();
+        let (name, mut keys, mut on) = (hidden_name(&self.hidden), Vec::new(), None::<Expr>);
+        for tie in ties {
+            let ExprKind::Binary(left, BinaryOp::Eq, right) = tie.kind else { return Ok(None) };
+            let (key, outside) = match (is_inside(&left), is_inside(&right)) {
+                (true, false) => (*left, *right),
+                (false, true) => (*right, *left),
+                _ => return Ok(None),
+            };
+            let same = outside.eq(column(&name, &key_name(keys.len()))).at(tie.span);
+            on = Some(if let Some(before) = on { before.and(same) } else { same });
+            keys.push(key);
+        }
+        let item = self.exprs.expr(item)?;
+        let (value, empty) = match calls_aggregate(&item) {
+            true => (item.clone(), of_no_rows(item)),
+            false => (only(item), lit(Value::Null)),
+        };
+        let named = keys.iter().enumerate().map(|(i, key)| key.clone().alias(key_name(i)));
+        let projection = core::iter::once(value.alias(&name)).chain(named).collect();
+        let group_by = Some(GroupBy::Exprs(keys));
+        let plan = inner.select(Select { projection, group_by, ..Select::default() })?.alias(&name, &[])?;
+        let is_missing = column(&name, &key_name(0)).is_null();
+        let branches = vec![(is_missing, empty)];
+        let value = ExprKind::Case { operand: None, branches, otherwise: Some(column(&name, &name).into()) };
+        Ok(Some((Row { plan, on, span: Some(query.span) }, Expr::new(value))))
     }
 
     /// Whether a SELECT without GROUP BY is an aggregation.
@@ -118,13 +178,20 @@ impl Planner<'_> {
         let kind = if subquery.negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
         match subquery.tested {
             Some(tested) => {
-                let list = self.list_of(subquery.query, span, scope)?;
-                let value = list.schema().field(0).name.clone();
-                let same =
-                    self.exprs.expr(tested)?.eq(Expr::new(ExprKind::Column(vec![value.clone(), value])).at(span));
-                // NOT IN is true only if no comparison is true or unknown.
-                let unknown = same.clone().at(span).is_null();
-                let condition = if subquery.negated { same.at(span).or(unknown) } else { same.at(span) };
+                let tested = match &tested.kind {
+                    Kind::Tuple(items) => self.exprs.exprs(items)?,
+                    _ => vec![self.exprs.expr(tested)?],
+                };
+                let list = self.list_of(subquery.query, tested.len(), span, scope)?;
+                let fields = list.schema().fields().to_vec();
+                let values = fields.iter().map(|f| column(&fields[0].name, &f.name).at(span));
+                let tests = tested.into_iter().zip(values).map(|(tested, value)| {
+                    let same = tested.eq(value).at(span);
+                    // NOT IN is true only if no comparison is true or unknown.
+                    let unknown = same.clone().is_null();
+                    if subquery.negated { same.or(unknown) } else { same }
+                });
+                let condition = tests.reduce(Expr::and).ok_or_else(|| Error::internal("IN without a value"))?;
                 plan.join_subquery(list, kind, JoinOn::Condition(condition)).map_err(|e| e.at(span))
             }
             None => {
@@ -135,15 +202,22 @@ impl Planner<'_> {
         }
     }
 
-    /// The one column of a subquery after IN, under a hidden name.
-    fn list_of(&self, query: &tree::Query, span: Option<Span>, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
+    /// The columns of a subquery after IN, each under a hidden name, which is its table's as well.
+    fn list_of(
+        &self,
+        query: &tree::Query,
+        columns: usize,
+        span: Option<Span>,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<PlanBuilder> {
         let list = self.query(query, scope)?;
-        if list.schema().len() != 1 {
-            let text = format!("the subquery after IN must have one column, not {}", list.schema().len());
+        if list.schema().len() != columns {
+            let text = format!("the subquery after IN must have {columns} column(s), not {}", list.schema().len());
             return Err(Error::invalid(text).class("DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH").at(span));
         }
         let name = hidden_name(&self.hidden);
-        list.alias(&name, core::slice::from_ref(&name))
+        let names: Vec<String> = (0..columns).map(|i| if i == 0 { name.clone() } else { key_name(i) }).collect();
+        list.alias(&name, &names)
     }
 
     /// The rows that EXISTS looks at, and the conditions that tie them to the query outside: those whose names are
@@ -157,22 +231,22 @@ impl Planner<'_> {
         let select = plain_select(query)
             .filter(|s| query.ctes.is_empty() && is_unlimited(query) && s.having.is_none() && !self.aggregates(s));
         let Some(select) = select else { return Err(subquery(span)) };
+        let (inner, ties) = self.ties(select, scope)?;
+        Ok((inner, ties.into_iter().reduce(Expr::and)))
+    }
+
+    /// The rows of a subquery before its select list, and the conditions whose names are not all to be found inside.
+    fn ties(&self, select: &tree::Select, scope: Option<&Scope<'_>>) -> Result<(PlanBuilder, Vec<Expr>)> {
         let mut inner = self.lateral_views(self.from(&select.from, scope)?, select)?;
         let mut conjuncts = Vec::new();
         if let Some(condition) = &select.selection {
             split_and(condition, &mut conjuncts);
         }
-        let mut ties: Option<Expr> = None;
+        let mut ties = Vec::new();
         for conjunct in conjuncts {
             match self.filtered(inner.clone(), conjunct, scope) {
                 Ok(filtered) => inner = filtered,
-                Err(error) if is_unresolved(&error) => {
-                    let tie = self.exprs.expr(conjunct)?;
-                    ties = Some(match ties {
-                        Some(before) => before.and(tie),
-                        None => tie,
-                    });
-                }
+                Err(error) if is_unresolved(&error) => ties.push(self.exprs.expr(conjunct)?),
                 Err(error) => return Err(error),
             }
         }
@@ -203,9 +277,43 @@ impl<'a> Subquery<'a> {
 
 /// The plan with the rows of subqueries, a hidden column each.
 pub(super) fn beside(plan: PlanBuilder, rows: Rows) -> Result<PlanBuilder> {
-    rows.into_inner().into_iter().try_fold(plan, |plan, (row, span)| {
-        plan.join_subquery(row, JoinKind::Cross, JoinOn::None).map_err(|e| e.at(span))
+    rows.into_inner().into_iter().try_fold(plan, |plan, row| {
+        let (kind, on) = match row.on {
+            None => (JoinKind::Cross, JoinOn::None),
+            Some(on) => (JoinKind::Left, JoinOn::Condition(on)),
+        };
+        plan.join_subquery(row.plan, kind, on).map_err(|e| e.at(row.span))
     })
+}
+
+fn column(table: &str, name: &str) -> Expr {
+    Expr::new(ExprKind::Column(vec![table.into(), name.into()]))
+}
+
+/// The name of a column of a subquery beside the one that stands for it.
+fn key_name(i: usize) -> String {
+    format!("(key {i})")
+}
+
+/// The value of the only row that there may be; NULL without one.
+fn only(value: Expr) -> Expr {
+    let count = Expr::function("count", [lit(1)]);
+    let text = "a subquery as a value must not have more than one row";
+    let branches = vec![(count.gt(lit(1)), Expr::function("raise_error", [lit(text)]))];
+    let otherwise = Some(Expr::function("first", [value]).into());
+    Expr::new(ExprKind::Case { operand: None, branches, otherwise })
+}
+
+/// An aggregated value where there is nothing to aggregate.
+fn of_no_rows(expr: Expr) -> Expr {
+    match &expr.kind {
+        ExprKind::Function { name, .. } if agg::lookup(name).is_some() => {
+            let counts = ["count", "count_if", "approx_count_distinct", "regr_count"];
+            let is_count = counts.iter().any(|count| name.eq_ignore_ascii_case(count));
+            if is_count { lit(0_i64) } else { lit(Value::Null) }
+        }
+        _ => expr.map_children(&mut of_no_rows),
+    }
 }
 
 /// A name for what a subquery adds.

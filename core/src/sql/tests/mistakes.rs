@@ -52,8 +52,8 @@ fn mistakes_have_a_place_and_a_hint() {
         ("SELECT n FROM ev LIMIT 1 FOR UPDATE", 26, "FETCH and FOR", "LIMIT n"),
         ("SELECT n FROM ev INTERSECT ALL SELECT n FROM ev", 32, "INTERSECT", "LEFT SEMI JOIN"),
         ("SELECT n FROM ev GROUP BY ()", 27, "GROUP BY", "leave out"),
-        ("SELECT n FROM ev WHERE v > (SELECT lim FROM dim)", 29, "aggregate", "max(x)"),
-        ("SELECT n FROM ev WHERE v IN (SELECT * FROM dim)", 24, "one column", ""),
+        ("SELECT n FROM ev WHERE v > (SELECT lim, room FROM dim)", 29, "one column", ""),
+        ("SELECT n FROM ev WHERE v IN (SELECT * FROM dim)", 24, "1 column", ""),
         ("SELECT n FROM ev WHERE v = 1 OR EXISTS (SELECT 1 FROM dim)", 33, "subquery", "LEFT SEMI JOIN"),
     ];
     let offset = TABLES.chars().count() as u32;

@@ -227,7 +227,7 @@ impl<'d, 'r> Fields<'d, 'r> {
             return (close, Token::quoted(scratch));
         }
         let mut at = close;
-        while at < self.record.len() && self.record[at] <= b' ' && self.dialect.line_end_at(self.record, at).is_none() {
+        while at < self.record.len() && self.record[at] <= b' ' && !self.ends_value(at) {
             at += 1;
         }
         if self.ends_value(at) {

@@ -159,7 +159,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 fn base64(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(1..=1)?;
     if *call.type_of(0) != DataType::Binary {
-        call.coerce(0, &DataType::String)?;
+        call.uncast(0, &DataType::String)?;
     }
     call.run(DataType::String, |_, args, rows, out| {
         fill(args, rows, out, |(bytes,): (&[u8],), text: &mut String| {

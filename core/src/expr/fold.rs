@@ -34,6 +34,17 @@ fn value(expr: &BoundExpr) -> Option<Value> {
     (value_count(&column) <= LITERAL_VALUES_MAX).then(|| column.value(0))
 }
 
+/// Whether a condition cannot be true where all columns that it reads are NULL.
+pub(crate) fn rejects_nulls(condition: &BoundExpr) -> bool {
+    let nulls =
+        condition.clone().replace(&mut |e| e.as_column().map(|_| BoundExpr::literal(Value::Null, e.data_type.clone())));
+    let mut one_row = Block::default();
+    one_row.set_len(1);
+    let mut evaluator = Evaluator::new(&nulls);
+    let answer = evaluator.eval(&EvalContext::default(), &one_row.view()).map(|column| column.value(0));
+    condition.is_deterministic() && matches!(answer, Ok(Value::Null | Value::Boolean(false)))
+}
+
 /// Values in a column's arrays, those that lie in others included.
 fn value_count(column: &ColumnRef<'_>) -> usize {
     match column.values {

@@ -18,7 +18,7 @@ mod bound;
 pub mod cast;
 pub mod decimal;
 mod eval;
-mod fold;
+pub(crate) mod fold;
 pub mod function;
 pub(crate) mod kernel;
 mod lazy;

@@ -16,6 +16,7 @@ use crate::{
     block::Value,
     expr::{
         BoundExpr, Settings, UnaryOp,
+        fold::rejects_nulls,
         operator::{Site, unary},
     },
     schema::{Field, Schema},
@@ -93,7 +94,7 @@ fn push_through_join(join: Join, conditions: Vec<BoundExpr>) -> LogicalPlan {
     let width = join.left.schema().len();
     let (mut left, mut right, mut up) = (Vec::new(), Vec::new(), Vec::new());
     let mut residual = join.residual.map(conjuncts).unwrap_or_default();
-    let (mut on, mut kind) = (join.on, join.kind);
+    let (mut on, mut kind) = (join.on, matched_kind(join.kind, &conditions, width));
     let is_inner = matches!(kind, JoinKind::Inner | JoinKind::Cross);
     let outer_side = |side: Side| match side {
         Side::Left => is_inner || matches!(kind, JoinKind::Left | JoinKind::LeftSemi | JoinKind::LeftAnti),
@@ -124,7 +125,7 @@ fn push_through_join(join: Join, conditions: Vec<BoundExpr>) -> LogicalPlan {
     let (more_on, residual) = split_condition(conjunction(rest), width);
     on.extend(more_on);
     for (l, r) in &on {
-        if inner_side(Side::Left) && l.nullable && !join.subquery {
+        if inner_side(Side::Left) && l.nullable && !(join.subquery && kind == JoinKind::LeftSemi) {
             left.extend(is_not_null(l));
         }
         if inner_side(Side::Right) && r.nullable {
@@ -139,6 +140,22 @@ fn push_through_join(join: Join, conditions: Vec<BoundExpr>) -> LogicalPlan {
         LogicalPlan::Join(Join { left, right, kind, on, residual, schema: join.schema, subquery: join.subquery }),
         up,
     )
+}
+
+/// The kind of a join without the rows that its conditions reject: those that are NULL on a side for want of a match.
+fn matched_kind(kind: JoinKind, conditions: &[BoundExpr], width: usize) -> JoinKind {
+    let rejects = |side| conditions.iter().any(|c| side_of(c, width) == Some(side) && rejects_nulls(c));
+    match kind {
+        JoinKind::Left if rejects(Side::Right) => JoinKind::Inner,
+        JoinKind::Right if rejects(Side::Left) => JoinKind::Inner,
+        JoinKind::Full => match (rejects(Side::Left), rejects(Side::Right)) {
+            (true, true) => JoinKind::Inner,
+            (true, false) => JoinKind::Left,
+            (false, true) => JoinKind::Right,
+            (false, false) => JoinKind::Full,
+        },
+        kind => kind,
+    }
 }
 
 fn is_not_null(expr: &BoundExpr) -> Option<BoundExpr> {

@@ -20,7 +20,7 @@ use std::{
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use firesteel_core::{
     Result,
-    block::{Block, BlockRef, ColumnRef, Columns, Values},
+    block::{Block, BlockRef, ColumnRef, Columns, Times, Values},
     exec::{Driver, DriverOptions},
     expr::Settings,
     limits::BLOCK_ROWS,
@@ -195,7 +195,7 @@ impl Reader for ReplayReader {
         lane.read(*start, *end, &mut |block| {
             times.clear();
             times.extend(block.column(0).as_slice::<i64>()[..block.len()].iter().map(|ts| ts + moved_us));
-            sink(&BlockRef::new(&Moved { block, times }, block.len()))
+            sink(&BlockRef::new(&Moved { block, times, moved_us }, block.len()))
         })
     }
 }
@@ -204,12 +204,18 @@ impl Reader for ReplayReader {
 struct Moved<'a> {
     block: &'a BlockRef<'a>,
     times: &'a [i64],
+    moved_us: i64,
 }
 
 impl Columns for Moved<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         let column = self.block.column(index);
         if index == 0 { ColumnRef { values: Values::Int64(self.times), ..column } } else { column }
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        let Times { min, max, offsets } = self.block.times(index)?;
+        Some(Times { min: min + self.moved_us, max: max + self.moved_us, offsets })
     }
 }
 

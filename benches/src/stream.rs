@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use firesteel_core::{
     Result,
-    block::{Block, BlockRef, Column, ColumnRef, Columns, Native},
+    block::{Block, BlockRef, Column, ColumnRef, Columns, Native, Times},
     exec::{Driver, DriverOptions},
     expr::Settings,
     plan::{Catalog, OutputMode, PlanBuilder, Table, check, rewrite},
     schema::{DataType, Schema},
+    simd,
     sql::{StatementKind, parse, plan_query},
 };
 
@@ -103,10 +104,13 @@ impl Query {
 }
 
 /// Blocks that are read again and again, never copied, time going on: of each block that is handed out the times alone
-/// are written anew, into one column that stays in the cache. Whoever is measured pays for that alike.
+/// are written anew, into one column that stays in the cache. Whoever is measured pays for that alike. A block tells
+/// between which two times its rows lie, as one of a ring does.
 #[derive(Debug)]
 pub struct Ring {
     blocks: Arc<Vec<Block>>,
+    /// Of each block.
+    times: Arc<Vec<Times>>,
     time: usize,
     lap_us: i64,
     stamped: Column,
@@ -118,11 +122,16 @@ struct Stamped<'a> {
     block: &'a Block,
     time: usize,
     stamped: &'a Column,
+    times: Times,
 }
 
 impl Columns for Stamped<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         if index == self.time { self.stamped.view() } else { self.block.column(index) }
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        (index == self.time).then_some(self.times)
     }
 }
 
@@ -130,12 +139,14 @@ impl Ring {
     /// A ring whose column `time` goes on by `lap_us` with every lap.
     pub fn new(blocks: Vec<Block>, time: usize, lap_us: i64) -> Self {
         let stamped = Column::new(DataType::Timestamp);
-        Self { blocks: Arc::new(blocks), time, lap_us, stamped, next: 0, laps: 0 }
+        let times = blocks.iter().map(|block| simd::times(block.column(time).as_slice())).collect();
+        Self { blocks: Arc::new(blocks), times: Arc::new(times), time, lap_us, stamped, next: 0, laps: 0 }
     }
 
     /// The same rows from the first on.
     pub fn again(&self) -> Self {
-        Self { blocks: self.blocks.clone(), stamped: self.stamped.clone(), next: 0, laps: 0, ..*self }
+        let (blocks, times, stamped) = (self.blocks.clone(), self.times.clone(), self.stamped.clone());
+        Self { blocks, times, stamped, next: 0, laps: 0, ..*self }
     }
 
     /// Blocks of one lap.
@@ -161,7 +172,9 @@ impl Ring {
             let times = block.columns()[self.time].view().as_slice::<i64>();
             let stamps = self.stamped.native_dirty::<i64>(times.len());
             stamps.iter_mut().zip(times).for_each(|(stamp, time)| *stamp = time + behind);
-            take(&BlockRef::new(&Stamped { block, time: self.time, stamped: &self.stamped }, block.len()));
+            let Times { min, max, offsets } = self.times[self.next];
+            let times = Times { min: min + behind, max: max + behind, offsets };
+            take(&BlockRef::new(&Stamped { block, time: self.time, stamped: &self.stamped, times }, block.len()));
             self.next += 1;
             if self.next == self.blocks.len() {
                 (self.next, self.laps) = (0, self.laps + 1);

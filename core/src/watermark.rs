@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    block::{BitmapRef, Rows},
+    block::{BitmapRef, Rows, Times},
     codec::{self, Scalar},
     error::{Error, Result},
     simd,
@@ -54,11 +54,13 @@ impl EventTimeStats {
     }
 
     /// Counts the event times of a block, none of them NULL. The mean is that of the microseconds, in milliseconds.
-    /// Only the rows with a bit in `selection` count, if there is one.
-    pub fn add_all(&mut self, ts_us: &[i64], selection: Option<BitmapRef<'_>>) {
+    /// Only the rows with a bit in `selection` count, if there is one. They are not looked at if it is `known` what
+    /// they have in common.
+    pub fn add_all(&mut self, ts_us: &[i64], selection: Option<BitmapRef<'_>>, known: Option<Times>) {
         let count = selection.map_or(ts_us.len(), |bits| bits.count());
         let Some(&first) = ts_us.first().filter(|_| count > 0) else { return };
-        let times = selection.map_or_else(|| simd::times(ts_us), |bits| simd::times_of(ts_us, bits.words()));
+        let look = || selection.map_or_else(|| simd::times(ts_us), |bits| simd::times_of(ts_us, bits.words()));
+        let times = known.unwrap_or_else(look);
         // Differences of a block's rows add up in 64 bits unless they are centuries apart.
         let span = times.max.max(first).checked_sub(times.min.min(first));
         if span.is_none_or(|span| span > i64::MAX / count as i64) {
@@ -244,7 +246,7 @@ mod tests {
                 let selection: crate::block::Bitmap = (0..ts_us.len()).map(|i| bits >> i & 1 == 1).collect();
                 let is_whole = chosen.len() == ts_us.len();
                 let mut block = EventTimeStats::default();
-                block.add_all(ts_us, (!is_whole).then(|| selection.view()));
+                block.add_all(ts_us, (!is_whole).then(|| selection.view()), None);
                 let rows = stats(&chosen);
                 let of = |stats: &EventTimeStats| (stats.count, stats.min_us, stats.max_us);
                 assert_eq!(of(&block), of(&rows), "{chosen:?}");

@@ -27,9 +27,9 @@ use firesteel_io::ring::{Reader, ReaderOptions, Start, check, info};
 
 use super::{input::Input, queries::values};
 
-const DDL: &str =
-    "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, raw BINARY NOT NULL";
-const COLUMNS: usize = 6;
+const DDL: &str = "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, raw BINARY NOT NULL, \
+     at TIMESTAMP";
+const COLUMNS: usize = 7;
 const GEOMETRIES: [Geometry; 3] = [
     Geometry { block_rows: 6, slot_count: 4, heap_bytes: 24 },
     Geometry { block_rows: 1, slot_count: 8, heap_bytes: 8 },
@@ -121,7 +121,7 @@ impl Lane {
             3 => slot + SlotHeader::FIRST_ROW,
             4 => slot + SlotHeader::ROWS / 8 * 8,
             5 => slot + input.below(layout.slot_bytes()) / 8 * 8,
-            6 => control::STATE,
+            6 => slot + SlotHeader::TIMES_OF,
             _ => control::PUBLISHED + input.below(self.region.len() - control::PUBLISHED) / 8 * 8,
         };
         let word = match input.byte() % 4 {
@@ -144,6 +144,7 @@ impl Lane {
                 i128::from(n).into(),
                 (n as i8).into(),
                 bytes[..n as usize % 8].into(),
+                (n % 64 != 0).then_some(n).into(),
             ];
             if let Ok(Pushed::Full(_)) = producer.push(&row) {
                 let _ = producer.wanted().map(|row| producer.release(row));

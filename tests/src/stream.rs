@@ -1,7 +1,7 @@
 //! The engine under test: a query run by drivers, with the rows split as the test says.
 
 use firesteel_core::{
-    block::{Block, BlockRef},
+    block::{Block, BlockRef, ColumnRef, Columns, Times},
     exec::{Driver, DriverOptions, ScanPort, Stage},
     plan::{OutputMode, check, rewrite},
     simd::Level,
@@ -22,6 +22,8 @@ pub struct Split {
     pub pushes: Vec<usize>,
     /// Workers beside the query's own thread; blocks are dealt out in turn.
     pub workers: usize,
+    /// Whether blocks tell their times, as full blocks of a ring do.
+    pub tells_times: bool,
     /// The instruction set of the kernels.
     pub level: Level,
 }
@@ -76,11 +78,11 @@ impl<'a> Engine<'a> {
         self.workers.iter_mut().for_each(|worker| worker.join_epoch(&self.driver));
         let ScanPort { port, scan } = &self.stage.scans[0];
         for (turn, block) in blocks(rows, &self.split.pushes, &scan.schema).iter().enumerate() {
+            let told = Told { block, times: times(block).filter(|_| self.split.tells_times) };
+            let block = BlockRef::new(&told, block.len());
             match turn.checked_rem(self.workers.len() + 1) {
-                Some(hand) if hand > 0 => {
-                    self.workers[hand - 1].push(*port, &block.view(), &mut |_: &BlockRef<'_>| Ok(()))
-                }
-                _ => self.driver.push(*port, &block.view(), &mut sink),
+                Some(hand) if hand > 0 => self.workers[hand - 1].push(*port, &block, &mut |_: &BlockRef<'_>| Ok(())),
+                _ => self.driver.push(*port, &block, &mut sink),
             }
             .expect("rows of the family do not fail");
         }
@@ -91,6 +93,31 @@ impl<'a> Engine<'a> {
         self.driver.end_epoch();
         sorted(out)
     }
+}
+
+/// A block that tells the times of its first column.
+struct Told<'a> {
+    block: &'a Block,
+    times: Option<Times>,
+}
+
+impl Columns for Told<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        self.block.column(index)
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        self.times.filter(|_| index == 0)
+    }
+}
+
+/// What the times of a block have in common; `None` if one is NULL.
+fn times(block: &Block) -> Option<Times> {
+    let column = block.column(0);
+    let ts = &column.as_slice::<i64>()[..block.len()];
+    let offsets = ts.iter().map(|t| t - ts[0]).sum();
+    let all = column.validity.is_none();
+    all.then(|| Some(Times { min: *ts.iter().min()?, max: *ts.iter().max()?, offsets }))?
 }
 
 fn blocks(rows: &[Row], pushes: &[usize], schema: &firesteel_core::schema::Schema) -> Vec<Block> {

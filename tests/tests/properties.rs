@@ -36,8 +36,10 @@ fn query(delay: impl Strategy<Value = Option<i64>>) -> impl Strategy<Value = Que
 }
 
 fn split() -> impl Strategy<Value = Split> {
-    (select(vec![1, 2, 3, 7, 4096]), vec(1..20_usize, 1..4), select(vec![0, 1, 2, 7]), select(level::levels()))
-        .prop_map(|(block_rows, pushes, workers, level)| Split { block_rows, pushes, workers, level })
+    let (block_rows, workers) = (select(vec![1, 2, 3, 7, 4096]), select(vec![0, 1, 2, 7]));
+    (block_rows, vec(1..20_usize, 1..4), workers, any::<bool>(), select(level::levels())).prop_map(
+        |(block_rows, pushes, workers, tells_times, level)| Split { block_rows, pushes, workers, tells_times, level },
+    )
 }
 
 proptest! {

@@ -9,10 +9,11 @@ use firesteel_benches::{
     windows::{plan, schema},
 };
 use firesteel_core::{
-    block::{Block, BlockRef, Value},
+    block::{Block, BlockRef, ColumnRef, Upcoming, Value, Values},
     exec::{Driver, DriverOptions},
     limits::BLOCK_ROWS,
     plan::OutputMode,
+    schema::DataType,
     simd::{self, Level, Summary},
     time::MICROS_PER_SECOND,
 };
@@ -119,8 +120,9 @@ fn lookup(columns: &mut Columns) -> i64 {
 }
 
 fn lookup_twice(columns: &mut Columns) -> i64 {
-    let upcoming = firesteel_core::block::Foresight::default().behind(&columns.ids);
-    i64::from(simd::lookup_twice(&columns.ids, 0, [&columns.table; 2], &mut columns.groups, upcoming))
+    let values = Values::Int32(&columns.ids);
+    let ids = ColumnRef { data_type: &DataType::Int32, values, validity: None, is_constant: false };
+    i64::from(simd::lookup_twice(&columns.ids, 0, [&columns.table; 2], &mut columns.groups, Upcoming::of(&ids)))
 }
 
 fn lines(times: usize, format: Format, file: &[u8], options: &[(&str, &str)]) -> usize {

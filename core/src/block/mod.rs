@@ -14,6 +14,7 @@ mod buffer;
 mod column;
 mod gather;
 mod order;
+mod times;
 mod upcoming;
 mod value;
 mod view;
@@ -25,6 +26,7 @@ pub use buffer::Buffer;
 pub use column::{Column, ColumnValues, Native};
 pub(crate) use order::sort_rows;
 pub use order::{compare, compare_floats, compare_nullable};
+pub use times::Times;
 pub use upcoming::{Foresight, Upcoming};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};
@@ -35,6 +37,17 @@ use crate::schema::Schema;
 pub trait Columns {
     /// The column at a position of the schema that both sides agreed on at plan time.
     fn column(&self, index: usize) -> ColumnRef<'_>;
+
+    /// What the timestamps of a column have in common, none of which is NULL, if whoever wrote them said so.
+    fn times(&self, _index: usize) -> Option<Times> {
+        None
+    }
+
+    /// Between which two no timestamp of a column lies outside, none of which is NULL, if that is known: as near as
+    /// [`Columns::times`], or not.
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.times(index).map(|times| (times.min, times.max))
+    }
 }
 
 /// A borrowed block: what operators take.
@@ -74,6 +87,18 @@ impl<'a> BlockRef<'a> {
     /// The column at a position.
     pub fn column(&self, index: usize) -> ColumnRef<'a> {
         self.columns.column(index)
+    }
+
+    /// What the timestamps of the rows that count have in common, none of which is NULL, if that is known without a
+    /// look at them.
+    pub fn times(&self, index: usize) -> Option<Times> {
+        self.columns.times(index).filter(|_| self.selection.is_none())
+    }
+
+    /// Between which two no timestamp of a row that counts lies outside, none of which is NULL, if that is known
+    /// without a look at them.
+    pub fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.columns.time_bounds(index)
     }
 
     /// Rows in the block, selected or not: the length of every column.

@@ -1,5 +1,7 @@
 //! Where a column of the next block lies: an address to ask memory for, never one to read from.
 
+use super::{ColumnRef, Values};
+
 /// Foresees where the next block's column lies: as far behind the last one as that behind the one before, as blocks of
 /// a ring do.
 #[derive(Debug, Default)]
@@ -17,9 +19,12 @@ pub struct Upcoming {
 
 impl Foresight {
     /// Takes note of a block's column, and says where the next one is to be expected; if that is unknown, in the same
-    /// place.
-    pub fn behind<T>(&mut self, values: &[T]) -> Upcoming {
-        let here = values.as_ptr().addr();
+    /// place. `None` if its rows have no width.
+    pub fn behind(&mut self, column: &ColumnRef<'_>) -> Option<Upcoming> {
+        Upcoming::of(column).map(|here| self.behind_address(here.address))
+    }
+
+    fn behind_address(&mut self, here: usize) -> Upcoming {
         let distance = here.wrapping_sub(self.last);
         let step = if distance == self.distance { distance } else { 0 };
         *self = Self { last: here, distance };
@@ -28,6 +33,21 @@ impl Foresight {
 }
 
 impl Upcoming {
+    /// A column that is at hand and will be read later; `None` if its rows have no width.
+    pub fn of(column: &ColumnRef<'_>) -> Option<Self> {
+        fn start<T>(values: &[T]) -> Option<Upcoming> {
+            Some(Upcoming { address: values.as_ptr().addr() })
+        }
+        match column.values {
+            Values::Int32(values) => start(values),
+            Values::Int64(values) => start(values),
+            Values::Float32(values) => start(values),
+            Values::Float64(values) => start(values),
+            _ => None,
+        }
+        .filter(|_| !column.is_constant)
+    }
+
     /// The column from a row on, if its values are of this type.
     pub fn from_row<T>(self, row: usize) -> Self {
         Self { address: self.address.wrapping_add(row * size_of::<T>()) }
@@ -47,7 +67,9 @@ mod tests {
     fn blocks_at_equal_distances_are_foreseen_others_not() {
         let ring = [0_u64; 100];
         let mut foresight = Foresight::default();
-        let mut foreseen = |at: usize| foresight.behind(&ring[at..]).address.wrapping_sub(ring.as_ptr().addr()) / 8;
+        let mut foreseen = |at: usize| {
+            foresight.behind_address(ring[at..].as_ptr().addr()).address.wrapping_sub(ring.as_ptr().addr()) / 8
+        };
         // Two distances must agree; where the ring begins anew they do not.
         assert_eq!([0, 10, 20, 30, 0, 10, 20].map(&mut foreseen), [0, 10, 30, 40, 0, 10, 30]);
         // One buffer that is used again and again, and rings in turn.

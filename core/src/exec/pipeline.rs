@@ -21,7 +21,7 @@ use super::{
     },
 };
 use crate::{
-    block::{Block, BlockRef, Column, ColumnRef, Columns},
+    block::{Block, BlockRef, Column, ColumnRef, Columns, Times},
     error::{Error, Result},
     expr::Evaluator,
     limits::ROWS_BETWEEN_MEMORY_CHECKS,
@@ -343,6 +343,14 @@ struct Pruned<'a> {
 impl Columns for Pruned<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         if self.needed[index] { self.block.column(index) } else { self.null.view_constant() }
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        self.block.times(index).filter(|_| self.needed[index])
+    }
+
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.block.time_bounds(index).filter(|_| self.needed[index])
     }
 }
 

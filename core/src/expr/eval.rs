@@ -83,6 +83,24 @@ impl Evaluator {
         &self.data_type
     }
 
+    /// The column that the expression is, if it is no more than that.
+    pub fn as_column(&self) -> Option<usize> {
+        match self.node {
+            Node::Column(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// The column that it reads first, if it always reads one.
+    pub fn first_column(&self) -> Option<usize> {
+        match &self.node {
+            Node::Column(index) => Some(*index),
+            Node::Call(call) => call.args.iter().find_map(Self::first_column),
+            Node::And(logic) | Node::Or(logic) => logic.left.first_column(),
+            Node::Literal(_) | Node::Choice(_) => None,
+        }
+    }
+
     /// Computes the expression for every row of the block that counts. The result is as long as the block or
     /// constant; rows that do not count are unspecified in it.
     pub fn eval<'a>(&'a mut self, cx: &EvalContext, block: &BlockRef<'a>) -> Result<ColumnRef<'a>> {

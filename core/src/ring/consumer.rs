@@ -13,10 +13,11 @@ use super::{
     region::Region,
     rows_since,
     sync::{Ordering, fence},
+    times,
     view::ColumnView,
 };
 use crate::{
-    block::{BlockRef, ColumnRef, Columns},
+    block::{BlockRef, ColumnRef, Columns, Times},
     error::{Error, Result},
 };
 
@@ -54,6 +55,10 @@ pub struct Consumer {
     /// Rows in the block lent last.
     lent: usize,
     columns: Vec<ColumnView>,
+    /// Which column blocks tell the times of.
+    times_column: Option<usize>,
+    /// What the lent rows are known to have there.
+    times: Option<Times>,
     // Metrics.
     rows_read: u64,
     rows_lost: u64,
@@ -65,6 +70,7 @@ pub struct RingBlock<'a> {
     region: &'a Region,
     columns: &'a [ColumnView],
     len: usize,
+    times: Option<(usize, Times)>,
 }
 
 impl Consumer {
@@ -73,6 +79,7 @@ impl Consumer {
         let layout = header.layout.clone();
         assert!(region.len() >= layout.slots_at() + layout.slot_bytes() * layout.geometry().slot_count);
         let columns = layout.columns().iter().cloned().map(ColumnView::new).collect();
+        let times_column = times::column(&layout);
         let mode = if cfg!(loom) { ReadMode::Copy } else { mode };
         let mut consumer = Self {
             region,
@@ -85,6 +92,8 @@ impl Consumer {
             limit: None,
             lent: 0,
             columns,
+            times_column,
+            times: None,
             rows_read: 0,
             rows_lost: 0,
         };
@@ -120,7 +129,8 @@ impl Consumer {
                 break;
             }
         }
-        let block = RingBlock { region: &self.region, columns: &self.columns, len: self.lent };
+        let times = self.times_column.zip(self.times);
+        let block = RingBlock { region: &self.region, columns: &self.columns, len: self.lent, times };
         Ok((block.len > 0).then_some(block))
     }
 
@@ -363,7 +373,14 @@ impl Consumer {
         let range = self.at.rows..self.at.rows + rows;
         let heap_bytes = self.layout.geometry().heap_bytes;
         let copied = self.is_copied();
+        self.times = self.told_times(slot, rows);
         self.columns.iter_mut().try_for_each(|c| c.prepare(&self.region, slot, range.clone(), heap_bytes, copied))
+    }
+
+    /// What the block says of its times, if all of its rows are lent.
+    fn told_times(&self, slot: usize, rows: usize) -> Option<Times> {
+        let is_asked = self.times_column.is_some_and(|column| self.columns[column].needed);
+        (is_asked && self.at.rows == 0).then(|| times::load(&self.region, slot, self.at.block, rows))?
     }
 
     /// The published cursor and the first row of its block.
@@ -446,5 +463,10 @@ impl Columns for RingBlock<'_> {
     #[inline]
     fn column(&self, index: usize) -> ColumnRef<'_> {
         self.columns[index].view(self.region)
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        let (column, times) = self.times?;
+        (column == index && !self.columns[column].has_nulls()).then_some(times)
     }
 }

@@ -102,7 +102,23 @@ impl Producer {
             }
             self.store_validity(i, &source, picks);
         }
+        self.note_times(block, picks);
         self.at.rows += picks.len();
+    }
+
+    /// Looks at the times of the picked rows, while they are in the cache.
+    fn note_times(&mut self, block: &BlockRef<'_>, picks: Picks<'_>) {
+        let Some(source) = self.times.column().map(|column| block.column(column)) else { return };
+        let Values::Int64(values) = source.values else { return };
+        match picks {
+            Picks::Range(start, len) if source.validity.is_none() && !source.is_constant => {
+                self.times.add_all(&values[start..start + len]);
+            }
+            _ => {
+                let rows = (0..picks.len()).map(|k| picks.row(k)).filter(|&row| source.is_valid(row));
+                rows.for_each(|row| self.times.add(values[source.index(row)]));
+            }
+        }
     }
 
     fn store_fixed<T: Native>(&mut self, i: usize, source: &ColumnRef<'_>, values: &[T], picks: Picks<'_>) {

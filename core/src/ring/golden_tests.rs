@@ -1,5 +1,6 @@
 //! A lane of layout version 1, byte for byte: producers in other languages and lanes on disk rely on it. A test that
 //! fails here means that the layout has changed; then the version must, too, and what it was stays here to be refused.
+//! Only bytes that were unused may come to mean something where zeroes say what they did before: nothing.
 //!
 //! The golden lists the lines of 16 bytes that are not all zero. To write it anew, on purpose:
 //! `FIRESTEEL_WRITE_GOLDEN=1 cargo test -p firesteel-core ring::golden`

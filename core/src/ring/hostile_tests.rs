@@ -22,8 +22,8 @@ use crate::{
     schema::Schema,
 };
 
-const DDL: &str =
-    "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, raw BINARY NOT NULL";
+const DDL: &str = "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, raw BINARY NOT NULL, \
+     at TIMESTAMP";
 /// Calls of a reader a test, unless the environment says how many.
 const CALLS: usize = 4_000;
 /// Longer than any single call may take, on a machine that does many other things.
@@ -67,7 +67,8 @@ impl Lane {
     /// Words that steer a reader: where lies are worth most.
     fn steering(&self) -> Vec<usize> {
         let slots = (0..self.header.layout.geometry().slot_count).map(|slot| self.header.layout.slot_at(slot));
-        let of_slot = |slot| [slot + SlotHeader::STAMP, slot + SlotHeader::FIRST_ROW, slot + SlotHeader::ROWS];
+        let words = [SlotHeader::STAMP, SlotHeader::FIRST_ROW, SlotHeader::ROWS, SlotHeader::TIMES_OF];
+        let of_slot = |slot: usize| words.map(|word| slot + word);
         let nulls = size_of::<SlotHeader>();
         let mut places: Vec<usize> = slots.flat_map(|slot| of_slot(slot).into_iter().chain([slot + nulls])).collect();
         places.extend([control::PUBLISHED; 4]);
@@ -104,13 +105,14 @@ impl Lane {
             };
             for n in 0..100_i64 {
                 let bytes = n.to_ne_bytes();
-                let row: [Cell<'_>; 6] = [
+                let row: [Cell<'_>; 7] = [
                     n.into(),
                     (n % 3 != 0).then_some("häh").into(),
                     (n % 2 == 0).into(),
                     i128::from(n).into(),
                     (n as i8).into(),
                     bytes[..n as usize % 8].into(),
+                    (n % 64 != 0).then_some(n).into(),
                 ];
                 if matches!(producer.push(&row), Ok(Pushed::Full(_))) {
                     let _ = producer.wanted().map(|row| producer.release(row));
@@ -156,7 +158,7 @@ fn step(consumer: &mut Consumer, random: &mut Random) -> crate::error::Result<u6
 }
 
 fn rows_of(block: &BlockRef<'_>) -> Vec<Vec<Value>> {
-    let row = |row: usize| (0..6).map(|column| block.column(column).value(row)).collect();
+    let row = |row: usize| (0..7).map(|column| block.column(column).value(row)).collect();
     (0..block.len()).map(row).collect()
 }
 

@@ -82,7 +82,19 @@ pub struct SlotHeader {
     pub first_row: u64,
     /// Rows in the block; stored when the block is full or ends early.
     pub rows: u32,
-    unused: [u32; 11],
+    /// Rows that `min_time` and what follows is said of: the block's first so many.
+    pub timed_rows: u32,
+    unused: u64,
+    /// What the block says of its first column of timestamps, once it is full: lowest, highest, and the sum of the
+    /// differences to the first, modulo 2^64.
+    pub min_time: i64,
+    /// See `min_time`.
+    pub max_time: i64,
+    /// See `min_time`.
+    pub time_offsets: i64,
+    /// The number of the block that this is said of, plus one. Any other number: the block says nothing, as producers
+    /// may.
+    pub times_of: u64,
 }
 
 const _: () = assert!(size_of::<SlotHeader>() == COLUMN_ALIGN, "the parts of a slot start on cache lines");
@@ -207,6 +219,16 @@ impl SlotHeader {
     pub const FIRST_ROW: usize = core::mem::offset_of!(Self, first_row);
     /// Offset of `rows`.
     pub const ROWS: usize = core::mem::offset_of!(Self, rows);
+    /// Offset of `timed_rows`.
+    pub const TIMED_ROWS: usize = core::mem::offset_of!(Self, timed_rows);
+    /// Offset of `min_time`.
+    pub const MIN_TIME: usize = core::mem::offset_of!(Self, min_time);
+    /// Offset of `max_time`.
+    pub const MAX_TIME: usize = core::mem::offset_of!(Self, max_time);
+    /// Offset of `time_offsets`.
+    pub const TIME_OFFSETS: usize = core::mem::offset_of!(Self, time_offsets);
+    /// Offset of `times_of`.
+    pub const TIMES_OF: usize = core::mem::offset_of!(Self, times_of);
 }
 
 /// Rings hold flat columns only.

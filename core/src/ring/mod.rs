@@ -52,6 +52,10 @@ pub mod sync;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod thread_tests;
+mod times;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod times_tests;
 mod view;
 
 pub use cell::Cell;

@@ -12,7 +12,7 @@ use super::{
     sync::Ordering,
 };
 use crate::{
-    block::{Bitmap, Block, BlockRef, Value},
+    block::{Bitmap, Block, BlockRef, Times, Value},
     schema::Schema,
 };
 
@@ -48,8 +48,10 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     prop::collection::vec(operation, 1..120)
 }
 
-const DDL: &str =
-    "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, bytes BINARY NOT NULL";
+const DDL: &str = "id BIGINT NOT NULL, name STRING, ok BOOLEAN, amount DECIMAL(20,2), tiny TINYINT, bytes BINARY NOT NULL, \
+     at TIMESTAMP";
+/// Which of them is a time.
+const TIME: usize = 6;
 
 /// Row number `n` of the test's own counting: what it holds follows from the number.
 fn values(n: u64) -> Vec<Value> {
@@ -62,6 +64,7 @@ fn values(n: u64) -> Vec<Value> {
         or_null(31, Value::Decimal(-i128::from(n) << 40)),
         or_null(2, Value::Int8(n as i8)),
         Value::Binary(alloc::vec![n as u8; (n % 4) as usize]),
+        or_null(37, Value::Int64((n as i64).wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8)),
     ]
 }
 
@@ -203,21 +206,33 @@ impl Model {
                 return;
             };
             let len = block.len();
-            let found = rows_of(&block.view());
+            let (found, told) = (rows_of(&block.view()), block.view().times(TIME));
             self.position += (self.consumer.rows_lost() - lost) as usize;
             assert!(self.consumer.rows_lost() == 0 || self.header.on_full == OnFull::Overwrite);
             assert_eq!(self.consumer.position(), self.first_row.wrapping_add(self.position as u64));
             let expected = &self.rows[self.position..self.position + len];
             assert!(self.position + len <= self.published && len <= rows_max);
             assert_eq!(found, expected.iter().map(|&n| values(n)).collect::<Vec<_>>());
+            check_told(told, &found);
             self.consumer.advance(len).unwrap();
             self.position += len;
         }
     }
 }
 
+/// What a block tells of its times must be what its rows say.
+fn check_told(told: Option<Times>, rows: &[Vec<Value>]) {
+    let Some(told) = told else { return };
+    let time = |row: &Vec<Value>| match row[TIME] {
+        Value::Int64(ts) => ts,
+        _ => panic!("a block with a NULL tells no times"),
+    };
+    let times: Vec<i64> = rows.iter().map(time).collect();
+    assert_eq!(told, crate::simd::times(&times));
+}
+
 fn rows_of(block: &BlockRef<'_>) -> Vec<Vec<Value>> {
-    let row = |row: usize| (0..6).map(|column| block.column(column).value(row)).collect();
+    let row = |row: usize| (0..7).map(|column| block.column(column).value(row)).collect();
     (0..block.len()).map(row).collect()
 }
 
@@ -468,7 +483,7 @@ fn row_numbers_that_jump_from_block_to_block_are_an_error() {
         let mut model = Model::new(OnFull::Block, mode, 0, 0);
         // Strings of a heap each: a row a block.
         let text = "x".repeat(24);
-        let row = [Cell::I64(0), Cell::Str(&text), Cell::Null, Cell::Null, Cell::Null, Cell::Bytes(b"")];
+        let row = [Cell::I64(0), Cell::Str(&text), Cell::Null, Cell::Null, Cell::Null, Cell::Bytes(b""), Cell::Null];
         (0..3).for_each(|_| assert_eq!(model.producer.push(&row), Ok(Pushed::All)));
         model.publish();
         let region = RegionMut::new(model.memory.clone());

@@ -14,6 +14,7 @@ use super::{
     region::RegionMut,
     rows_since,
     sync::{Ordering, fence},
+    times::BlockTimes,
 };
 use crate::{
     error::{Error, Result},
@@ -51,6 +52,7 @@ pub struct Producer {
     /// who comes later may want what those before did not.
     released: Option<u64>,
     pub(super) fills: Vec<ColumnFill>,
+    pub(super) times: BlockTimes,
     /// Whether any column has a heap.
     pub(super) has_strings: bool,
     /// Positions of selected rows, reused by `append`.
@@ -97,6 +99,7 @@ impl Producer {
             released: None,
             has_strings: layout.columns().iter().any(|column| column.physical == Physical::Bytes),
             fills,
+            times: BlockTimes::new(&layout),
             picks: Vec::new(),
             dropped: region.load_u64(control::DROPPED, Ordering::Relaxed),
             waits: region.load_u64(control::WAITS, Ordering::Relaxed),
@@ -198,6 +201,8 @@ impl Producer {
         let rows = if self.begun { self.at.rows } else { 0 };
         if self.begun {
             self.publish();
+            // Seen, as the row count, by whoever sees the next block.
+            self.times.store(&self.region, self.slot, self.at.block, rows);
             self.region.store_u32(self.slot + SlotHeader::ROWS, rows as u32, Ordering::Relaxed);
         }
         self.first_row = self.first_row.wrapping_add(rows as u64);
@@ -216,6 +221,7 @@ impl Producer {
         fence(Ordering::Release);
         self.region.store_u64(self.slot + SlotHeader::FIRST_ROW, self.first_row, Ordering::Relaxed);
         self.region.store_u32(self.slot + SlotHeader::ROWS, 0, Ordering::Relaxed);
+        self.times.begin();
         for (column, fill) in self.layout.columns().iter().zip(&mut self.fills) {
             *fill = ColumnFill::new(column, self.slot);
             if column.nullable {

@@ -28,6 +28,11 @@ impl Producer {
                 return Err(self.refuse(i, cell));
             }
         }
+        if let Some(column) = self.times.column()
+            && let Cell::I64(ts) = row[column]
+        {
+            self.times.add(ts);
+        }
         self.at.rows += 1;
         Ok(Pushed::All)
     }

@@ -85,6 +85,11 @@ impl ColumnView {
         Ok(())
     }
 
+    /// Whether a prepared row is NULL.
+    pub fn has_nulls(&self) -> bool {
+        self.has_nulls
+    }
+
     /// The prepared rows.
     #[inline]
     pub fn view<'a>(&'a self, region: &'a Region) -> ColumnRef<'a> {

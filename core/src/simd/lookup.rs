@@ -42,19 +42,21 @@ pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) 
 }
 
 /// As [`lookup`], and then once more: writes `second[table[values[row] - low]]`, `u32::MAX` for what either table does
-/// not know. On the way eight bytes a row of `upcoming` are asked for.
+/// not know. On the way eight bytes a row of what is `upcoming` are asked for.
 #[inline]
 pub fn lookup_twice<T: Index>(
     values: &[T],
     low: i64,
     [table, second]: [&[u32]; 2],
     ids: &mut [u32],
-    upcoming: Upcoming,
+    upcoming: Option<Upcoming>,
 ) -> bool {
     let then = |id: u32| second.get(id as usize).copied().unwrap_or(NONE);
     lookup_each(values, low, table, ids, then, |line| {
-        prefetch::line_of(upcoming, 2 * line);
-        prefetch::line_of(upcoming, 2 * line + 1);
+        if let Some(upcoming) = upcoming {
+            prefetch::line_of(upcoming, 2 * line);
+            prefetch::line_of(upcoming, 2 * line + 1);
+        }
     })
 }
 
@@ -163,7 +165,7 @@ fn all_equal_lanes(ids: &[u32]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::block::Foresight;
+    use crate::{block::Column, schema::DataType};
 
     #[test]
     fn values_beyond_the_table_have_no_id() {
@@ -178,10 +180,10 @@ mod tests {
         assert!(!lookup_among(&[1, 0, 0], &[0, 1, 2], &[&[4], &[5, 6]], &mut ids[..3]));
         assert_eq!(ids[..3], [NONE, 5, NONE]);
         let second = [1, 2, 3, 4, 5, 6, 70, 80];
-        let nothing = Foresight::default().behind(&second);
-        assert!(!lookup_twice(&[10_i32, 11, 12], 10, [&table, &second], &mut ids[..3], nothing));
+        let later = Column::from_values(DataType::Int32, &[1.into(), 2.into()]);
+        assert!(!lookup_twice(&[10_i32, 11, 12], 10, [&table, &second], &mut ids[..3], None));
         assert_eq!(ids[..3], [80, NONE, NONE]);
-        assert!(lookup_twice(&[10_i64, 10], 10, [&table, &second], &mut ids[..2], nothing));
+        assert!(lookup_twice(&[10_i64, 10], 10, [&table, &second], &mut ids[..2], Upcoming::of(&later.view())));
     }
 
     #[test]

@@ -30,4 +30,4 @@ pub use pairs::{fold_pairs, map_pairs};
 pub use places::{PLACES_BEHIND, places_of};
 pub use select::Positions;
 pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};
-pub use times::{Times, panes_between, times, times_of};
+pub use times::{panes_between, times, times_of};

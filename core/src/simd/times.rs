@@ -1,20 +1,10 @@
 //! Timestamps of a block: lowest, highest, sum; which pane each lies in.
 
 use super::{level::kernel, prefetch};
+use crate::block::Times;
 
 /// Virtual lanes; each holds three numbers.
 const LANES: usize = 8;
-
-/// What a block's timestamps have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
-    /// Lowest.
-    pub min: i64,
-    /// Highest.
-    pub max: i64,
-    /// Sum of the differences to the first, modulo 2^64.
-    pub offsets: i64,
-}
 
 kernel! {
     /// Lowest, highest and sum of timestamps, of which there must be one at least.
@@ -38,8 +28,7 @@ kernel! {
 
 fn times_of_scalar(ts: &[i64], words: &[u64]) -> Times {
     let set = |row: &usize| words[row / 64] >> (row % 64) & 1 != 0;
-    let nothing = Times { min: i64::MAX, max: i64::MIN, offsets: 0 };
-    (0..ts.len()).filter(set).fold(nothing, |seen, row| Times {
+    (0..ts.len()).filter(set).fold(Times::NONE, |seen, row| Times {
         min: seen.min.min(ts[row]),
         max: seen.max.max(ts[row]),
         offsets: seen.offsets.wrapping_add(ts[row].wrapping_sub(ts[0])),

@@ -72,7 +72,7 @@ impl Radix {
         from: usize,
         second: &[u32],
         ids: &mut [u32],
-        upcoming: Upcoming,
+        upcoming: Option<Upcoming>,
     ) -> Option<bool> {
         self.look(columns, from, Some((second, upcoming)), ids)
     }
@@ -81,7 +81,7 @@ impl Radix {
         &mut self,
         columns: &[ColumnRef<'_>],
         from: usize,
-        second: Option<(&[u32], Upcoming)>,
+        second: Option<(&[u32], Option<Upcoming>)>,
         ids: &mut [u32],
     ) -> Option<bool> {
         let is_plain = |c: &ColumnRef<'_>| c.validity.is_none() && !c.is_constant;
@@ -228,7 +228,7 @@ fn find<T: simd::Index>(
     values: &[T],
     low: i64,
     table: &[u32],
-    second: Option<(&[u32], Upcoming)>,
+    second: Option<(&[u32], Option<Upcoming>)>,
     ids: &mut [u32],
 ) -> bool {
     let values = &values[..ids.len()];

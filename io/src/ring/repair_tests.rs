@@ -3,8 +3,10 @@
 
 use std::{fs, os::unix::fs::FileExt, path::PathBuf};
 
+use firesteel_core::ring::SlotHeader;
+
 use super::{
-    tests::{Folder, ids, push, read_all},
+    tests::{Folder, ids, name, push, read_all},
     *,
 };
 
@@ -72,6 +74,28 @@ fn a_block_with_bad_text_gives_the_rows_before_it() {
     let expected: Vec<i64> = (0..block_rows + 100).chain(2 * block_rows..3_000).collect();
     assert_eq!((rows.len(), rows), (expected.len(), expected));
     assert_eq!((repair.rows_rescued, repair.rows_lost), ((3_000 - block_rows + 100) as u64, (block_rows - 100) as u64));
+}
+
+/// Queries believe what a block tells of its times, so a lane in which that is wrong is written anew.
+#[test]
+fn a_block_that_tells_wrong_times_is_found_and_told_anew() {
+    let folder = Folder::of("repair-times", "id BIGINT NOT NULL, name STRING, at TIMESTAMP", &[("capacity", "200k")]);
+    let mut producer = folder.producer("a");
+    for n in 0..2_000_i64 {
+        assert!(producer.push(&[n.into(), name(n).as_deref().into(), (n * 1_000_000).into()]).unwrap());
+    }
+    producer.publish();
+    drop(producer);
+    assert!(check(&folder.0).unwrap().is_ok());
+    let path = folder.0.join("a.lane");
+    let mut bytes = fs::read(&path).unwrap();
+    let slot = folder.layout().slot_at(1);
+    bytes[slot + SlotHeader::MAX_TIME + 2] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let wrong = check(&folder.0).unwrap().problems.remove(0).error;
+    assert!(wrong.message().contains("tells of times from 1970-01-01 "), "{wrong}");
+    let (rows, repair) = repaired(&folder, &bytes);
+    assert_eq!((rows, repair.rows_rescued, repair.rows_lost), (ids(0..2_000), 2_000, 0));
 }
 
 /// A reader that has read part of a lane goes on behind it if the lane's rows could keep their numbers: here the file's

@@ -31,9 +31,13 @@ impl Folder {
     }
 
     pub(super) fn stream(test: &str, options: &[(&str, &str)]) -> Self {
+        Self::of(test, DDL, options)
+    }
+
+    pub(super) fn of(test: &str, ddl: &str, options: &[(&str, &str)]) -> Self {
         let folder = Self::new(test);
         let options = RingOptions::parse(options.iter().copied()).unwrap();
-        StreamFolder::create(&folder.0, &schema(), &options).unwrap();
+        StreamFolder::create(&folder.0, &Schema::parse_ddl(ddl).unwrap(), &options).unwrap();
         folder
     }
 
@@ -66,7 +70,7 @@ pub(super) fn push(producer: &mut Producer, ids: std::ops::Range<i64>) -> usize 
     stored
 }
 
-fn name(id: i64) -> Option<String> {
+pub(super) fn name(id: i64) -> Option<String> {
     (id % 3 != 0).then(|| format!("n{id}"))
 }
 

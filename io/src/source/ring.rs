@@ -20,7 +20,7 @@ use std::{
 
 use firesteel_core::{
     Error, Result,
-    block::{BlockRef, Column, ColumnRef, Columns, Value},
+    block::{BlockRef, Column, ColumnRef, Columns, Times, Value},
     plan::{Scan, Table},
     ring::rows_since,
     schema::Schema,
@@ -583,6 +583,14 @@ struct Needed<'a> {
 impl Columns for Needed<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         if self.needed[index] { self.block.column(index) } else { self.nulls[index].view_constant() }
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        self.block.times(index).filter(|_| self.needed[index])
+    }
+
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.block.time_bounds(index).filter(|_| self.needed[index])
     }
 }
 

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use crate::{
     agg::{self, Aggregate, Shared},
-    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Rows},
+    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Rows, Upcoming},
     error::Result,
     exec::operator::Epoch,
     expr::{BoundExpr, Evaluator},
@@ -87,6 +87,12 @@ impl Accumulators {
     ) -> Result<()> {
         let block = block.select(selection);
         self.calls.iter_mut().try_for_each(|call| call.update(&block, groups, epoch))
+    }
+
+    /// A column that [`Accumulators::update`] will read.
+    pub(super) fn upcoming(&self, block: &BlockRef<'_>) -> Option<Upcoming> {
+        let columns = self.calls.iter().flat_map(|call| &call.args).filter_map(Evaluator::first_column);
+        columns.map(|index| block.column(index)).find_map(|column| Upcoming::of(&column))
     }
 
     pub(super) fn reset(&mut self, groups: &[u32]) {

@@ -7,9 +7,15 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
-use super::{accumulators::Accumulators, hand_over::Handed, late::LateGroups, room::Room};
+use super::{
+    accumulators::Accumulators,
+    hand_over::Handed,
+    late::LateGroups,
+    room::Room,
+    times::{are_after, are_runs, keep_live, pane_range, time_range},
+};
 use crate::{
-    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Foresight, Rows, Upcoming, Values},
+    block::{Bitmap, BitmapRef, BlockRef, ColumnRef, Foresight, Rows, Upcoming},
     codec::{self, Scalar},
     error::{Error, Result},
     exec::{
@@ -25,10 +31,6 @@ use crate::{
 
 /// Panes of one block among which rows are shared out by comparing with each pane's start.
 const PANES_AT_ONCE: usize = 16;
-
-/// Pairs of rows by which a block is judged, and rows of a run that are worth looking for its end.
-const RUNS_PROBED: usize = 64;
-const RUN_ROWS_MIN: usize = 8;
 
 /// Rows whose groups are looked up together: a group that is new to them is found by those that follow. As many are
 /// asked together whether the epoch has touched all their groups.
@@ -113,6 +115,34 @@ impl GroupState {
         }
     }
 
+    /// The pane of all rows whose times lie between these two, if it is one, and none of so many rows has to be looked
+    /// at for being late, or for want of room.
+    pub(super) fn only_pane(&self, (low, high): (i64, i64), rows: usize, epoch: &Epoch) -> Option<i64> {
+        let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
+        let pane = panes.pane_of(low);
+        let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
+        let can_be_late = late_us.is_some_and(|late_us| panes.first_end(pane) <= late_us);
+        (pane == panes.pane_of(high) && !can_be_late && self.has_room_for(rows)).then_some(pane)
+    }
+
+    /// Adds a block's rows by keys to their [only pane](Self::only_pane), without a look at their times.
+    pub(super) fn update_pane(
+        &mut self,
+        block: &BlockRef<'_>,
+        pane: i64,
+        keys: &[ColumnRef<'_>],
+        epoch: &Epoch,
+    ) -> Result<()> {
+        self.forget_handed();
+        let rows = block.rows();
+        if rows.count() == 0 {
+            return Ok(());
+        }
+        let upcoming = block.upcoming().or_else(|| self.accumulators.upcoming(block));
+        self.route_pane(&rows, keys, pane, upcoming, epoch)?;
+        self.accumulate(block, rows.selection(), epoch)
+    }
+
     /// Adds a block's rows by event time and keys.
     pub(super) fn update_panes(
         &mut self,
@@ -122,9 +152,7 @@ impl GroupState {
         epoch: &Epoch,
     ) -> Result<()> {
         let Event::Window { panes, has_watermark } = self.event else { unreachable!("only windows have panes") };
-        if !self.handed.panes.is_empty() {
-            self.forget_handed();
-        }
+        self.forget_handed();
         let mut live = core::mem::take(&mut self.live);
         let late_us = (has_watermark && epoch.has_lateness()).then_some(epoch.lateness.late_us);
         let mut range = pane_range(&block.rows(), times, panes);
@@ -149,13 +177,16 @@ impl GroupState {
         } else {
             (range, selection)
         };
-        if let Some(range) = range {
+        if let Some((low, high)) = range {
             let rows = Rows::new(block.len(), selection);
-            // Times are only read, and whoever only reads waits for memory.
-            let upcoming = block.upcoming().unwrap_or_else(|| self.foresight.behind(times.as_slice::<i64>()));
-            if !self.route_known(&rows, keys, panes, range, upcoming, epoch)? {
+            let (first, last) = (panes.pane_of(low), panes.pane_of(high));
+            if first == last {
+                // Times are only read, and whoever only reads waits for memory.
+                let upcoming = block.upcoming().or_else(|| self.foresight.behind(times));
+                self.route_pane(&rows, keys, first, upcoming, epoch)?;
+            } else {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;
-                self.route_panes(&rows, times, panes, range, epoch.mode == Some(OutputMode::Append));
+                self.route_panes(&rows, times, panes, (first, last), epoch.mode == Some(OutputMode::Append));
                 let pane_at = |row: usize| panes.pane_of(times.as_slice::<i64>()[times.index(row)]);
                 self.note_touched(epoch, &rows, |state, row| Ok((pane_at(row), state.key_ids[row])))?;
             }
@@ -282,26 +313,49 @@ impl GroupState {
         Ok(())
     }
 
-    /// The way of most blocks: all rows fall into one pane, which has nearly all their groups. False if that is not so.
-    /// `upcoming` is asked for on the way.
+    /// The way of most blocks: finds the group of every row where all fall into one pane. `upcoming` is asked for on
+    /// the way.
+    fn route_pane(
+        &mut self,
+        rows: &Rows<'_>,
+        keys: &[ColumnRef<'_>],
+        pane: i64,
+        upcoming: Option<Upcoming>,
+        epoch: &Epoch,
+    ) -> Result<()> {
+        self.changed_from = self.changed_from.min(pane);
+        self.group_ids.resize(rows.len(), 0);
+        let filled_with = self.filled_with.take();
+        if self.keys.is_keyless() {
+            // One group for all: what the last block left is right already, more often than not.
+            let key = self.keys.id_of_encoded(&[])?;
+            let group = self.groups.group(pane, key).0;
+            if filled_with != Some((group, rows.len())) {
+                self.group_ids.fill(group);
+            }
+            self.filled_with = Some((group, rows.len()));
+            return self.note_touched(epoch, rows, |_, _| Ok((pane, key)));
+        }
+        if self.route_known(rows, keys, pane, upcoming)? {
+            return self.note_touched(epoch, rows, |state, row| Ok((pane, state.keys.id_at(keys, row)?)));
+        }
+        self.keys.assign(keys, rows, &mut self.key_ids)?;
+        self.groups.assign_pane(pane, (&self.key_ids, self.keys.id_bound()), rows, &mut self.group_ids);
+        self.note_touched(epoch, rows, |state, row| Ok((pane, state.key_ids[row])))
+    }
+
+    /// Finds the group of every row in a pane that has nearly all of them. False if that is not so.
     fn route_known(
         &mut self,
         rows: &Rows<'_>,
         keys: &[ColumnRef<'_>],
-        panes: Panes,
-        (low, high): (i64, i64),
-        upcoming: Upcoming,
-        epoch: &Epoch,
+        pane: i64,
+        upcoming: Option<Upcoming>,
     ) -> Result<bool> {
-        let first = panes.pane_of(low);
-        if keys.is_empty() || first != panes.pane_of(high) {
-            return Ok(false);
-        }
-        self.group_ids.resize(rows.len(), 0);
         for from in (0..rows.len()).step_by(KNOWN_ROWS) {
             let range = from..rows.len().min(from + KNOWN_ROWS);
-            let Some(by_key) = self.groups.pane(first).and_then(Pane::by_key) else { return Ok(false) };
-            let upcoming = upcoming.from_row::<i64>(from);
+            let Some(by_key) = self.groups.pane(pane).and_then(Pane::by_key) else { return Ok(false) };
+            let upcoming = upcoming.map(|upcoming| upcoming.from_row::<i64>(from));
             match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()], upcoming) {
                 Some(true) => continue,
                 Some(false) => {}
@@ -310,40 +364,28 @@ impl GroupState {
             for row in range {
                 if self.group_ids[row] == NO_GROUP && rows.contains(row) {
                     let key = self.keys.id_at(keys, row)?;
-                    self.group_ids[row] = self.groups.group(first, key).0;
+                    self.group_ids[row] = self.groups.group(pane, key).0;
                 }
             }
         }
-        self.changed_from = self.changed_from.min(first);
-        self.note_touched(epoch, rows, |state, row| Ok((first, state.keys.id_at(keys, row)?)))?;
         Ok(true)
     }
 
-    /// Finds the group of every row; the rows' event times lie in `low..=high`.
+    /// Finds the group of every row; the rows fall into the panes `first..=last`, more than one.
     fn route_panes(
         &mut self,
         rows: &Rows<'_>,
         times: &ColumnRef<'_>,
         panes: Panes,
-        (low, high): (i64, i64),
+        (first, last): (i64, i64),
         is_append: bool,
     ) {
         self.group_ids.resize(rows.len(), 0);
-        let (first, last) = (panes.pane_of(low), panes.pane_of(high));
+        self.filled_with = None;
         self.changed_from = self.changed_from.min(first);
         let between = last.saturating_sub(first) / panes.pane_us();
         let ts = times.as_slice::<i64>();
-        let filled_with = self.filled_with.take();
-        if first == last && self.keys.is_keyless() {
-            // One group for all: what the last block left is right already, more often than not.
-            let group = self.groups.group(first, self.key_ids[0]).0;
-            if filled_with != Some((group, rows.len())) {
-                self.group_ids.fill(group);
-            }
-            self.filled_with = Some((group, rows.len()));
-        } else if first == last {
-            self.groups.assign_pane(first, (&self.key_ids, self.keys.id_bound()), rows, &mut self.group_ids);
-        } else if !times.is_constant && are_runs(&ts[..rows.len()], panes) {
+        if !times.is_constant && are_runs(&ts[..rows.len()], panes) {
             let grid = (|time| panes.pane_of(time), panes.pane_us());
             let keys = (&self.key_ids[..], self.keys.id_bound());
             // What merging gains by runs, windows that do not overlap have no use for, nor have keys by themselves.
@@ -488,82 +530,4 @@ impl Touched {
     pub(super) fn clear(&mut self) {
         self.groups.drain(..).for_each(|(_, _, group)| self.is_touched[group as usize] = false);
     }
-}
-
-/// Whether rows that follow each other mostly fall into one pane, to judge by some of them.
-fn are_runs(times: &[i64], panes: Panes) -> bool {
-    let step = (times.len() / RUNS_PROBED).max(1);
-    let pairs = || times.windows(2).step_by(step);
-    let changes = pairs().filter(|pair| panes.pane_of(pair[0]) != panes.pane_of(pair[1])).count();
-    changes * RUN_ROWS_MIN <= pairs().len()
-}
-
-/// Whether all event times of a column, a time or a window, lie after `late_us`; false if that is not easily told.
-fn are_after(column: &ColumnRef<'_>, len: usize, late_us: i64) -> bool {
-    if column.validity.is_some() || len == 0 {
-        return false;
-    }
-    if column.is_constant {
-        return event_time(column, 0).is_some_and(|ts| ts > late_us);
-    }
-    match column.values {
-        Values::Int64(ts) => simd::times(&ts[..len]).min > late_us,
-        Values::Struct([_, end]) => are_after(&end.view(), len, late_us),
-        _ => false,
-    }
-}
-
-/// Sets the bit of each counting row that has an event time and that `is_live` keeps; gives the number of those that
-/// have none.
-fn keep_live(
-    block: &BlockRef<'_>,
-    times: &ColumnRef<'_>,
-    live: &mut Bitmap,
-    mut is_live: impl FnMut(usize, i64) -> bool,
-) -> u64 {
-    let mut untimed = 0;
-    live.clear();
-    live.resize(block.len(), false);
-    let ts = times.as_slice::<i64>();
-    block.rows().for_each(|row| {
-        let is_timed = times.is_valid(row);
-        untimed += u64::from(!is_timed);
-        if is_timed && is_live(row, ts[times.index(row)]) {
-            live.set(row, true);
-        }
-    });
-    untimed
-}
-
-/// As [`time_range`]; wider, if that makes no difference to the pane.
-fn pane_range(rows: &Rows<'_>, times: &ColumnRef<'_>, panes: Panes) -> Option<(i64, i64)> {
-    if rows.selection().is_some() && times.validity.is_none() && !times.is_constant {
-        let all = time_range(&Rows::new(rows.len(), None), times);
-        if all.is_some_and(|(low, high)| panes.pane_of(low) == panes.pane_of(high)) {
-            return all.filter(|_| rows.count() > 0);
-        }
-    }
-    time_range(rows, times)
-}
-
-/// The lowest and the highest event time of the counting rows that have one; `None` without such rows.
-pub(super) fn time_range(rows: &Rows<'_>, times: &ColumnRef<'_>) -> Option<(i64, i64)> {
-    let ts = times.as_slice::<i64>();
-    if times.validity.is_none() && !times.is_constant {
-        if rows.count() == 0 {
-            return None;
-        }
-        let ts = &ts[..rows.len()];
-        let times = rows.selection().map_or_else(|| simd::times(ts), |bits| simd::times_of(ts, bits.words()));
-        return Some((times.min, times.max));
-    }
-    let (mut low, mut high) = (i64::MAX, i64::MIN);
-    rows.for_each(|row| {
-        if times.is_valid(row) {
-            let t = ts[times.index(row)];
-            low = low.min(t);
-            high = high.max(t);
-        }
-    });
-    (low <= high).then_some((low, high))
 }

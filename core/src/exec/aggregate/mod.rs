@@ -21,6 +21,7 @@ mod operator;
 mod room;
 mod session;
 mod stacks;
+mod times;
 
 pub(super) use operator::{AggregateOperator, input_of};
 pub(super) use session::SessionOperator;

@@ -44,15 +44,16 @@ impl AggregateOperator {
 
 impl Operator for AggregateOperator {
     fn process(&mut self, _port: usize, block: &BlockRef<'_>, epoch: &Epoch, _: &mut dyn Output) -> Result<()> {
-        let times = match &mut self.time {
-            Some(time) => Some(time.eval(&epoch.eval, block)?),
-            None => None,
+        let Self { time, keys, state, .. } = self;
+        let Some(time) = time else {
+            return state.update_keys(block, evaluate(keys, block, epoch)?.columns(), epoch);
         };
-        let keys = evaluate(&mut self.keys, block, epoch)?;
-        match times {
-            Some(times) => self.state.update_panes(block, &times, keys.columns(), epoch),
-            None => self.state.update_keys(block, keys.columns(), epoch),
+        let bounds = time.as_column().and_then(|index| block.time_bounds(index));
+        if let Some(pane) = bounds.and_then(|bounds| state.only_pane(bounds, block.len(), epoch)) {
+            return state.update_pane(block, pane, evaluate(keys, block, epoch)?.columns(), epoch);
         }
+        let times = time.eval(&epoch.eval, block)?;
+        state.update_panes(block, &times, evaluate(keys, block, epoch)?.columns(), epoch)
     }
 
     fn finish(&mut self, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {

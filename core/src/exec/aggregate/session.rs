@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::any::Any;
 
-use super::{accumulators::Accumulators, emit::push_window, groups::time_range, late::LateGroups, room::Room};
+use super::{accumulators::Accumulators, emit::push_window, late::LateGroups, room::Room, times::time_range};
 use crate::{
     agg::Aggregate as AggregateGroups,
     block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Rows, Values},

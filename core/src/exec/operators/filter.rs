@@ -1,8 +1,11 @@
 //! WHERE and HAVING: narrows the selection, or moves the rows that pass together, so that what follows runs over
 //! columns without gaps.
 
-use alloc::vec::Vec;
-use core::any::Any;
+use alloc::{vec, vec::Vec};
+use core::{
+    any::Any,
+    cell::{OnceCell, RefCell},
+};
 
 use crate::{
     block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Columns, Foresight, Native, Upcoming, Values},
@@ -16,30 +19,38 @@ use crate::{
 pub(in crate::exec) struct FilterOperator {
     predicate: Evaluator,
     passed: Bitmap,
-    positions: Positions,
     /// The column that the predicate reads before others, and where it will lie.
     first_read: Option<usize>,
     foresight: Foresight,
+    /// By column: the values of the rows that passed, once somebody has asked for them.
+    taken: Vec<OnceCell<Column>>,
+    memory: RefCell<Memory>,
+}
+
+/// What columns are taken with, kept from block to block.
+#[derive(Debug)]
+struct Memory {
+    positions: Positions,
     /// Scratch: which of the rows that passed are not NULL.
     valid: Bitmap,
-    /// By column: the values of the rows that passed; empty where the block's own column stands for them.
-    taken: Vec<Column>,
+    spare: Vec<Option<Column>>,
 }
 
 impl FilterOperator {
     /// For blocks of so many columns.
     pub(in crate::exec) fn new(predicate: &BoundExpr, columns: usize) -> Self {
-        let taken = (0..columns).map(|_| Column::new(crate::schema::DataType::Null)).collect();
-        let mut read = Vec::new();
-        predicate.collect_columns(&mut read);
+        let predicate = Evaluator::new(predicate);
         Self {
-            predicate: Evaluator::new(predicate),
+            first_read: predicate.first_column(),
+            predicate,
             passed: Bitmap::new(),
-            positions: Positions::new(),
-            first_read: read.first().copied(),
             foresight: Foresight::default(),
-            valid: Bitmap::new(),
-            taken,
+            taken: vec![OnceCell::new(); columns],
+            memory: RefCell::new(Memory {
+                positions: Positions::new(),
+                valid: Bitmap::new(),
+                spare: vec![None; columns],
+            }),
         }
     }
 
@@ -57,13 +68,7 @@ impl FilterOperator {
 
     /// Where the next block has the column that is read first.
     fn upcoming(&mut self, block: &BlockRef<'_>) -> Option<Upcoming> {
-        match block.column(self.first_read?).values {
-            Values::Int32(values) => Some(self.foresight.behind(values)),
-            Values::Int64(values) => Some(self.foresight.behind(values)),
-            Values::Float32(values) => Some(self.foresight.behind(values)),
-            Values::Float64(values) => Some(self.foresight.behind(values)),
-            _ => None,
-        }
+        self.foresight.behind(&block.column(self.first_read?))
     }
 }
 
@@ -77,13 +82,15 @@ impl Operator for FilterOperator {
             _ if !self.is_movable(block) => return out.push(&block.select(Some(passed))),
             _ => {}
         }
-        self.positions.find(passed.words(), block.len());
-        for (index, taken) in self.taken.iter_mut().enumerate() {
-            take(&mut self.positions, &block.column(index), taken, &mut self.valid);
+        let Memory { positions, spare, .. } = self.memory.get_mut();
+        positions.find(passed.words(), block.len());
+        let rows = positions.len();
+        for (spare, taken) in spare.iter_mut().zip(&mut self.taken) {
+            *spare = taken.take().or(spare.take());
         }
         let upcoming = self.upcoming(block);
-        let taken = Taken { block, columns: &self.taken };
-        out.push(&BlockRef::new(&taken, self.positions.len()).foresee(upcoming))
+        let taken = Taken { block, columns: &self.taken, memory: &self.memory };
+        out.push(&BlockRef::new(&taken, rows).foresee(upcoming))
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
@@ -91,26 +98,38 @@ impl Operator for FilterOperator {
     }
 }
 
-/// Constants of a block and what was taken of its other columns.
+/// Constants of a block, and what is taken of its other columns when somebody asks for them: of times most often
+/// nobody does.
 struct Taken<'a> {
     block: &'a BlockRef<'a>,
-    columns: &'a [Column],
+    columns: &'a [OnceCell<Column>],
+    memory: &'a RefCell<Memory>,
 }
 
 impl Columns for Taken<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         let column = self.block.column(index);
-        if column.is_constant { column } else { self.columns[index].view() }
+        if column.is_constant {
+            return column;
+        }
+        self.columns[index].get_or_init(|| self.memory.borrow_mut().take(index, &column)).view()
+    }
+
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.block.time_bounds(index)
+    }
+}
+
+impl Memory {
+    fn take(&mut self, index: usize, column: &ColumnRef<'_>) -> Column {
+        let spare = self.spare[index].take().filter(|spare| spare.data_type() == column.data_type);
+        let mut to = spare.unwrap_or_else(|| Column::new(column.data_type.clone()));
+        take(&mut self.positions, column, &mut to, &mut self.valid);
+        to
     }
 }
 
 fn take(positions: &mut Positions, column: &ColumnRef<'_>, to: &mut Column, valid: &mut Bitmap) {
-    if column.is_constant {
-        return;
-    }
-    if to.data_type() != column.data_type {
-        *to = Column::new(column.data_type.clone());
-    }
     match column.values {
         Values::Boolean(bits) => take_bits(positions, bits, to.bools_mut(positions.len())),
         Values::Int8(values) => take_values(positions, values, to),

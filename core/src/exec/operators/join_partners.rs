@@ -5,7 +5,7 @@
 use alloc::{vec, vec::Vec};
 use core::cell::{OnceCell, RefCell};
 
-use crate::block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Columns, Rows};
+use crate::block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Columns, Rows, Times};
 
 /// No row.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -146,7 +146,23 @@ pub(super) struct Joined<'a> {
     pub(super) gathered: &'a Gathered,
 }
 
+/// Where a column of the result comes from.
+enum Side {
+    Probe(usize),
+    Built(usize),
+}
+
 impl Joined<'_> {
+    fn side(&self, index: usize) -> Side {
+        let build_width = self.built.columns().len();
+        match self.build_is_left {
+            true if index < build_width => Side::Built(index),
+            true => Side::Probe(index - build_width),
+            false if index < self.probe_width => Side::Probe(index),
+            false => Side::Built(index - self.probe_width),
+        }
+    }
+
     fn built_column(&self, index: usize) -> ColumnRef<'_> {
         let gather = || {
             let mut column = self.gathered.spare.borrow_mut()[index].take().expect("a column is gathered once a block");
@@ -159,12 +175,23 @@ impl Joined<'_> {
 
 impl Columns for Joined<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
-        let build_width = self.built.columns().len();
-        match self.build_is_left {
-            true if index < build_width => self.built_column(index),
-            true => self.probe.column(index - build_width),
-            false if index < self.probe_width => self.probe.column(index),
-            false => self.built_column(index - self.probe_width),
+        match self.side(index) {
+            Side::Probe(index) => self.probe.column(index),
+            Side::Built(index) => self.built_column(index),
+        }
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        match self.side(index) {
+            Side::Probe(index) => self.probe.times(index),
+            Side::Built(_) => None,
+        }
+    }
+
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        match self.side(index) {
+            Side::Probe(index) => self.probe.time_bounds(index),
+            Side::Built(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::{
-    block::{BlockRef, ColumnRef, Columns},
+    block::{BlockRef, ColumnRef, Columns, Foresight, Times},
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     expr::{BoundExpr, Evaluator},
@@ -13,6 +13,11 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::exec) struct ProjectOperator {
     exprs: Vec<Evaluator>,
+    /// The column that each is, if it is no more than that.
+    sources: Vec<Option<usize>>,
+    /// The column that is computed with first, and where it will lie.
+    first_read: Option<usize>,
+    foresight: Foresight,
 }
 
 /// Columns that are evaluated without memory of their own: select lists and keys are seldom longer.
@@ -38,16 +43,47 @@ impl Columns for Evaluated<'_> {
     }
 }
 
+/// A block's columns and what was made of them.
+struct Projected<'a> {
+    block: &'a BlockRef<'a>,
+    columns: Evaluated<'a>,
+    sources: &'a [Option<usize>],
+}
+
+impl Columns for Projected<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        self.columns.column(index)
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        self.block.times(self.sources[index]?)
+    }
+
+    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
+        self.block.time_bounds(self.sources[index]?)
+    }
+}
+
 impl ProjectOperator {
     pub(in crate::exec) fn new(exprs: &[BoundExpr]) -> Self {
-        Self { exprs: exprs.iter().map(Evaluator::new).collect() }
+        let exprs: Vec<_> = exprs.iter().map(Evaluator::new).collect();
+        let computed = exprs.iter().filter(|expr| expr.as_column().is_none());
+        Self {
+            first_read: computed.filter_map(Evaluator::first_column).next(),
+            sources: exprs.iter().map(Evaluator::as_column).collect(),
+            exprs,
+            foresight: Foresight::default(),
+        }
     }
 }
 
 impl Operator for ProjectOperator {
     fn process(&mut self, _port: usize, block: &BlockRef<'_>, epoch: &Epoch, out: &mut dyn Output) -> Result<()> {
         let columns = evaluate(&mut self.exprs, block, epoch)?;
-        out.push(&BlockRef::new(&columns, block.len()).select(block.rows().selection()))
+        let upcoming = self.first_read.and_then(|index| self.foresight.behind(&block.column(index)));
+        let projected = Projected { block, columns, sources: &self.sources };
+        let projected = BlockRef::new(&projected, block.len()).select(block.rows().selection());
+        out.push(&projected.foresee(block.upcoming().or(upcoming)))
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -27,7 +27,7 @@ impl WatermarkOperator {
         let (column, seen) = (block.column(self.column), &mut self.seen);
         match column.values {
             Values::Int64(ts) if column.validity.is_none() && !column.is_constant => {
-                seen.add_all(&ts[..block.len()], block.rows().selection());
+                seen.add_all(&ts[..block.len()], block.rows().selection(), block.times(self.column));
             }
             _ => block.rows().for_each(|row| seen.add(event_time(&column, row).unwrap_or(0))),
         }
@@ -35,6 +35,9 @@ impl WatermarkOperator {
 
     /// Counts the rows that are later than they may be; false if there are none, else `passed` has the others.
     fn turn_away(&mut self, block: &BlockRef<'_>, latest_us: i64) -> bool {
+        if block.time_bounds(self.column).is_some_and(|(_, latest)| latest <= latest_us) {
+            return false;
+        }
         let column = block.column(self.column);
         if let Values::Int64(ts) = column.values
             && !column.is_constant

@@ -10,6 +10,7 @@ mod joins;
 mod saved;
 #[cfg(feature = "sql")]
 mod sliding;
+mod told;
 
 use alloc::{sync::Arc, vec, vec::Vec};
 

@@ -139,7 +139,7 @@ impl KeyTable {
         from: usize,
         by_id: &[u32],
         found: &mut [u32],
-        upcoming: Upcoming,
+        upcoming: Option<Upcoming>,
     ) -> Option<bool> {
         self.radix.lookup_twice(columns, from, by_id, found, upcoming)
     }

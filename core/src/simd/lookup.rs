@@ -54,8 +54,8 @@ pub fn lookup_twice<T: Index>(
     let then = |id: u32| second.get(id as usize).copied().unwrap_or(NONE);
     lookup_each(values, low, table, ids, then, |line| {
         if let Some(upcoming) = upcoming {
-            prefetch::line_of(upcoming, 2 * line);
-            prefetch::line_of(upcoming, 2 * line + 1);
+            prefetch::ask_for(upcoming, 2 * line);
+            prefetch::ask_for(upcoming, 2 * line + 1);
         }
     })
 }

@@ -28,6 +28,7 @@ pub use lookup::{Index, all_equal, lookup, lookup_among, lookup_radix, lookup_tw
 pub use mask::{mask_of, mask_of_two};
 pub use pairs::{fold_pairs, map_pairs};
 pub use places::{PLACES_BEHIND, places_of};
+pub use prefetch::ask_for;
 pub use select::Positions;
 pub use summary::{LANES, RUN, Summary, add_by_group, fold_lanes, summarize};
 pub use times::{panes_between, times, times_of};

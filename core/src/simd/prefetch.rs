@@ -24,7 +24,7 @@ pub(super) fn ahead_of_all<T>(values: &[T]) {
 
 /// Asks for a cache line of what comes next.
 #[inline(always)]
-pub(super) fn line_of(upcoming: Upcoming, line: usize) {
+pub fn ask_for(upcoming: Upcoming, line: usize) {
     ask(core::ptr::without_provenance(upcoming.from_row::<[u8; LINE]>(line).address()));
 }
 

@@ -4,10 +4,11 @@
 //! A longer one lies elsewhere; its packed form has the place and the hash, so that few of them are looked up in vain.
 
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use super::{
     encode::encode_row,
-    texts::{Short, TEXT_MAX},
+    texts::{Medium, Short, TEXT_MAX},
 };
 use crate::block::{ColumnRef, Values};
 
@@ -149,6 +150,25 @@ pub(super) fn hash_short(text: &Short, seed: u64) -> u64 {
         seed = fold_multiply(middle ^ seed, MIXERS[1]);
     }
     fold_multiply(first ^ seed, last ^ MIXERS[0])
+}
+
+impl Medium {
+    /// The lengths of texts that are ones.
+    pub const LENGTHS: RangeInclusive<usize> = 8..=16;
+
+    /// A text, if it is one: of one that is longer, anything.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let (first, last) = (bytes.first_chunk::<8>()?, bytes.last_chunk::<8>()?);
+        Some(Self { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), len: bytes.len() as u32 })
+    }
+
+    /// The hash of the text: that of [`hash_short`].
+    #[inline]
+    pub fn hash(&self, seed: u64) -> u64 {
+        let seed = seed ^ u64::from(self.len).wrapping_mul(MIXERS[2]);
+        fold_multiply(self.first ^ seed, self.last ^ MIXERS[0])
+    }
 }
 
 impl Short {

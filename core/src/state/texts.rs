@@ -26,6 +26,14 @@ pub(super) struct Short {
     pub len: u32,
 }
 
+/// A text of 8 to 16 bytes: its first eight and its last eight. As [`Short`] it has nothing between.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Medium {
+    pub first: u64,
+    pub last: u64,
+    pub len: u32,
+}
+
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([Entry; 2]);
@@ -46,6 +54,11 @@ impl Entry {
         let differ = |i: usize| self.words[i] ^ text.words[i];
         differ(0) | differ(1) | differ(2) | u64::from(self.len ^ text.len) == 0
     }
+
+    #[inline(always)]
+    fn is_medium(&self, text: &Medium) -> bool {
+        (self.words[0] ^ text.first) | (self.words[2] ^ text.last) | u64::from(self.len ^ text.len) == 0
+    }
 }
 
 impl Texts {
@@ -53,8 +66,19 @@ impl Texts {
     /// cannot be foretold.
     #[inline(always)]
     pub fn get(&self, text: &Short, hash: u64) -> u32 {
+        self.id_of(hash, |entry| entry.is(text))
+    }
+
+    /// As [`Texts::get`].
+    #[inline(always)]
+    pub fn get_medium(&self, text: &Medium, hash: u64) -> u32 {
+        self.id_of(hash, |entry| entry.is_medium(text))
+    }
+
+    #[inline(always)]
+    fn id_of(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> u32 {
         let Some(Line([first, second])) = self.lines.get(self.line(hash)) else { return NONE };
-        let id_of = |entry: &Entry| if entry.is(text) { entry.id } else { NONE };
+        let id_of = |entry: &Entry| if is_it(entry) { entry.id } else { NONE };
         id_of(first).min(id_of(second))
     }
 

@@ -339,7 +339,7 @@ impl GroupState {
         if self.route_known(rows, keys, pane, upcoming)? {
             return self.note_touched(epoch, rows, |state, row| Ok((pane, state.keys.id_at(keys, row)?)));
         }
-        self.keys.assign(keys, rows, &mut self.key_ids)?;
+        self.keys.assign_asking(keys, rows, &mut self.key_ids, upcoming)?;
         self.groups.assign_pane(pane, (&self.key_ids, self.keys.id_bound()), rows, &mut self.group_ids);
         self.note_touched(epoch, rows, |state, row| Ok((pane, state.key_ids[row])))
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::{KeyTable, NONE};
 use crate::{
-    block::{BytesRef, ColumnRef, Rows, Upcoming, Values},
+    block::{ColumnRef, Rows, Upcoming, Values},
     error::Result,
     state::{
         packed::{Packed, hash_short},
@@ -24,6 +24,17 @@ impl KeyTable {
     /// Writes the id of each counting row's key to `ids[row]`, making ids for new keys. `ids` becomes as long as
     /// the block; rows that do not count keep whatever was there.
     pub fn assign(&mut self, columns: &[ColumnRef<'_>], rows: &Rows<'_>, ids: &mut Vec<u32>) -> Result<()> {
+        self.assign_asking(columns, rows, ids, None)
+    }
+
+    /// As [`KeyTable::assign`]. If that takes more than reading, what is `upcoming` is asked for on the way.
+    pub fn assign_asking(
+        &mut self,
+        columns: &[ColumnRef<'_>],
+        rows: &Rows<'_>,
+        ids: &mut Vec<u32>,
+        upcoming: Option<Upcoming>,
+    ) -> Result<()> {
         if columns.is_empty() && rows.count() > 0 {
             let id = self.id_of_encoded(&[])?;
             if ids.len() != rows.len() || ids.first() != Some(&id) {
@@ -36,7 +47,7 @@ impl KeyTable {
         match self.radix.lookup(columns, 0, ids).or_else(|| self.sparse.lookup(columns, ids)) {
             Some(true) => Ok(()),
             Some(false) => self.assign_missing(columns, rows, ids),
-            None if self.is_text => self.assign_texts(&columns[0], rows, ids),
+            None if self.is_text => self.assign_texts(&columns[0], rows, ids, upcoming),
             None => self.assign_rows(columns, rows, ids),
         }
     }
@@ -77,13 +88,19 @@ impl KeyTable {
     }
 
     /// Keys of one string: found by their text, and only new ones are encoded.
-    fn assign_texts(&mut self, column: &ColumnRef<'_>, rows: &Rows<'_>, ids: &mut [u32]) -> Result<()> {
+    fn assign_texts(
+        &mut self,
+        column: &ColumnRef<'_>,
+        rows: &Rows<'_>,
+        ids: &mut [u32],
+        upcoming: Option<Upcoming>,
+    ) -> Result<()> {
         let Values::Bytes(texts) = column.values else {
             return rows.try_for_each(|row| self.id_of_row(&[*column], row).map(|id| ids[row] = id));
         };
         if column.validity.is_some() || column.is_constant {
             ids.fill(NONE);
-        } else if self.recall(&texts, ids) {
+        } else if self.recall(&texts, ids, upcoming) {
             return Ok(());
         }
         // They are few: to look for the next costs less than to ask each row.
@@ -96,18 +113,6 @@ impl KeyTable {
             from = row + 1;
         }
         Ok(())
-    }
-
-    /// Finds the texts that are remembered; true if all are.
-    fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32]) -> bool {
-        let mut is_complete = true;
-        let (starts, ends) = (texts.offsets, texts.offsets.get(1..).unwrap_or_default());
-        for ((id, &start), &end) in ids.iter_mut().zip(starts).zip(ends) {
-            let short = Short::of(&texts.bytes[start as usize..end as usize]);
-            *id = short.map_or(NONE, |short| self.texts.get(&short, hash_short(&short, self.seed)));
-            is_complete &= *id != NONE;
-        }
-        is_complete
     }
 
     fn id_of_text(&mut self, text: &[u8], column: &ColumnRef<'_>, row: usize) -> Result<u32> {

@@ -5,6 +5,7 @@
 
 mod assign;
 mod emit;
+mod recall;
 mod saved;
 
 use alloc::vec::Vec;

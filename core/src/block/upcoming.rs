@@ -15,6 +15,8 @@ pub struct Foresight {
 #[derive(Clone, Copy, Debug)]
 pub struct Upcoming {
     address: usize,
+    /// A second column, or the same.
+    other: usize,
 }
 
 impl Foresight {
@@ -28,15 +30,28 @@ impl Foresight {
         let distance = here.wrapping_sub(self.last);
         let step = if distance == self.distance { distance } else { 0 };
         *self = Self { last: here, distance };
-        Upcoming { address: here.wrapping_add(step) }
+        Upcoming::at(here.wrapping_add(step))
     }
 }
 
 impl Upcoming {
+    /// What lies at an address; there may be nothing.
+    pub fn at(address: usize) -> Self {
+        Self { address, other: address }
+    }
+
+    /// Both, if there are two: the first column of each.
+    pub fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(Self { address: one.address, other: other.address }),
+            (one, other) => one.or(other),
+        }
+    }
+
     /// A column that is at hand and will be read later; `None` if its rows have no width.
     pub fn of(column: &ColumnRef<'_>) -> Option<Self> {
         fn start<T>(values: &[T]) -> Option<Upcoming> {
-            Some(Upcoming { address: values.as_ptr().addr() })
+            Some(Upcoming::at(values.as_ptr().addr()))
         }
         match column.values {
             Values::Int32(values) => start(values),
@@ -50,12 +65,13 @@ impl Upcoming {
 
     /// The column from a row on, if its values are of this type.
     pub fn from_row<T>(self, row: usize) -> Self {
-        Self { address: self.address.wrapping_add(row * size_of::<T>()) }
+        let [address, other] = [self.address, self.other].map(|place| place.wrapping_add(row * size_of::<T>()));
+        Self { address, other }
     }
 
-    /// Where it begins; there may be nothing.
-    pub fn address(self) -> usize {
-        self.address
+    /// Where they begin; there may be nothing.
+    pub fn addresses(self) -> [usize; 2] {
+        [self.address, self.other]
     }
 }
 
@@ -78,7 +94,7 @@ mod tests {
 
     #[test]
     fn rows_on_are_so_many_values_on() {
-        let upcoming = Upcoming { address: 64 };
-        assert_eq!(upcoming.from_row::<i64>(3).address(), 88);
+        let upcoming = Upcoming::at(64);
+        assert_eq!(upcoming.from_row::<i64>(3).addresses(), [88, 88]);
     }
 }

@@ -135,7 +135,8 @@ impl Pipeline {
             return downstream.push(block);
         }
         let pruned = Pruned { block, needed: &scan.needed, null };
-        downstream.push(&BlockRef::new(&pruned, block.len()).select(block.rows().selection()))
+        let pruned = BlockRef::new(&pruned, block.len()).select(block.rows().selection());
+        downstream.push(&pruned.foresee(block.upcoming()))
     }
 
     /// Forgets what an earlier run of a build stage left.

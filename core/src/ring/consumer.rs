@@ -17,7 +17,7 @@ use super::{
     view::ColumnView,
 };
 use crate::{
-    block::{BlockRef, ColumnRef, Columns, Times},
+    block::{BlockRef, ColumnRef, Columns, Times, Upcoming},
     error::{Error, Result},
 };
 
@@ -71,6 +71,7 @@ pub struct RingBlock<'a> {
     columns: &'a [ColumnView],
     len: usize,
     times: Option<(usize, Times)>,
+    upcoming: Option<Upcoming>,
 }
 
 impl Consumer {
@@ -130,7 +131,8 @@ impl Consumer {
             }
         }
         let times = self.times_column.zip(self.times);
-        let block = RingBlock { region: &self.region, columns: &self.columns, len: self.lent, times };
+        let upcoming = self.upcoming();
+        let block = RingBlock { region: &self.region, columns: &self.columns, len: self.lent, times, upcoming };
         Ok((block.len > 0).then_some(block))
     }
 
@@ -377,6 +379,12 @@ impl Consumer {
         self.columns.iter_mut().try_for_each(|c| c.prepare(&self.region, slot, range.clone(), heap_bytes, copied))
     }
 
+    /// The strings of the next block, which will be copied before anything is done with them.
+    fn upcoming(&self) -> Option<Upcoming> {
+        let column = self.columns.iter().find(|column| column.needed && column.is_copied_text())?;
+        Some(self.region.upcoming(self.slot_of(self.at.block.next()) + column.heap_at()))
+    }
+
     /// What the block says of its times, if all of its rows are lent.
     fn told_times(&self, slot: usize, rows: usize) -> Option<Times> {
         let is_asked = self.times_column.is_some_and(|column| self.columns[column].needed);
@@ -445,7 +453,7 @@ impl RingBlock<'_> {
     /// The rows as operators take them.
     #[inline]
     pub fn view(&self) -> BlockRef<'_> {
-        BlockRef::new(self, self.len)
+        BlockRef::new(self, self.len).foresee(self.upcoming)
     }
 
     /// Number of rows, at least one.

@@ -85,6 +85,16 @@ impl ColumnView {
         Ok(())
     }
 
+    /// Whether its rows are strings, which are copied to be looked at.
+    pub fn is_copied_text(&self) -> bool {
+        self.layout.data_type == DataType::String
+    }
+
+    /// Where the bytes of strings lie in a slot.
+    pub fn heap_at(&self) -> usize {
+        self.layout.heap_at
+    }
+
     /// Whether a prepared row is NULL.
     pub fn has_nulls(&self) -> bool {
         self.has_nulls

@@ -22,10 +22,11 @@ pub(super) fn ahead_of_all<T>(values: &[T]) {
     (0..values.len()).step_by(line).for_each(|at| ahead(values, at));
 }
 
-/// Asks for a cache line of what comes next.
+/// Asks for a cache line of what comes next, one of each column.
 #[inline(always)]
 pub fn ask_for(upcoming: Upcoming, line: usize) {
-    ask(core::ptr::without_provenance(upcoming.from_row::<[u8; LINE]>(line).address()));
+    let places = upcoming.from_row::<[u8; LINE]>(line).addresses();
+    places.into_iter().for_each(|place| ask(core::ptr::without_provenance(place)));
 }
 
 /// Asks for a cache line, into the second cache: a page of every column would push what is in use out of the first.

@@ -565,7 +565,7 @@ impl RingReader {
         }
         lane.reader.read_rows(start.wrapping_add(passed), end, rows, &mut |block| {
             let columns = Needed { block, needed, nulls };
-            sink(&BlockRef::new(&columns, block.len()))
+            sink(&BlockRef::new(&columns, block.len()).foresee(block.upcoming()))
         })?;
         lane.passed_by = Some(lane.reader.position());
         lost.fetch_add(planned.saturating_sub(*rows), Ordering::Relaxed);

@@ -138,7 +138,7 @@ impl GroupState {
         if rows.count() == 0 {
             return Ok(());
         }
-        let upcoming = block.upcoming().or_else(|| self.accumulators.upcoming(block));
+        let upcoming = Upcoming::both(block.upcoming(), self.accumulators.upcoming(block));
         self.route_pane(&rows, keys, pane, upcoming, epoch)?;
         self.accumulate(block, rows.selection(), epoch)
     }

@@ -6,6 +6,7 @@ use core::{cell::UnsafeCell, fmt, ops::Deref, ptr::NonNull};
 use bytemuck::Pod;
 
 use crate::{
+    block::Upcoming,
     limits::COLUMN_ALIGN,
     ring::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
 };
@@ -95,6 +96,11 @@ impl Region {
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.start.as_ptr().add(offset).cast()) }
         }
         let _ = offset;
+    }
+
+    /// What lies at `offset`, to be asked for by whoever has the time.
+    pub fn upcoming(&self, offset: usize) -> Upcoming {
+        Upcoming::at(self.start.as_ptr().addr().wrapping_add(offset))
     }
 
     /// Loads the word at `offset`.

@@ -6,7 +6,10 @@ use core::{fmt, ops::Deref};
 
 use bytemuck::Pod;
 
-use crate::ring::sync::{AtomicU64, Ordering};
+use crate::{
+    block::Upcoming,
+    ring::sync::{AtomicU64, Ordering},
+};
 
 /// A region to load from.
 #[derive(Clone)]
@@ -39,6 +42,11 @@ impl Region {
 
     /// Nothing to ask for.
     pub fn prefetch(&self, _offset: usize) {}
+
+    /// Nothing to ask for.
+    pub fn upcoming(&self, _offset: usize) -> Upcoming {
+        Upcoming::at(0)
+    }
 
     /// Loads the word at `offset`.
     pub fn load_u64(&self, offset: usize, order: Ordering) -> u64 {

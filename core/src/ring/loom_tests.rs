@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{block::Value, schema::Schema};
 
-/// Rows of two values that must be seen together; blocks of one row, so that few steps go around the ring.
-const DDL: &str = "a BIGINT NOT NULL, b BIGINT NOT NULL";
+/// Rows of two values that must be seen together, the second of which a full block tells as its times; blocks of one
+/// row, so that few steps go around the ring.
+const DDL: &str = "a BIGINT NOT NULL, b TIMESTAMP NOT NULL";
 
 fn lane(ddl: &str, on_full: OnFull, block_rows: usize) -> (LaneHeader, Region, Producer) {
     let geometry = Geometry { block_rows, slot_count: 4, heap_bytes: 8 };
@@ -51,7 +52,11 @@ fn drain(consumer: &mut Consumer) -> Vec<i64> {
             assert_eq!(a, b, "a torn row");
             seen.push(a);
         }
-        assert_eq!(seen[seen.len() - len], consumer.position() as i64, "a row out of its place");
+        let rows = &seen[seen.len() - len..];
+        if let Some(told) = view.times(1) {
+            assert_eq!((told.min, told.max), (rows[0], rows[len - 1]), "times of other rows");
+        }
+        assert_eq!(rows[0], consumer.position() as i64, "a row out of its place");
         consumer.advance(len).unwrap();
     }
     seen

@@ -159,6 +159,7 @@ impl PlanBuilder {
     }
 
     /// What became of a subquery: a semi or anti join, or its one row beside all rows.
+    #[cfg(feature = "sql")]
     pub(crate) fn join_subquery(self, right: PlanBuilder, kind: JoinKind, on: JoinOn) -> Result<Self> {
         let mut joined = self.join(right, kind, on)?;
         if let LogicalPlan::Join(join) = &mut joined.plan {

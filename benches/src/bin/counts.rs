@@ -9,7 +9,7 @@ use firesteel_benches::{
     windows::{plan, schema},
 };
 use firesteel_core::{
-    block::{Block, BlockRef, ColumnRef, Upcoming, Value, Values},
+    block::{Block, BlockRef, ColumnRef, Times, Upcoming, Value, Values},
     exec::{Driver, DriverOptions},
     limits::BLOCK_ROWS,
     plan::OutputMode,
@@ -30,7 +30,7 @@ const KEYS: usize = 1_000;
 /// Does its work so many times and gives the rows of one time.
 type Work = fn(usize) -> usize;
 
-const WORKS: [(&str, Work); 11] = [
+const WORKS: [(&str, Work); 12] = [
     ("times", |times| over_columns(times, |c| black_box(simd::times(&c.ts)).min)),
     ("times_of", |times| over_columns(times, |c| black_box(simd::times_of(&c.ts, &c.words)).min)),
     ("panes_between", |times| over_columns(times, panes_between)),
@@ -40,8 +40,9 @@ const WORKS: [(&str, Work); 11] = [
     ("lookup_twice", |times| over_columns(times, lookup_twice)),
     ("csv", |times| lines(times, Format::Csv, &text::csv(LINES).0, &[("header", "true")])),
     ("json", |times| lines(times, Format::Json, &text::json(LINES).0, &[])),
-    ("tumbling", |times| tumbling(times, None)),
-    ("tumbling_update", |times| tumbling(times, Some(OutputMode::Update))),
+    ("tumbling", |times| tumbling(times, None, false)),
+    ("tumbling_told", |times| tumbling(times, None, true)),
+    ("tumbling_update", |times| tumbling(times, Some(OutputMode::Update), false)),
 ];
 
 fn main() -> ExitCode {
@@ -135,8 +136,8 @@ fn lines(times: usize, format: Format, file: &[u8], options: &[(&str, &str)]) ->
 }
 
 /// One-second windows by 1,000 keys: count, sum, min, max and avg through all operators; a window a time, as a batch or
-/// as the epoch of a stream.
-fn tumbling(times: usize, mode: Option<OutputMode>) -> usize {
+/// as the epoch of a stream. Blocks may tell their times, as full ones of a ring do.
+fn tumbling(times: usize, mode: Option<OutputMode>, tells_times: bool) -> usize {
     let options = DriverOptions { mode, ..DriverOptions::default() };
     let mut driver = Driver::new(&plan(mode.is_some()), options).expect("a plan that runs");
     let stage = driver.stages().remove(0);
@@ -147,8 +148,10 @@ fn tumbling(times: usize, mode: Option<OutputMode>) -> usize {
     };
     for _ in 0..times {
         driver.begin_epoch(0);
-        for block in (0..ROUNDS).flat_map(|_| &blocks) {
-            driver.push(stage.scans[0].port, &black_box(block).view(), &mut sink).expect("no row fails");
+        for (block, told) in (0..ROUNDS).flat_map(|_| &blocks) {
+            let told = Told { block: black_box(block), times: told.filter(|_| tells_times) };
+            let block = BlockRef::new(&told, block.len());
+            driver.push(stage.scans[0].port, &block, &mut sink).expect("no row fails");
         }
         driver.finish_stage(stage.stage, &mut sink).expect("no result fails");
         driver.end_epoch();
@@ -157,7 +160,24 @@ fn tumbling(times: usize, mode: Option<OutputMode>) -> usize {
     ROUNDS * ROWS
 }
 
-fn blocks() -> Vec<Block> {
+/// A block, and what it tells of its first column.
+struct Told<'a> {
+    block: &'a Block,
+    times: Option<Times>,
+}
+
+impl firesteel_core::block::Columns for Told<'_> {
+    fn column(&self, index: usize) -> ColumnRef<'_> {
+        self.block.column(index)
+    }
+
+    fn times(&self, index: usize) -> Option<Times> {
+        self.times.filter(|_| index == 0)
+    }
+}
+
+/// The rows, with the times that their blocks might tell.
+fn blocks() -> Vec<(Block, Option<Times>)> {
     let columns = Columns::new();
     let row = |row: usize| {
         let ts = columns.ts[row] * MICROS_PER_SECOND / (10 * ROWS as i64);
@@ -166,7 +186,8 @@ fn blocks() -> Vec<Block> {
     let block = |rows: std::ops::Range<usize>| {
         let mut block = Block::new(&schema());
         rows.for_each(|i| block.push_row(&row(i)));
-        block
+        let times = simd::times(&block.view().column(0).as_slice()[..block.len()]);
+        (block, Some(times))
     };
     (0..ROWS / BLOCK_ROWS).map(|i| block(i * BLOCK_ROWS..(i + 1) * BLOCK_ROWS)).collect()
 }

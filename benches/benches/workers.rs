@@ -20,7 +20,7 @@ use std::{
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use firesteel_core::{
     Result,
-    block::{Block, BlockRef, ColumnRef, Columns, Times, Values},
+    block::{Block, BlockRef, ColumnRef, Columns, Times, Told, Values},
     exec::{Driver, DriverOptions},
     expr::Settings,
     limits::BLOCK_ROWS,
@@ -213,9 +213,10 @@ impl Columns for Moved<'_> {
         if index == 0 { ColumnRef { values: Values::Int64(self.times), ..column } } else { column }
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
+    fn told(&self, index: usize) -> Option<Told> {
         let Times { min, max, offsets } = self.block.times(index)?;
-        Some(Times { min: min + self.moved_us, max: max + self.moved_us, offsets })
+        let times = Times { min: min + self.moved_us, max: max + self.moved_us, offsets };
+        Some(Told { times, are_all: true })
     }
 }
 

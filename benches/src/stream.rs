@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use firesteel_core::{
     Result,
-    block::{Block, BlockRef, Column, ColumnRef, Columns, Native, Times},
+    block::{Block, BlockRef, Column, ColumnRef, Columns, Native, Times, Told},
     exec::{Driver, DriverOptions},
     expr::Settings,
     plan::{Catalog, OutputMode, PlanBuilder, Table, check, rewrite},
@@ -130,8 +130,8 @@ impl Columns for Stamped<'_> {
         if index == self.time { self.stamped.view() } else { self.block.column(index) }
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        (index == self.time).then_some(self.times)
+    fn told(&self, index: usize) -> Option<Told> {
+        (index == self.time).then_some(Told { times: self.times, are_all: true })
     }
 }
 

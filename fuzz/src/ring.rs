@@ -121,7 +121,8 @@ impl Lane {
             3 => slot + SlotHeader::FIRST_ROW,
             4 => slot + SlotHeader::ROWS / 8 * 8,
             5 => slot + input.below(layout.slot_bytes()) / 8 * 8,
-            6 => slot + SlotHeader::TIMES_OF,
+            6 if which >= 128 => slot + SlotHeader::TIMES_OF,
+            6 => control::STATE,
             _ => control::PUBLISHED + input.below(self.region.len() - control::PUBLISHED) / 8 * 8,
         };
         let word = match input.byte() % 4 {

@@ -1,7 +1,7 @@
 //! The engine under test: a query run by drivers, with the rows split as the test says.
 
 use firesteel_core::{
-    block::{Block, BlockRef, ColumnRef, Columns, Times},
+    block::{Block, BlockRef, ColumnRef, Columns, Times, Told},
     exec::{Driver, DriverOptions, ScanPort, Stage},
     plan::{OutputMode, check, rewrite},
     simd::Level,
@@ -78,7 +78,7 @@ impl<'a> Engine<'a> {
         self.workers.iter_mut().for_each(|worker| worker.join_epoch(&self.driver));
         let ScanPort { port, scan } = &self.stage.scans[0];
         for (turn, block) in blocks(rows, &self.split.pushes, &scan.schema).iter().enumerate() {
-            let told = Told { block, times: times(block).filter(|_| self.split.tells_times) };
+            let told = Telling { block, times: times(block).filter(|_| self.split.tells_times) };
             let block = BlockRef::new(&told, block.len());
             match turn.checked_rem(self.workers.len() + 1) {
                 Some(hand) if hand > 0 => self.workers[hand - 1].push(*port, &block, &mut |_: &BlockRef<'_>| Ok(())),
@@ -96,18 +96,19 @@ impl<'a> Engine<'a> {
 }
 
 /// A block that tells the times of its first column.
-struct Told<'a> {
+struct Telling<'a> {
     block: &'a Block,
     times: Option<Times>,
 }
 
-impl Columns for Told<'_> {
+impl Columns for Telling<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         self.block.column(index)
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        self.times.filter(|_| index == 0)
+    fn told(&self, index: usize) -> Option<Told> {
+        let times = self.times.filter(|_| index == 0)?;
+        Some(Told { times, are_all: true })
     }
 }
 

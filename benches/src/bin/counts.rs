@@ -9,7 +9,7 @@ use firesteel_benches::{
     windows::{plan, schema},
 };
 use firesteel_core::{
-    block::{Block, BlockRef, ColumnRef, Times, Upcoming, Value, Values},
+    block::{Block, BlockRef, ColumnRef, Times, Told, Upcoming, Value, Values},
     exec::{Driver, DriverOptions},
     limits::BLOCK_ROWS,
     plan::OutputMode,
@@ -149,7 +149,7 @@ fn tumbling(times: usize, mode: Option<OutputMode>, tells_times: bool) -> usize 
     for _ in 0..times {
         driver.begin_epoch(0);
         for (block, told) in (0..ROUNDS).flat_map(|_| &blocks) {
-            let told = Told { block: black_box(block), times: told.filter(|_| tells_times) };
+            let told = Telling { block: black_box(block), times: told.filter(|_| tells_times) };
             let block = BlockRef::new(&told, block.len());
             driver.push(stage.scans[0].port, &block, &mut sink).expect("no row fails");
         }
@@ -161,18 +161,19 @@ fn tumbling(times: usize, mode: Option<OutputMode>, tells_times: bool) -> usize 
 }
 
 /// A block, and what it tells of its first column.
-struct Told<'a> {
+struct Telling<'a> {
     block: &'a Block,
     times: Option<Times>,
 }
 
-impl firesteel_core::block::Columns for Told<'_> {
+impl firesteel_core::block::Columns for Telling<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         self.block.column(index)
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        self.times.filter(|_| index == 0)
+    fn told(&self, index: usize) -> Option<Told> {
+        let times = self.times.filter(|_| index == 0)?;
+        Some(Told { times, are_all: true })
     }
 }
 

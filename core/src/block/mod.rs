@@ -26,7 +26,7 @@ pub use buffer::Buffer;
 pub use column::{Column, ColumnValues, Native};
 pub(crate) use order::sort_rows;
 pub use order::{compare, compare_floats, compare_nullable};
-pub use times::Times;
+pub use times::{Times, Told};
 pub use upcoming::{Foresight, Upcoming};
 pub use value::Value;
 pub use view::{BytesRef, ColumnRef, Rows, Values};
@@ -38,15 +38,9 @@ pub trait Columns {
     /// The column at a position of the schema that both sides agreed on at plan time.
     fn column(&self, index: usize) -> ColumnRef<'_>;
 
-    /// What the timestamps of a column have in common, none of which is NULL, if whoever wrote them said so.
-    fn times(&self, _index: usize) -> Option<Times> {
+    /// What is known of a column of timestamps without a look at them, if whoever wrote them said anything.
+    fn told(&self, _index: usize) -> Option<Told> {
         None
-    }
-
-    /// Between which two no timestamp of a column lies outside, none of which is NULL, if that is known: as near as
-    /// [`Columns::times`], or not.
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.times(index).map(|times| (times.min, times.max))
     }
 }
 
@@ -92,13 +86,19 @@ impl<'a> BlockRef<'a> {
     /// What the timestamps of the rows that count have in common, none of which is NULL, if that is known without a
     /// look at them.
     pub fn times(&self, index: usize) -> Option<Times> {
-        self.columns.times(index).filter(|_| self.selection.is_none())
+        self.told(index).filter(|told| told.are_all).map(|told| told.times)
     }
 
-    /// Between which two no timestamp of a row that counts lies outside, none of which is NULL, if that is known
-    /// without a look at them.
+    /// Two times between which all of the rows that count lie, none of which is NULL, if that is known without a look
+    /// at them.
     pub fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.columns.time_bounds(index)
+        self.told(index).map(|Told { times, .. }| (times.min, times.max))
+    }
+
+    /// What is known of the times of the rows that count.
+    pub fn told(&self, index: usize) -> Option<Told> {
+        let Told { times, are_all } = self.columns.told(index)?;
+        Some(Told { times, are_all: are_all && self.selection.is_none() })
     }
 
     /// Rows in the block, selected or not: the length of every column.

@@ -21,7 +21,7 @@ use super::{
     },
 };
 use crate::{
-    block::{Block, BlockRef, Column, ColumnRef, Columns, Times},
+    block::{Block, BlockRef, Column, ColumnRef, Columns, Told},
     error::{Error, Result},
     expr::Evaluator,
     limits::ROWS_BETWEEN_MEMORY_CHECKS,
@@ -346,12 +346,8 @@ impl Columns for Pruned<'_> {
         if self.needed[index] { self.block.column(index) } else { self.null.view_constant() }
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        self.block.times(index).filter(|_| self.needed[index])
-    }
-
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.block.time_bounds(index).filter(|_| self.needed[index])
+    fn told(&self, index: usize) -> Option<Told> {
+        self.block.told(index).filter(|_| self.needed[index])
     }
 }
 

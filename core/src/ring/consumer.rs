@@ -17,8 +17,9 @@ use super::{
     view::ColumnView,
 };
 use crate::{
-    block::{BlockRef, ColumnRef, Columns, Times, Upcoming},
+    block::{BlockRef, ColumnRef, Columns, Times, Told, Upcoming},
     error::{Error, Result},
+    simd,
 };
 
 /// How often something is tried again that a producer who overwrites undid meanwhile: it may pass us by between two
@@ -376,13 +377,22 @@ impl Consumer {
         let heap_bytes = self.layout.geometry().heap_bytes;
         let copied = self.is_copied();
         self.times = self.told_times(slot, rows);
-        self.columns.iter_mut().try_for_each(|c| c.prepare(&self.region, slot, range.clone(), heap_bytes, copied))
+        self.columns.iter_mut().try_for_each(|c| c.prepare(&self.region, slot, range.clone(), heap_bytes, copied))?;
+        if copied { self.check_told() } else { Ok(()) }
     }
 
     /// The strings of the next block, which will be copied before anything is done with them.
     fn upcoming(&self) -> Option<Upcoming> {
         let column = self.columns.iter().find(|column| column.needed && column.is_copied_text())?;
         Some(self.region.upcoming(self.slot_of(self.at.block.next()) + column.heap_at()))
+    }
+
+    /// Whether copied rows have the times that their block tells.
+    fn check_told(&self) -> Result<(), String> {
+        let Some((column, told)) = self.times_column.zip(self.times) else { return Ok(()) };
+        let column = self.columns[column].view(&self.region);
+        let are_told = column.validity.is_some() || simd::times(column.as_slice()) == told;
+        if are_told { Ok(()) } else { Err("a block tells of times that its rows do not have".into()) }
     }
 
     /// What the block says of its times, if all of its rows are lent.
@@ -473,8 +483,8 @@ impl Columns for RingBlock<'_> {
         self.columns[index].view(self.region)
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
+    fn told(&self, index: usize) -> Option<Told> {
         let (column, times) = self.times?;
-        (column == index && !self.columns[column].has_nulls()).then_some(times)
+        (column == index && !self.columns[column].has_nulls()).then_some(Told { times, are_all: true })
     }
 }

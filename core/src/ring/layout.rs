@@ -85,8 +85,8 @@ pub struct SlotHeader {
     /// Rows that `min_time` and what follows is said of: the block's first so many.
     pub timed_rows: u32,
     unused: u64,
-    /// What the block says of its first column of timestamps, once it is full: lowest, highest, and the sum of the
-    /// differences to the first, modulo 2^64.
+    /// What the block says of its first column of timestamps, once the next one has begun: lowest, highest, and the sum
+    /// of the differences to the first, modulo 2^64.
     pub min_time: i64,
     /// See `min_time`.
     pub max_time: i64,

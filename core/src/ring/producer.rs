@@ -14,7 +14,7 @@ use super::{
     region::RegionMut,
     rows_since,
     sync::{Ordering, fence},
-    times::BlockTimes,
+    times::{self, BlockTimes},
 };
 use crate::{
     error::{Error, Result},
@@ -219,6 +219,7 @@ impl Producer {
         // Pairs with the acquire fence in `Consumer::holds`: a reader who has copied any byte stored below, and then
         // looks at the stamp, sees the new one.
         fence(Ordering::Release);
+        times::forget(&self.region, self.slot);
         self.region.store_u64(self.slot + SlotHeader::FIRST_ROW, self.first_row, Ordering::Relaxed);
         self.region.store_u32(self.slot + SlotHeader::ROWS, 0, Ordering::Relaxed);
         self.times.begin();
@@ -289,6 +290,7 @@ impl Producer {
         if !self.begun {
             return Ok(());
         }
+        times::forget(&self.region, self.slot);
         for (column, fill) in self.layout.columns().iter().zip(&mut self.fills) {
             if column.nullable {
                 fill.nulls = self.region.load_u32(self.slot + column.nulls_at, Ordering::Relaxed).min(u32::MAX / 2);

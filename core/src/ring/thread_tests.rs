@@ -21,7 +21,7 @@ const ROWS: i64 = 8_000;
 
 fn lane(on_full: OnFull) -> (LaneHeader, Arc<HeapMemory>) {
     let geometry = Geometry { block_rows: 32, slot_count: 4, heap_bytes: 256 };
-    let schema = Schema::parse_ddl("n BIGINT NOT NULL, text STRING, half DOUBLE").unwrap();
+    let schema = Schema::parse_ddl("n BIGINT NOT NULL, text STRING, half DOUBLE, at TIMESTAMP NOT NULL").unwrap();
     let header = LaneHeader { layout: Layout::new(schema, geometry).unwrap(), on_full, lane_id: 1, created_us: 0 };
     let memory = HeapMemory::zeroed(header.layout.file_bytes() as usize);
     header.write(&RegionMut::new(memory.clone()));
@@ -36,7 +36,7 @@ fn text(n: i64) -> Option<&'static str> {
 fn produce(header: &LaneHeader, memory: &Arc<HeapMemory>, given_back: &[AtomicU64]) {
     let mut producer = Producer::attach(RegionMut::new(memory.clone()), header).unwrap();
     for n in 0..ROWS {
-        let row: [Cell<'_>; 3] = [n.into(), text(n).into(), (n as f64 / 2.0).into()];
+        let row: [Cell<'_>; 4] = [n.into(), text(n).into(), (n as f64 / 2.0).into(), n.into()];
         while producer.push(&row).unwrap() != Pushed::All {
             producer.publish();
             // Pairs with the readers' release stores: they have read what they give back.
@@ -59,7 +59,9 @@ fn read(header: &LaneHeader, memory: &Arc<HeapMemory>, mode: ReadMode, given_bac
         let is_finished = consumer.is_finished();
         let first = consumer.position();
         let lost = consumer.rows_lost();
-        let Some(block) = consumer.next(17).unwrap() else {
+        // Whole blocks, which may tell their times, and parts of some.
+        let rows_max = if first.is_multiple_of(64) { 40 } else { 17 };
+        let Some(block) = consumer.next(rows_max).unwrap() else {
             if is_finished && consumer.end().unwrap() == consumer.position() {
                 return (consumer.rows_read(), missed + consumer.rows_lost());
             }
@@ -76,6 +78,9 @@ fn read(header: &LaneHeader, memory: &Arc<HeapMemory>, mode: ReadMode, given_bac
             assert_eq!(view.column(0).value(i), Value::Int64(n));
             assert_eq!(view.column(1).value(i), text(n).map_or(Value::Null, |text| Value::String(text.into())));
             assert_eq!(view.column(2).value(i), Value::Float64(n as f64 / 2.0));
+        }
+        if let Some(told) = view.times(3) {
+            assert_eq!((told.min, told.max), (start, start + len as i64 - 1));
         }
         consumer.advance(len).unwrap();
         assert_eq!(start as u64, first + consumer.rows_lost() - lost, "a row out of its order");

@@ -1,5 +1,5 @@
 //! What a block says of its times, so that readers need not look at all of them: gathered while the block is filled,
-//! told when it is full. It is about the first column of timestamps, because that is most often the event time.
+//! told when the next one begins. It is about the first column of timestamps, because that is most often the event time.
 //!
 //! A block that says nothing is read as well: a producer may leave it out, and one who takes over in the middle of a
 //! block does. Which block and how many rows it is about stands beside it, so that nothing is ever taken for another
@@ -63,7 +63,7 @@ impl BlockTimes {
         self.seen = self.seen.followed_by(self.first, simd::times(ts), next, ts.len());
     }
 
-    /// Tells them, if all `rows` of the block were seen and none was NULL.
+    /// Tells them as the block ends, if all `rows` of the block were seen and none was NULL.
     pub fn store(&self, region: &RegionMut, slot: usize, block: BlockNumber, rows: usize) {
         if !self.are_all || self.len != rows {
             return;
@@ -77,6 +77,11 @@ impl BlockTimes {
         // Pairs with the acquire load in `load`: who sees this word sees those before it.
         region.store_u64(slot + SlotHeader::TIMES_OF, told_of(block), Ordering::Release);
     }
+}
+
+/// Forgets what a slot tells. After a power cut it may be of a block that was never published, and is filled anew.
+pub(super) fn forget(region: &RegionMut, slot: usize) {
+    region.store_u64(slot + SlotHeader::TIMES_OF, 0, Ordering::Relaxed);
 }
 
 /// Which column of a lane the blocks tell the times of.

@@ -3,7 +3,8 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use super::{
-    Cell, Consumer, Geometry, LaneHeader, Layout, OnFull, Producer, Pushed, ReadMode, SlotHeader,
+    BlockNumber, Cell, Consumer, Cursor, Geometry, LaneHeader, Layout, OnFull, Producer, Pushed, ReadMode, SlotHeader,
+    control,
     region::{HeapMemory, Region, RegionMut},
     sync::Ordering,
 };
@@ -121,6 +122,24 @@ fn a_block_that_goes_on_tells_nothing_more() {
         assert_eq!(producer.push(&[ts.into(), "".into()]).unwrap(), Pushed::All);
         producer.publish();
         assert_eq!(lane.told(0, 100)[0], None, "{ts}");
+    }
+}
+
+/// As after a power cut, when slots may be newer on the disk than what says how far they are published.
+#[test]
+fn blocks_that_are_filled_anew_tell_anew() {
+    for (rows, then, told) in
+        [(9_i64, [1_000_i64, 2_000].as_slice(), 0), (8, &[1_000, 2_000, 3_000, 4_000, 5_000, 6_000], 1)]
+    {
+        let lane = Lane::new("at TIMESTAMP NOT NULL");
+        let mut producer = lane.producer();
+        (0..=rows).for_each(|ts| assert_eq!(producer.push(&[ts.into()]).unwrap(), Pushed::All));
+        producer.publish();
+        lane.region().store_u64(control::PUBLISHED, Cursor::new(BlockNumber::default(), 2).word(), Ordering::Relaxed);
+        let mut producer = lane.producer();
+        then.iter().for_each(|&ts| assert_eq!(producer.push(&[ts.into()]).unwrap(), Pushed::All));
+        producer.publish();
+        assert_eq!(lane.told(0, 100)[told], None, "{rows} rows, then {then:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use core::ops::RangeInclusive;
 
 use super::{
     encode::encode_row,
-    texts::{Medium, Short, TEXT_MAX},
+    texts::{Short, TEXT_MAX, TwoWords},
 };
 use crate::block::{ColumnRef, Values};
 
@@ -152,7 +152,7 @@ pub(super) fn hash_short(text: &Short, seed: u64) -> u64 {
     fold_multiply(first ^ seed, last ^ MIXERS[0])
 }
 
-impl Medium {
+impl TwoWords {
     /// The lengths of texts that are ones.
     pub const LENGTHS: RangeInclusive<usize> = 8..=16;
 
@@ -248,6 +248,16 @@ mod tests {
             }
         }
         assert_eq!(Short::of(&[b'x'; TEXT_MAX + 1]), None);
+    }
+
+    #[test]
+    fn texts_of_two_words_are_short_texts() {
+        for len in TwoWords::LENGTHS {
+            let text = &b"0123456789abcdef"[..len];
+            let (two, short) = (TwoWords::of(text).unwrap(), Short::of(text).unwrap());
+            assert_eq!(([two.first, 0, two.last], two.len), (short.words, short.len));
+            assert_eq!(two.hash(7), hash_short(&short, 7), "{len} bytes");
+        }
     }
 
     #[test]

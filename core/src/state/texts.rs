@@ -28,7 +28,7 @@ pub(super) struct Short {
 
 /// A text of 8 to 16 bytes: its first eight and its last eight. As [`Short`] it has nothing between.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Medium {
+pub(super) struct TwoWords {
     pub first: u64,
     pub last: u64,
     pub len: u32,
@@ -56,7 +56,7 @@ impl Entry {
     }
 
     #[inline(always)]
-    fn is_medium(&self, text: &Medium) -> bool {
+    fn is_two_words(&self, text: &TwoWords) -> bool {
         (self.words[0] ^ text.first) | (self.words[2] ^ text.last) | u64::from(self.len ^ text.len) == 0
     }
 }
@@ -71,8 +71,8 @@ impl Texts {
 
     /// As [`Texts::get`].
     #[inline(always)]
-    pub fn get_medium(&self, text: &Medium, hash: u64) -> u32 {
-        self.id_of(hash, |entry| entry.is_medium(text))
+    pub fn get_two_words(&self, text: &TwoWords, hash: u64) -> u32 {
+        self.id_of(hash, |entry| entry.is_two_words(text))
     }
 
     #[inline(always)]

@@ -8,11 +8,8 @@ use std::{
 
 use firesteel_core::{
     Error, Result,
-    block::BlockRef,
     ring::{Consumer, Geometry, LaneHeader, OnFull, ReadMode, control, sync::Ordering},
     schema::Schema,
-    simd,
-    time::{TimeZone, format_timestamp},
 };
 
 use super::{
@@ -246,31 +243,10 @@ fn read_lane(path: &Path, folder: Option<&StreamFolder>, checked: &mut CheckedLa
     // A producer may be faster than a check; what it adds is not waited for.
     let end = consumer.end().map_err(about(path))?;
     consumer.set_limit(Some(end));
-    let columns = consumer.layout().columns().len();
     while let Some(block) = consumer.next(usize::MAX).map_err(about(path))? {
         let rows = block.len();
-        check_times(&block.view(), columns, checked.oldest_row + checked.rows).map_err(about(path))?;
         consumer.advance(rows).map_err(about(path))?;
         checked.rows = consumer.rows_read();
-    }
-    Ok(())
-}
-
-/// Whether a block tells of its times what they are: queries believe it.
-fn check_times(block: &BlockRef<'_>, columns: usize, first_row: u64) -> Result<()> {
-    for column in 0..columns {
-        let Some(told) = block.times(column) else { continue };
-        let found = simd::times(&block.column(column).as_slice()[..block.len()]);
-        if told != found {
-            let [told, found] = [told, found].map(|times| {
-                let [first, last] = [times.min, times.max].map(|us| format_timestamp(us, &TimeZone::UTC));
-                format!("{first} to {last}")
-            });
-            return Err(Error::corrupt(format!(
-                "the block of row {first_row} tells of times from {told} UTC, its rows have times from {found}"
-            ))
-            .hint("`firesteel ring repair` writes it anew"));
-        }
     }
     Ok(())
 }

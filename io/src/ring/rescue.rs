@@ -142,7 +142,10 @@ impl<'a> Wreck<'a> {
         let geometry = Geometry { slot_count: SLOTS, ..layout.geometry() };
         let small = Layout::new(layout.schema().clone(), geometry)?;
         let region = RegionMut::new(HeapMemory::zeroed(small.file_bytes() as usize));
-        region.write_bytes(small.slot_at(found.block.slot(SLOTS)), &bytes);
+        let slot = small.slot_at(found.block.slot(SLOTS));
+        region.write_bytes(slot, &bytes);
+        // What it tells of its times may be what is wrong with it.
+        region.store_u64(slot + SlotHeader::TIMES_OF, 0, Ordering::Relaxed);
         let header = LaneHeader { layout: small, ..self.header.clone() };
         // The more rows, the more can be wrong with them: the longest run without a fault is found by halving.
         let is_whole = |rows: usize| read_rows(&region, &header, found, rows, &mut |_| Ok(())).is_ok();

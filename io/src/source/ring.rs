@@ -20,7 +20,7 @@ use std::{
 
 use firesteel_core::{
     Error, Result,
-    block::{BlockRef, Column, ColumnRef, Columns, Times, Value},
+    block::{BlockRef, Column, ColumnRef, Columns, Told, Value},
     plan::{Scan, Table},
     ring::rows_since,
     schema::Schema,
@@ -585,12 +585,8 @@ impl Columns for Needed<'_> {
         if self.needed[index] { self.block.column(index) } else { self.nulls[index].view_constant() }
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        self.block.times(index).filter(|_| self.needed[index])
-    }
-
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.block.time_bounds(index).filter(|_| self.needed[index])
+    fn told(&self, index: usize) -> Option<Told> {
+        self.block.told(index).filter(|_| self.needed[index])
     }
 }
 

@@ -182,7 +182,7 @@ impl GroupState {
             let (first, last) = (panes.pane_of(low), panes.pane_of(high));
             if first == last {
                 // Times are only read, and whoever only reads waits for memory.
-                let upcoming = block.upcoming().or_else(|| self.foresight.behind(times));
+                let upcoming = Upcoming::both(block.upcoming(), self.foresight.behind(times));
                 self.route_pane(&rows, keys, first, upcoming, epoch)?;
             } else {
                 self.keys.assign(keys, &rows, &mut self.key_ids)?;

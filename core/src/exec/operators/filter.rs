@@ -1,16 +1,15 @@
 //! WHERE and HAVING: narrows the selection, or moves the rows that pass together, so that what follows runs over
 //! columns without gaps.
 
-use alloc::{vec, vec::Vec};
-use core::{
-    any::Any,
-    cell::{OnceCell, RefCell},
-};
+use core::{any::Any, cell::RefCell};
 
 use crate::{
-    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Columns, Foresight, Native, Upcoming, Values},
+    block::{Bitmap, BitmapRef, BlockRef, Column, ColumnRef, Columns, Foresight, Native, Told, Upcoming, Values},
     error::Result,
-    exec::operator::{Epoch, Operator, Output},
+    exec::{
+        operator::{Epoch, Operator, Output},
+        operators::lazy::LazyColumns,
+    },
     expr::{BoundExpr, Evaluator},
     simd::Positions,
 };
@@ -18,22 +17,23 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::exec) struct FilterOperator {
     predicate: Evaluator,
+    /// Of the blocks.
+    columns: usize,
     passed: Bitmap,
     /// The column that the predicate reads before others, and where it will lie.
     first_read: Option<usize>,
     foresight: Foresight,
-    /// By column: the values of the rows that passed, once somebody has asked for them.
-    taken: Vec<OnceCell<Column>>,
-    memory: RefCell<Memory>,
+    /// By column: the values of the rows that passed.
+    taken: LazyColumns,
+    taker: RefCell<Taker>,
 }
 
-/// What columns are taken with, kept from block to block.
+/// Takes the rows that passed.
 #[derive(Debug)]
-struct Memory {
+struct Taker {
     positions: Positions,
     /// Scratch: which of the rows that passed are not NULL.
     valid: Bitmap,
-    spare: Vec<Option<Column>>,
 }
 
 impl FilterOperator {
@@ -45,12 +45,9 @@ impl FilterOperator {
             predicate,
             passed: Bitmap::new(),
             foresight: Foresight::default(),
-            taken: vec![OnceCell::new(); columns],
-            memory: RefCell::new(Memory {
-                positions: Positions::new(),
-                valid: Bitmap::new(),
-                spare: vec![None; columns],
-            }),
+            columns,
+            taken: LazyColumns::new(columns),
+            taker: RefCell::new(Taker { positions: Positions::new(), valid: Bitmap::new() }),
         }
     }
 
@@ -63,7 +60,7 @@ impl FilterOperator {
             );
             column.is_constant || !is_wide
         };
-        block.len() <= Positions::ROWS_MAX && (0..self.taken.len()).all(|index| is_fixed(block.column(index)))
+        block.len() <= Positions::ROWS_MAX && (0..self.columns).all(|index| is_fixed(block.column(index)))
     }
 
     /// Where the next block has the column that is read first.
@@ -82,14 +79,12 @@ impl Operator for FilterOperator {
             _ if !self.is_movable(block) => return out.push(&block.select(Some(passed))),
             _ => {}
         }
-        let Memory { positions, spare, .. } = self.memory.get_mut();
+        self.taken.take_back();
+        let positions = &mut self.taker.get_mut().positions;
         positions.find(passed.words(), block.len());
         let rows = positions.len();
-        for (spare, taken) in spare.iter_mut().zip(&mut self.taken) {
-            *spare = taken.take().or(spare.take());
-        }
         let upcoming = self.upcoming(block);
-        let taken = Taken { block, columns: &self.taken, memory: &self.memory };
+        let taken = Taken { block, columns: &self.taken, taker: &self.taker };
         out.push(&BlockRef::new(&taken, rows).foresee(upcoming))
     }
 
@@ -102,8 +97,8 @@ impl Operator for FilterOperator {
 /// nobody does.
 struct Taken<'a> {
     block: &'a BlockRef<'a>,
-    columns: &'a [OnceCell<Column>],
-    memory: &'a RefCell<Memory>,
+    columns: &'a LazyColumns,
+    taker: &'a RefCell<Taker>,
 }
 
 impl Columns for Taken<'_> {
@@ -112,17 +107,17 @@ impl Columns for Taken<'_> {
         if column.is_constant {
             return column;
         }
-        self.columns[index].get_or_init(|| self.memory.borrow_mut().take(index, &column)).view()
+        self.columns.get(index, |spare| self.taker.borrow_mut().take(&column, spare)).view()
     }
 
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.block.time_bounds(index)
+    fn told(&self, index: usize) -> Option<Told> {
+        self.block.told(index).map(|told| Told { are_all: false, ..told })
     }
 }
 
-impl Memory {
-    fn take(&mut self, index: usize, column: &ColumnRef<'_>) -> Column {
-        let spare = self.spare[index].take().filter(|spare| spare.data_type() == column.data_type);
+impl Taker {
+    fn take(&mut self, column: &ColumnRef<'_>, spare: Option<Column>) -> Column {
+        let spare = spare.filter(|spare| spare.data_type() == column.data_type);
         let mut to = spare.unwrap_or_else(|| Column::new(column.data_type.clone()));
         take(&mut self.positions, column, &mut to, &mut self.valid);
         to

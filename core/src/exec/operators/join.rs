@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use super::{
-    join_partners::{Gathered, Joined, NO_ROW, Partners, with_partner, without_partner},
+    join_partners::{Joined, NO_ROW, Partners, with_partner, without_partner},
+    lazy::LazyColumns,
     project::evaluate,
 };
 use crate::{
@@ -49,7 +50,7 @@ pub(in crate::exec) struct JoinOperator {
     made: Block,
     candidate: Block,
     passed: Bitmap,
-    gathered: Gathered,
+    gathered: LazyColumns,
 }
 
 impl JoinOperator {
@@ -73,7 +74,7 @@ impl JoinOperator {
             build_width: build.len(),
             keys: KeyTable::new(join.on.iter().map(|(l, _)| l.data_type.clone()).collect()),
             partners: Partners::default(),
-            gathered: Gathered::new(&Block::new(build)),
+            gathered: LazyColumns::new(build.len()),
             built: Block::new(build),
             matched: Bitmap::new(),
             ids: Vec::new(),

@@ -2,10 +2,10 @@
 //! streams meet their dimension tables, a block is joined without being copied: the probing side's columns are handed
 //! on as they are, the other side's are gathered, and only those that somebody asks for.
 
-use alloc::{vec, vec::Vec};
-use core::cell::{OnceCell, RefCell};
+use alloc::vec::Vec;
 
-use crate::block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Columns, Rows, Times};
+use super::lazy::LazyColumns;
+use crate::block::{Bitmap, BitmapRef, Block, BlockRef, Column, ColumnRef, Columns, Rows, Told};
 
 /// No row.
 pub(super) const NO_ROW: u32 = u32::MAX;
@@ -113,29 +113,6 @@ fn mark(at: &[u32], rows: &Rows<'_>, found: &mut Bitmap, is_wanted: impl Fn(u32)
     }
 }
 
-/// Memory for gathered columns, kept from block to block.
-#[derive(Debug)]
-pub(super) struct Gathered {
-    spare: RefCell<Vec<Option<Column>>>,
-    cells: Vec<OnceCell<Column>>,
-}
-
-impl Gathered {
-    pub(super) fn new(built: &Block) -> Self {
-        let spare = built.columns().iter().map(|column| Some(Column::new(column.data_type().clone()))).collect();
-        Self { spare: RefCell::new(spare), cells: vec![OnceCell::new(); built.columns().len()] }
-    }
-
-    /// Takes back the columns that the last block was given.
-    pub(super) fn take_back(&mut self) {
-        for (spare, cell) in self.spare.get_mut().iter_mut().zip(&mut self.cells) {
-            if let Some(column) = cell.take() {
-                *spare = Some(column);
-            }
-        }
-    }
-}
-
 /// A probing block and the row of the built side that each of its rows has found.
 pub(super) struct Joined<'a> {
     pub(super) probe: BlockRef<'a>,
@@ -143,7 +120,7 @@ pub(super) struct Joined<'a> {
     pub(super) build_is_left: bool,
     pub(super) probe_width: usize,
     pub(super) at: &'a [u32],
-    pub(super) gathered: &'a Gathered,
+    pub(super) gathered: &'a LazyColumns,
 }
 
 /// Where a column of the result comes from.
@@ -164,12 +141,13 @@ impl Joined<'_> {
     }
 
     fn built_column(&self, index: usize) -> ColumnRef<'_> {
-        let gather = || {
-            let mut column = self.gathered.spare.borrow_mut()[index].take().expect("a column is gathered once a block");
-            column.gather(&self.built.columns()[index].view(), self.at, &self.probe.rows());
+        let built = &self.built.columns()[index];
+        let gather = |spare: Option<Column>| {
+            let mut column = spare.unwrap_or_else(|| Column::new(built.data_type().clone()));
+            column.gather(&built.view(), self.at, &self.probe.rows());
             column
         };
-        self.gathered.cells[index].get_or_init(gather).view()
+        self.gathered.get(index, gather).view()
     }
 }
 
@@ -181,16 +159,9 @@ impl Columns for Joined<'_> {
         }
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
+    fn told(&self, index: usize) -> Option<Told> {
         match self.side(index) {
-            Side::Probe(index) => self.probe.times(index),
-            Side::Built(_) => None,
-        }
-    }
-
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        match self.side(index) {
-            Side::Probe(index) => self.probe.time_bounds(index),
+            Side::Probe(index) => self.probe.told(index),
             Side::Built(_) => None,
         }
     }

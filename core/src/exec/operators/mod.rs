@@ -7,6 +7,7 @@ mod filter;
 mod join;
 mod join_partners;
 mod join_streams;
+mod lazy;
 mod limit;
 mod project;
 mod sort;

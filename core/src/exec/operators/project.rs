@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::{
-    block::{BlockRef, ColumnRef, Columns, Foresight, Times},
+    block::{BlockRef, ColumnRef, Columns, Foresight, Told},
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     expr::{BoundExpr, Evaluator},
@@ -55,12 +55,8 @@ impl Columns for Projected<'_> {
         self.columns.column(index)
     }
 
-    fn times(&self, index: usize) -> Option<Times> {
-        self.block.times(self.sources[index]?)
-    }
-
-    fn time_bounds(&self, index: usize) -> Option<(i64, i64)> {
-        self.block.time_bounds(self.sources[index]?)
+    fn told(&self, index: usize) -> Option<Told> {
+        self.block.told(self.sources[index]?)
     }
 }
 

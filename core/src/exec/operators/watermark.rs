@@ -35,7 +35,7 @@ impl WatermarkOperator {
 
     /// Counts the rows that are later than they may be; false if there are none, else `passed` has the others.
     fn turn_away(&mut self, block: &BlockRef<'_>, latest_us: i64) -> bool {
-        if block.time_bounds(self.column).is_some_and(|(_, latest)| latest <= latest_us) {
+        if block.times(self.column).is_some_and(|times| times.max <= latest_us) {
             return false;
         }
         let column = block.column(self.column);

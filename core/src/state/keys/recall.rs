@@ -6,7 +6,7 @@ use crate::{
     simd,
     state::{
         packed::hash_short,
-        texts::{Medium, Short},
+        texts::{Short, TwoWords},
     },
 };
 
@@ -18,10 +18,10 @@ impl KeyTable {
     /// the way.
     pub(super) fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32], upcoming: Option<Upcoming>) -> bool {
         let (low, high) = lengths(&texts.offsets[..=ids.len()]);
-        if Medium::LENGTHS.contains(&low) && Medium::LENGTHS.contains(&high) {
+        if TwoWords::LENGTHS.contains(&low) && TwoWords::LENGTHS.contains(&high) {
             // Names of machines and sensors most often are so long; then a text is two words.
             return recall_each(texts, ids, upcoming, |text| {
-                Medium::of(text).map_or(NONE, |medium| self.texts.get_medium(&medium, medium.hash(self.seed)))
+                TwoWords::of(text).map_or(NONE, |text| self.texts.get_two_words(&text, text.hash(self.seed)))
             });
         }
         recall_each(texts, ids, upcoming, |text| {

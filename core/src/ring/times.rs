@@ -1,5 +1,6 @@
 //! What a block says of its times, so that readers need not look at all of them: gathered while the block is filled,
-//! told when the next one begins. It is about the first column of timestamps, because that is most often the event time.
+//! told when the next one begins. It is about the first column of timestamps, because that is most often the event
+//! time.
 //!
 //! A block that says nothing is read as well: a producer may leave it out, and one who takes over in the middle of a
 //! block does. Which block and how many rows it is about stands beside it, so that nothing is ever taken for another

@@ -1,4 +1,5 @@
-//! Where a column of the next block lies: an address to ask memory for, never one to read from.
+//! Where a column lies that will be read soon, of this block or the next: an address to ask memory for, never one to
+//! read from.
 
 use super::{ColumnRef, Values};
 
@@ -10,8 +11,8 @@ pub struct Foresight {
     distance: usize,
 }
 
-/// A column that will be read next: a kernel that computes more than it reads asks for it on the way, so that whoever
-/// only reads need not wait.
+/// A column that will be read next, or two: a kernel that computes more than it reads asks for it on the way, so that
+/// whoever only reads need not wait.
 #[derive(Clone, Copy, Debug)]
 pub struct Upcoming {
     address: usize,

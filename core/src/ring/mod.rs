@@ -22,7 +22,8 @@
 //!    expected, has copied rows of that block (`Producer::begin`, `Consumer::holds`).
 //! 4. A slot is reused when all readers have given its block back (`block`, `drop_newest`), or at once (`overwrite`).
 //! 5. Whatever is read from a region and becomes an index, a length or a branch is loaded once, checked, then used.
-//!    Bytes that break the rules give an error of kind *corrupt*, never a crash.
+//!    Bytes that break the rules give an error of kind *corrupt*, never a crash. What a block tells of its times is
+//!    compared with its rows if they are copied, and believed as they are if not (`times`).
 //!
 //! Who the readers are, what waiting means and where the memory comes from is `firesteel-io`'s business.
 #![expect(unsafe_code, reason = "shared memory is reached through raw pointers; see `region` and `view`")]

@@ -94,7 +94,7 @@ impl Kernel for Decimals {
         }
         match (self.result(cell), self.overflow) {
             (Some(value), _) => out.push(value),
-            (None, Overflow::Error) => return Err(self.error()),
+            (None, Overflow::Error) => return Err(self.error(cell)),
             (None, _) => out.push_null(),
         }
         Ok(())
@@ -112,9 +112,12 @@ impl Kernel for Decimals {
 }
 
 impl Decimals {
+    fn sum(&self, cell: &Cell) -> Option<i128> {
+        Some(cell.sum).filter(|s| !cell.is_over && fits(s, self.precision))
+    }
+
     fn result(&self, cell: &Cell) -> Option<i128> {
-        let fits = |value: &i128, precision: u8| value.unsigned_abs() < 10_u128.pow(precision.into());
-        let sum = Some(cell.sum).filter(|s| !cell.is_over && fits(s, self.precision))?;
+        let sum = self.sum(cell)?;
         let Some(mean) = self.mean else { return Some(sum) };
         // The quotient's whole part and its new digits apart: together they may need more than 128 bits.
         let (count, power) = (i128::from(cell.count.max(1)), 10_i128.pow(mean.digits.into()));
@@ -123,8 +126,9 @@ impl Decimals {
         Some(value).filter(|v| fits(v, mean.precision))
     }
 
-    fn error(&self) -> Error {
-        match self.mean {
+    /// A mean may fail for its sum.
+    fn error(&self, cell: &Cell) -> Error {
+        match self.mean.filter(|_| self.sum(cell).is_some()) {
             None => Error::data("ARITHMETIC_OVERFLOW", "overflow in sum of decimals")
                 .hint("use try_sum, which gives NULL, or a smaller scale"),
             Some(mean) => {
@@ -134,6 +138,10 @@ impl Decimals {
             }
         }
     }
+}
+
+fn fits(value: &i128, precision: u8) -> bool {
+    value.unsigned_abs() < 10_u128.pow(precision.into())
 }
 
 #[cfg(test)]
@@ -181,7 +189,7 @@ mod tests {
             crate::agg::testing::answers(&call, &table, &[0, 0], 1).unwrap_err()
         };
         assert_eq!(error("sum").error_class(), Some("ARITHMETIC_OVERFLOW"));
-        assert_eq!(error("avg").error_class(), Some("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION"));
+        assert_eq!(error("avg").error_class(), Some("ARITHMETIC_OVERFLOW"));
         assert_eq!(answer(&bind("try_sum", table.args(), |_| ()).unwrap(), &table), Value::Null);
         let settings = Settings { ansi: false, ..Settings::default() };
         assert_eq!(answer(&bind_with(&settings, "avg", table.args(), |_| ()).unwrap(), &table), Value::Null);

@@ -74,6 +74,10 @@ fn bind(
     let result = match call.type_of(0) {
         DataType::IntervalYearMonth(..) => DataType::YEAR_MONTH,
         DataType::IntervalDayTime(..) => DataType::DAY_TIME,
+        DataType::Date | DataType::Timestamp | DataType::TimestampNtz => {
+            let text = format!("{}() does not take {}", call.name, call.type_of(0));
+            return Err(Error::unsupported("UNSUPPORTED_TIME_TYPE", text).at(call.span));
+        }
         _ => {
             call.coerce_numeric(0)?;
             DataType::Float64

@@ -1,7 +1,7 @@
 //! `percentile_approx`, `approx_percentile`: percentiles within a relative error of rank of `1 / accuracy`, given as
 //! values that occurred, in the argument's type.
 
-use alloc::{format, vec::Vec};
+use alloc::vec::Vec;
 
 use super::{
     AggregateCall, AggregateFunction, BoundAggregate,
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     block::{Column, Value},
     error::Result,
+    expr::decimal::{self, Shape},
     schema::{DataType, Physical},
 };
 
@@ -58,7 +59,11 @@ struct PercentileApprox {
 impl PercentileApprox {
     fn push(&self, value: f64, out: &mut Column) {
         match &self.source {
-            DataType::Decimal(_, scale) => out.push(to_decimal(value, *scale)),
+            // Through a double a decimal may gain digits that its type does not hold.
+            DataType::Decimal(precision, scale) => match decimal::from_f64(value, Shape::new(*precision, *scale)) {
+                Some(unscaled) => out.push(unscaled),
+                None => out.push_null(),
+            },
             other => match other.physical() {
                 Physical::Int8 => out.push(value as i8),
                 Physical::Int16 => out.push(value as i16),
@@ -108,14 +113,6 @@ impl Kernel for PercentileApprox {
     fn heap(&self, cell: &Quantiles) -> usize {
         cell.heap()
     }
-}
-
-/// The unscaled decimal nearest to a double that came from one.
-fn to_decimal(value: f64, scale: i8) -> i128 {
-    let places = usize::try_from(scale).unwrap_or(0);
-    let mut digits = format!("{value:.places$}");
-    digits.retain(|c| c != '.');
-    digits.parse().unwrap_or(0)
 }
 
 #[cfg(test)]

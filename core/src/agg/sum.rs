@@ -60,10 +60,9 @@ fn bind_sum(mut call: AggregateCall<'_>) -> Result<BoundAggregate> {
         DataType::Int16 => call.finish(SumInteger::<i16>::new(overflow), DataType::Int64, true),
         DataType::Int32 => call.finish(SumInteger::<i32>::new(overflow), DataType::Int64, true),
         DataType::Int64 => call.finish(SumInteger::<i64>::new(overflow), DataType::Int64, true),
-        DataType::IntervalYearMonth(..) => {
-            call.finish(SumInteger::<i32>::interval(overflow), DataType::YEAR_MONTH, true)
-        }
-        DataType::IntervalDayTime(..) => call.finish(SumInteger::<i64>::interval(overflow), DataType::DAY_TIME, true),
+        // A mean has all units of its kind, a sum those of its intervals.
+        DataType::IntervalYearMonth(..) => call.finish(SumInteger::<i32>::interval(overflow), data_type, true),
+        DataType::IntervalDayTime(..) => call.finish(SumInteger::<i64>::interval(overflow), data_type, true),
         DataType::Float32 => bind_float::<f32>(call, Finish::Sum),
         _ => bind_float::<f64>(call, Finish::Sum),
     }

@@ -259,7 +259,7 @@ impl Pipeline {
                 self.add_node(Box::new(SortOperator::new(keys, input.schema(), block_rows)), input, target, stage)
             }
             LogicalPlan::Limit { input, limit, offset } => {
-                let operator = LimitOperator::new(*limit, *offset, plan.is_streaming());
+                let operator = LimitOperator::new(*limit, *offset, plan.is_streaming(), !input.aggregates_stream());
                 self.add_node(Box::new(operator), input, target, stage)
             }
         }

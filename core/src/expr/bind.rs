@@ -6,7 +6,9 @@
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use super::{
-    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast, fold, function, lit,
+    BoundExpr, BoundKind, Expr, ExprKind, Settings, cast,
+    decimal::Shape,
+    fold, function, lit,
     operator::{self, Site, access, logic},
     suggest,
 };
@@ -152,7 +154,11 @@ impl Binder<'_> {
                 Some(literal) => Ok(literal),
                 None => operator::unary(*op, self.bind(operand)?, site),
             },
-            ExprKind::Binary(left, op, right) => operator::binary(self.bind(left)?, *op, self.bind(right)?, site),
+            ExprKind::Binary(left, op, right) => {
+                let (a, b) = (self.bind(left)?, self.bind(right)?);
+                let (of_a, of_b) = (a.data_type.clone(), b.data_type.clone());
+                operator::binary(self.beside(left, a, &of_b), *op, self.beside(right, b, &of_a), site)
+            }
             ExprKind::Cast { expr, data_type, is_try } => {
                 let mode = if *is_try { EvalMode::Try } else { self.settings.mode() };
                 Ok(cast::explicit(self.bind(expr)?, data_type, mode, self.settings)?.at(site.span))
@@ -168,6 +174,16 @@ impl Binder<'_> {
             ExprKind::Field(expr, name) => access::field(self.bind(expr)?, name, site),
             ExprKind::Index(expr, index) => access::index(self.bind(expr)?, self.bind(index)?, site),
             ExprKind::Alias(expr, _) => self.bind(expr),
+        }
+    }
+
+    /// Beside a decimal only what is written as a literal takes as many digits as it has: another constant takes those
+    /// of its type.
+    fn beside(&self, written: &Expr, bound: BoundExpr, other: &DataType) -> BoundExpr {
+        let is_constant = bound.data_type.is_integer() && bound.as_literal().is_some() && !is_literal(written);
+        match Shape::of(&bound.data_type).filter(|_| is_constant && matches!(other, DataType::Decimal(..))) {
+            Some(shape) => cast::coerced(bound, &shape.data_type(), self.settings),
+            None => bound,
         }
     }
 
@@ -288,6 +304,14 @@ pub(crate) fn choose(branches: Vec<(BoundExpr, BoundExpr)>, otherwise: BoundExpr
     let otherwise = Box::new(cast(otherwise));
     let kind = BoundKind::Case { branches, otherwise };
     Ok(fold::constant(BoundExpr { data_type: common, nullable, kind }))
+}
+
+/// A literal, with a sign or without.
+fn is_literal(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Unary(UnaryOp::Negate, operand) => matches!(operand.kind, ExprKind::Literal { .. }),
+        kind => matches!(kind, ExprKind::Literal { .. }),
+    }
 }
 
 /// `-2147483648` and `-9223372036854775808` are an INT and a BIGINT, though their digits alone are neither.

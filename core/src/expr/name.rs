@@ -72,8 +72,17 @@ impl Namer<'_> {
             ExprKind::Literal { value, data_type } => self.literal(value, data_type),
             ExprKind::Star(None) => "*".into(),
             ExprKind::Star(Some(qualifier)) => format!("{qualifier}.*"),
-            ExprKind::Function { name, args, distinct, filter, within_group, .. } => {
-                let call = self.call(name, args, *distinct, within_group);
+            ExprKind::Function { name, args, distinct, filter, ignore_nulls, within_group } => {
+                // One with IGNORE NULLS or an order is named after what it means.
+                let named = match name.to_lowercase().as_str() {
+                    "first_value" if *ignore_nulls => "first",
+                    "last_value" if *ignore_nulls => "last",
+                    "mode" if !within_group.is_empty() || is_true(args.get(1)) => {
+                        return self.mode(args, within_group, filter.as_deref());
+                    }
+                    _ => name,
+                };
+                let call = self.call(named, args, *distinct, within_group);
                 match filter {
                     Some(filter) => format!("{call} FILTER (WHERE {})", self.sql(filter)),
                     None => call,
@@ -95,7 +104,10 @@ impl Namer<'_> {
             ExprKind::Between { expr, low, high, negated } => {
                 negate(*negated, format!("between({}, {}, {})", self.sql(expr), self.sql(low), self.sql(high)))
             }
-            ExprKind::Field(expr, name) => format!("{}.{name}", self.sql(expr)),
+            ExprKind::Field(expr, name) => match &expr.kind {
+                ExprKind::Function { name: of, .. } if is_window(of) => format!("{}.{name}", of.to_lowercase()),
+                _ => format!("{}.{name}", self.sql(expr)),
+            },
             ExprKind::Index(expr, index) => format!("{}[{}]", self.sql(expr), self.sql(index)),
             ExprKind::Alias(expr, name) => format!("{} AS {name}", self.sql(expr)),
         }
@@ -210,6 +222,23 @@ impl Namer<'_> {
         format!("{}({distinct}{}){order}", pretty(&name, texts.len()), texts.join(", "))
     }
 
+    /// The least of the most frequent values is the last by a descending order, which is how Spark names it.
+    fn mode(&self, args: &[Expr], within_group: &[SortKey], filter: Option<&Expr>) -> String {
+        let (of, is_least) = match within_group {
+            [key, ..] => (Some(&key.expr), !key.descending),
+            [] => (args.first(), true),
+        };
+        let direction = if is_least { " DESC" } else { "" };
+        let call = format!(
+            "mode() WITHIN GROUP (ORDER BY {}{direction})",
+            self.list(of.map(core::slice::from_ref).unwrap_or_default())
+        );
+        match filter {
+            Some(filter) => format!("{call} FILTER (WHERE {})", self.sql(filter)),
+            None => call,
+        }
+    }
+
     /// Percentiles write the key and its direction, lists write all that a sort key has.
     fn order(&self, name: &str, keys: &[SortKey]) -> String {
         let key = |key: &SortKey| {
@@ -279,6 +308,10 @@ fn is_window(name: &str) -> bool {
     name.eq_ignore_ascii_case("window") || name.eq_ignore_ascii_case("session_window")
 }
 
+fn is_true(expr: Option<&Expr>) -> bool {
+    matches!(expr.map(|e| &e.kind), Some(ExprKind::Literal { value: Value::Boolean(true), .. }))
+}
+
 fn is_number(expr: &Expr) -> bool {
     matches!(&expr.kind, ExprKind::Literal { data_type, .. } if data_type.is_numeric())
 }
@@ -313,6 +346,7 @@ fn move_time(time: &str, of: &DataType, op: BinaryOp, by: &str, amount: &DataTyp
 fn as_operator(name: &str, args: &[String]) -> Option<String> {
     Some(match (name, args) {
         ("if", [condition, yes, no]) => format!("(IF({condition}, {yes}, {no}))"),
+        ("div", [a, b]) => format!("({a} div {b})"),
         ("isnull", [x]) => format!("({x} IS NULL)"),
         ("isnotnull", [x]) => format!("({x} IS NOT NULL)"),
         ("like", [a, b]) => format!("{a} LIKE {b}"),

@@ -1,7 +1,7 @@
 //! Which queries may run as a stream in which output mode: Spark's rules, each refusal with the
 //! reason and a way out. A batch query may be anything.
 
-use super::{Aggregate, EventKey, Join, JoinKind, LogicalPlan};
+use super::{Aggregate, EventKey, Join, JoinKind, LogicalPlan, rewrite};
 use crate::error::{Error, Result};
 
 /// What a trigger of a stream hands to the sink.
@@ -47,7 +47,17 @@ pub fn check(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
         )
         .hint("run it with --output-mode append"));
     }
-    check_node(plan, mode)
+    check_node(plan, mode)?;
+    // The equality may stand in WHERE, from where it moves into the join.
+    if contains(plan, &joins_streams_by_nothing) && contains(&rewrite(plan.clone()), &joins_streams_by_nothing) {
+        return Err(Error::invalid("a join of two streams needs an equality between them")
+            .class("STREAM_STREAM_JOIN_WITHOUT_EQUALITY"));
+    }
+    Ok(())
+}
+
+fn joins_streams_by_nothing(node: &LogicalPlan) -> bool {
+    matches!(node, LogicalPlan::Join(j) if j.on.is_empty() && j.left.is_streaming() && j.right.is_streaming())
 }
 
 fn contains(plan: &LogicalPlan, is_one: &dyn Fn(&LogicalPlan) -> bool) -> bool {
@@ -58,6 +68,11 @@ fn contains(plan: &LogicalPlan, is_one: &dyn Fn(&LogicalPlan) -> bool) -> bool {
 
 fn is_aggregation(node: &LogicalPlan) -> bool {
     matches!(node, LogicalPlan::Aggregate(a) if a.input.is_streaming())
+}
+
+/// An aggregation that is no SELECT DISTINCT.
+fn is_grouping(node: &LogicalPlan) -> bool {
+    is_aggregation(node) && matches!(node, LogicalPlan::Aggregate(a) if !a.is_distinct)
 }
 
 /// A stateful operator over an aggregation, whose rows may be late to it. Those of joins and deduplication are not.
@@ -77,7 +92,7 @@ fn check_node(plan: &LogicalPlan, mode: OutputMode) -> Result<()> {
     match plan {
         LogicalPlan::Aggregate(aggregate) => check_aggregate(aggregate, mode)?,
         LogicalPlan::Join(join) => check_join(join, mode)?,
-        LogicalPlan::Sort { .. } if mode != OutputMode::Complete => {
+        LogicalPlan::Sort { input, .. } if mode != OutputMode::Complete || !contains(input, &is_grouping) => {
             return Err(unsupported_mode(mode, "a stream has no end to sort before")
                 .hint("ORDER BY works in complete mode, after an aggregation"));
         }
@@ -153,21 +168,17 @@ fn check_stream_stream(join: &Join, mode: OutputMode) -> Result<()> {
     if mode == OutputMode::Complete {
         return Err(unsupported_mode(mode, "a join of two streams cannot be emitted completely"));
     }
-    if join.on.is_empty() {
-        return Err(Error::invalid("a join of two streams needs an equality between them")
-            .class("STREAM_STREAM_JOIN_WITHOUT_EQUALITY"));
-    }
     if join.kind == JoinKind::LeftAnti {
         return Err(Error::invalid("a left anti join with a stream on the right is not supported")
             .class("STREAM_STREAM_ANTI_JOIN")
             .hint("use a left join and keep the rows whose right columns are NULL"));
     }
-    let inner = matches!(join.kind, JoinKind::Inner | JoinKind::LeftSemi);
-    if !inner && mode != OutputMode::Append {
+    let inner = matches!(join.kind, JoinKind::Inner | JoinKind::Cross);
+    if !inner && join.kind != JoinKind::LeftSemi && mode != OutputMode::Append {
         let text = alloc::format!("{:?} join of two streams works only in append mode", join.kind);
         return Err(Error::invalid(text).class("STREAM_STREAM_OUTER_JOIN_MODE"));
     }
-    if join.kind != JoinKind::Inner && !has_event_time_condition(join) {
+    if !inner && !has_event_time_condition(join) {
         let text = alloc::format!(
             "{:?} join of two streams needs a watermark in the join keys, or a watermark on the nullable side and a \
              time range in the condition",

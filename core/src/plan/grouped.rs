@@ -97,6 +97,10 @@ impl<'a> AboveAggregate<'a> {
         let (mut input, settings) = (self.input, self.settings);
         let mut bind_arg = |e: &Expr| bind(e, &mut input, settings);
         let mut bound: Vec<BoundExpr> = args.iter().map(&mut bind_arg).collect::<Result<_>>()?;
+        if *distinct {
+            // Every argument tells rows apart: count() leaves out none for never being NULL.
+            bound.iter_mut().for_each(|arg| arg.nullable = true);
+        }
         for key in within_group {
             bound.push(bind_arg(&key.expr)?);
         }

@@ -197,6 +197,8 @@ pub struct Aggregate {
     pub aggregates: Vec<AggregateExpr>,
     /// Group columns, then aggregates.
     pub schema: Schema,
+    /// It stands for SELECT DISTINCT.
+    pub is_distinct: bool,
 }
 
 /// One aggregate of an [`Aggregate`] node.
@@ -328,6 +330,13 @@ impl LogicalPlan {
             Self::Scan(scan) => scan.is_stream,
             _ => self.inputs().into_iter().any(LogicalPlan::is_streaming),
         }
+    }
+
+    /// Whether rows of a stream are aggregated here or below, so that they are not only added to.
+    pub(crate) fn aggregates_stream(&self) -> bool {
+        let mut found = false;
+        self.visit(&mut |node| found |= matches!(node, Self::Aggregate(a) if a.input.is_streaming()));
+        found
     }
 
     /// Calls `f` with every node, inputs before the nodes that stand on them.

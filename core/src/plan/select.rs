@@ -110,7 +110,9 @@ impl PlanBuilder {
         }
         let schema = self.schema().clone();
         let group = (0..schema.len()).map(|i| column_of(&schema, i)).collect();
-        Ok(self.wrap(|input| LogicalPlan::Aggregate(Aggregate { input, group, aggregates: Vec::new(), schema })))
+        Ok(self.wrap(|input| {
+            LogicalPlan::Aggregate(Aggregate { input, group, aggregates: Vec::new(), schema, is_distinct: true })
+        }))
     }
 
     fn sort_by(self, keys: Vec<super::SortOrder>) -> Self {
@@ -238,9 +240,9 @@ impl Selected {
         }
         let aggregates = above.aggregates;
         let node_schema = aggregate_schema(&group, &aggregates, &schema);
-        let mut builder = self
-            .builder
-            .wrap(|input| LogicalPlan::Aggregate(Aggregate { input, group, aggregates, schema: node_schema }));
+        let mut builder = self.builder.wrap(|input| {
+            LogicalPlan::Aggregate(Aggregate { input, group, aggregates, schema: node_schema, is_distinct: false })
+        });
         if let Some(predicate) = having {
             builder = builder.wrap(|input| LogicalPlan::Filter { input, predicate });
         }

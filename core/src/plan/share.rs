@@ -34,10 +34,10 @@ pub(super) fn share_parts(plan: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Aggregate(aggregate)
             if !matches!(*aggregate.input, LogicalPlan::Window { .. } | LogicalPlan::Session { .. }) =>
         {
-            let Aggregate { input, mut group, mut aggregates, schema } = aggregate;
+            let Aggregate { input, mut group, mut aggregates, schema, is_distinct } = aggregate;
             let args = aggregates.iter_mut().flat_map(|a| a.call.args.iter_mut().chain(&mut a.filter));
             let input = share_with_filter(input, group.iter_mut().chain(args).collect());
-            LogicalPlan::Aggregate(Aggregate { input, group, aggregates, schema })
+            LogicalPlan::Aggregate(Aggregate { input, group, aggregates, schema, is_distinct })
         }
         other => other,
     }

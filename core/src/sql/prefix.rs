@@ -77,7 +77,7 @@ fn keyword(p: &mut Cursor<'_>, word: &Word) -> Result<Kind> {
         "NOT" => unary(p, UnaryOp::Not, level::NOT),
         "CASE" if begins_operand(p) => case(p),
         "CAST" | "TRY_CAST" if called => call_of_cast(p, upper == "TRY_CAST"),
-        "EXISTS" if called && begins_query(&p.peek(2).token) => exists(p),
+        "EXISTS" if called && body::begins_query(p, 2) => exists(p),
         "INTERVAL" if interval::follows(p) => {
             let (value, data_type) = interval::interval(p)?.literal();
             Ok(Kind::Literal(value, data_type))

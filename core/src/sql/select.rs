@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     agg,
+    block::Value,
     error::{Error, Result, Span},
-    expr::{Expr, ExprKind},
+    expr::{BinaryOp, Expr, ExprKind},
     plan::{GroupBy, PlanBuilder, Select},
     schema::{Field, Schema, same_name},
 };
@@ -105,6 +106,10 @@ fn one_item(exprs: &Exprs<'_>, item: &tree::Item) -> Result<Item> {
     match item {
         tree::Item::Expr(e) => match e.kind {
             tree::Kind::Subquery(_) => Ok(Item::Expr(exprs.expr(e)?.alias("scalarsubquery()"))),
+            tree::Kind::LikeAny { ref expr, op, ref patterns, is_all } if patterns.iter().all(is_text) => {
+                let name = of_patterns(exprs.expr(expr)?, op, is_all).output_name();
+                Ok(Item::Expr(exprs.expr(e)?.alias(name)))
+            }
             _ => Ok(generator_or(exprs.expr(e)?, Vec::new())),
         },
         tree::Item::Named(expr, name) => {
@@ -125,6 +130,25 @@ fn one_item(exprs: &Exprs<'_>, item: &tree::Item) -> Result<Item> {
             Ok(Item::StarExcept(of.clone(), names.clone(), Some(*span)))
         }
     }
+}
+
+fn is_text(e: &tree::Expr) -> bool {
+    matches!(e.kind, tree::Kind::Literal(Value::String(_), _))
+}
+
+/// What LIKE ANY over literals is named after: Spark has functions for it, which name no patterns.
+fn of_patterns(value: Expr, op: BinaryOp, is_all: bool) -> Expr {
+    let value = match op {
+        BinaryOp::ILike | BinaryOp::NotILike => Expr::function("lower", [value]),
+        _ => value,
+    };
+    let name = match (matches!(op, BinaryOp::NotLike | BinaryOp::NotILike), is_all) {
+        (false, false) => "likeany",
+        (false, true) => "likeall",
+        (true, false) => "notlikeany",
+        (true, true) => "notlikeall",
+    };
+    Expr::function(name, [value])
 }
 
 /// The items of a SELECT without FROM as plain expressions: generators stay calls, which the plan takes apart.

@@ -16,6 +16,8 @@ pub(in crate::exec) struct LimitOperator {
     limit: u64,
     offset: u64,
     is_stream: bool,
+    /// Only rows that stay come from below: they are counted over all triggers in every output mode.
+    is_of_new_rows: bool,
     // State: rows seen, counting those that were skipped.
     seen: u64,
     // Scratch.
@@ -23,9 +25,9 @@ pub(in crate::exec) struct LimitOperator {
 }
 
 impl LimitOperator {
-    pub(in crate::exec) fn new(limit: Option<u64>, offset: u64, is_stream: bool) -> Self {
+    pub(in crate::exec) fn new(limit: Option<u64>, offset: u64, is_stream: bool, is_of_new_rows: bool) -> Self {
         let limit = limit.unwrap_or(u64::MAX);
-        Self { limit, offset, is_stream, seen: 0, passed: Bitmap::new() }
+        Self { limit, offset, is_stream, is_of_new_rows, seen: 0, passed: Bitmap::new() }
     }
 
     fn end(&self) -> u64 {
@@ -56,7 +58,7 @@ impl Operator for LimitOperator {
     }
 
     fn finish(&mut self, epoch: &Epoch, _: &mut dyn Output) -> Result<()> {
-        if epoch.mode != Some(OutputMode::Append) {
+        if epoch.mode != Some(OutputMode::Append) && !(self.is_stream && self.is_of_new_rows) {
             self.seen = 0;
         }
         Ok(())

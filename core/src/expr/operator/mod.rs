@@ -16,6 +16,7 @@ use alloc::{format, vec};
 
 use super::{BinaryOp, BoundExpr, EvalMode, Settings, UnaryOp, cast, fold, function};
 use crate::{
+    block::Value,
     error::{Error, Result, Span},
     schema::DataType,
 };
@@ -66,7 +67,8 @@ impl<'a> Site<'a> {
 /// `left op right`
 pub fn binary(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -> Result<BoundExpr> {
     use BinaryOp::*;
-    match op {
+    let is_nothing = is_nothing(&left, op, &right);
+    let bound = match op {
         And | Or => logic::combine(left, op, right, site),
         Add | Subtract | Multiply | Divide | IntegerDivide | Modulo => arithmetic::bind(left, op, right, site),
         Eq | NotEq | Less | LessEq | Greater | GreaterEq | NullSafeEq => compare::bind(left, op, right, site),
@@ -76,7 +78,14 @@ pub fn binary(left: BoundExpr, op: BinaryOp, right: BoundExpr, site: Site<'_>) -
         NotILike => logic::not(like::bind(left, ILike, right, site)?, site),
         NotRLike => logic::not(like::bind(left, RLike, right, site)?, site),
         Concat => concat(left, right, site),
-    }
+    };
+    if is_nothing { bound.map(|e| BoundExpr::literal(Value::Null, e.data_type)) } else { bound }
+}
+
+/// Whether an operand is NULL and the operator gives nothing else then: Spark does not look at the other one.
+fn is_nothing(left: &BoundExpr, op: BinaryOp, right: &BoundExpr) -> bool {
+    let looks_at_both = matches!(op, BinaryOp::And | BinaryOp::Or | BinaryOp::NullSafeEq | BinaryOp::Concat);
+    !looks_at_both && [left, right].iter().any(|e| e.as_literal().is_some_and(Value::is_null))
 }
 
 /// `op operand`

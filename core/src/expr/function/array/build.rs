@@ -73,7 +73,7 @@ fn structure_of(call: Call<'_>, names: Vec<String>) -> Result<BoundExpr> {
 /// `array_repeat(value, count)`; the value may be NULL.
 fn array_repeat(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=2)?;
-    call.coerce(1, &DataType::Int32)?;
+    call.uncast(1, &DataType::Int32)?;
     let to = DataType::Array(call.type_of(0).clone().into());
     let nullable = call.args[1].nullable;
     let repeated = call.run(to, |_, args, rows, out| {
@@ -108,7 +108,13 @@ fn bounded(length: usize) -> Result<()> {
 /// `sequence(start, stop [, step])` of integers, dates or timestamps, stop included.
 fn sequence(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(2..=3)?;
-    let of = call.coerce_to_common(0..2)?;
+    let mut of = call.coerce_to_common(0..2)?;
+    if call.args.len() == 3 && of.is_integer() {
+        if !matches!(call.type_of(2), DataType::String | DataType::Null) && !call.type_of(2).is_integer() {
+            return Err(wrong_step(&call));
+        }
+        of = call.coerce_to_common(0..3)?;
+    }
     match of {
         DataType::Int8 => integers::<i8>(call, of),
         DataType::Int16 => integers::<i16>(call, of),
@@ -119,10 +125,12 @@ fn sequence(mut call: Call<'_>) -> Result<BoundExpr> {
     }
 }
 
-fn integers<T: Native + Into<i64> + TryFrom<i64>>(mut call: Call<'_>, of: DataType) -> Result<BoundExpr> {
-    if call.args.len() == 3 {
-        call.coerce(2, &of)?;
-    }
+fn wrong_step(call: &Call<'_>) -> Error {
+    let text = format!("sequence() cannot go from {} in steps of {}", call.type_of(0), call.type_of(2));
+    Error::invalid(text).class("DATATYPE_MISMATCH.SEQUENCE_WRONG_INPUT_TYPES").at(call.span)
+}
+
+fn integers<T: Native + Into<i64> + TryFrom<i64>>(call: Call<'_>, of: DataType) -> Result<BoundExpr> {
     call.run(DataType::Array(of.into()), |_, args, rows, out| {
         each_row(args, rows, out, |row, out| {
             let at = |i: usize| -> i64 { args[i].as_slice::<T>()[args[i].index(row)].into() };
@@ -156,18 +164,12 @@ fn length(start: i64, stop: i64, step: i64) -> Result<usize> {
     Ok(count)
 }
 
-fn times(mut call: Call<'_>, of: DataType) -> Result<BoundExpr> {
-    if call.args.len() == 3 && *call.type_of(2) == DataType::String {
-        call.coerce(2, &DataType::Interval)?;
-    }
+fn times(call: Call<'_>, of: DataType) -> Result<BoundExpr> {
     let is_interval = |t: &DataType| {
-        matches!(
-            t,
-            DataType::Interval | DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..) | DataType::Null
-        )
+        matches!(t, DataType::Interval | DataType::IntervalDayTime(..) | DataType::IntervalYearMonth(..))
     };
     if call.args.len() == 3 && !is_interval(call.type_of(2)) {
-        return Err(call.unexpected_type(2, "INTERVAL"));
+        return Err(wrong_step(&call));
     }
     let zone = super::super::datetime::zone_of(&of, &call.settings.time_zone);
     let is_date = of == DataType::Date;

@@ -79,7 +79,7 @@ fn array_compact(call: Call<'_>) -> Result<BoundExpr> {
 /// `array_insert(array, position, value)`: positions from 1, from the end if negative; gaps are filled with NULL.
 fn array_insert(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(3..=3)?;
-    if *call.type_of(1) == DataType::Null {
+    if !matches!(call.type_of(1), DataType::Int8 | DataType::Int16 | DataType::Int32) {
         return Err(call.unexpected_type(1, "INT"));
     }
     call.coerce(1, &DataType::Int32)?;

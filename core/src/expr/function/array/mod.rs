@@ -43,9 +43,15 @@ fn element_type(call: &Call<'_>, index: usize) -> Result<DataType> {
 /// Coerces an array and a value to one element type, without making text of numbers or numbers of text.
 fn coerce_element(call: &mut Call<'_>, array: usize, value: usize) -> Result<DataType> {
     let (element, of) = (element_type(call, array)?, call.type_of(value).clone());
-    let text = (element == DataType::String) != (of == DataType::String);
-    let mixed = text && element != DataType::Null && of != DataType::Null;
-    let common = cast::common_type(&element, &of, call.settings).filter(|_| !mixed);
+    let common = match call.name {
+        "array_contains" => {
+            let text = (element == DataType::String) != (of == DataType::String);
+            let mixed = text && element != DataType::Null && of != DataType::Null;
+            cast::common_type(&element, &of, call.settings).filter(|_| !mixed)
+        }
+        // By the rules of before ANSI mode, whatever the mode is.
+        _ => cast::tightest(&element, &of, false),
+    };
     let common = common.ok_or_else(|| different_elements(call))?;
     call.coerce(array, &DataType::Array(common.clone().into()))?;
     call.coerce(value, &common)?;

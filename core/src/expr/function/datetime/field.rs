@@ -12,6 +12,7 @@ use crate::{
     time::{
         Clock, Interval, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, Micros,
         calendar::{civil_from_days, day_of_year, iso_weekday},
+        interval::Unit,
     },
 };
 
@@ -196,8 +197,11 @@ fn extract(mut call: Call<'_>) -> Result<BoundExpr> {
     };
     let field = Field::parse(&name).ok_or_else(unknown)?;
     match call.type_of(1) {
-        DataType::IntervalYearMonth(..) if !matches!(field, Field::Year | Field::Month) => return Err(unknown()),
-        DataType::IntervalDayTime(..) if !is_day_time(field) => return Err(unknown()),
+        DataType::IntervalYearMonth(first, last) | DataType::IntervalDayTime(first, last)
+            if unit_of(field).is_none_or(|unit| unit < *first || unit > *last) =>
+        {
+            return Err(unknown());
+        }
         DataType::Interval if !is_day_time(field) && !matches!(field, Field::Year | Field::Month) => {
             return Err(unknown());
         }
@@ -210,6 +214,19 @@ fn extract(mut call: Call<'_>) -> Result<BoundExpr> {
         DataType::Interval => of_interval(call, field),
         _ => of_time(call, field),
     }
+}
+
+/// The unit of an interval that holds this field: `INTERVAL '1' DAY` has no hours.
+fn unit_of(field: Field) -> Option<Unit> {
+    Some(match field {
+        Field::Year => Unit::Year,
+        Field::Month => Unit::Month,
+        Field::Day => Unit::Day,
+        Field::Hour => Unit::Hour,
+        Field::Minute => Unit::Minute,
+        Field::Second => Unit::Second,
+        _ => return None,
+    })
 }
 
 fn is_day_time(field: Field) -> bool {

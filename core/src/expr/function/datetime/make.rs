@@ -43,6 +43,15 @@ fn out_of_bounds(what: &str) -> Error {
     Error::data("DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION", format!("there is no such {what}"))
 }
 
+/// Seconds are numbers or text that is one.
+fn check_seconds(call: &Call<'_>, index: usize) -> Result<()> {
+    match call.type_of(index) {
+        DataType::String | DataType::Null => Ok(()),
+        number if number.is_numeric() => Ok(()),
+        _ => Err(call.unexpected_type(index, "a number")),
+    }
+}
+
 fn make_date(mut call: Call<'_>) -> Result<BoundExpr> {
     call.typed(&[DataType::Int32, DataType::Int32, DataType::Int32])?;
     let ansi = call.settings.ansi;
@@ -81,6 +90,7 @@ fn make_timestamp(mut call: Call<'_>, to: DataType, is_try: bool) -> Result<Boun
     for index in 0..5 {
         call.coerce(index, &DataType::Int32)?;
     }
+    check_seconds(&call, 5)?;
     call.cast(5, &SECONDS, is_try)?;
     if call.args.len() == 7 {
         call.coerce(6, &DataType::String)?;
@@ -172,6 +182,7 @@ fn make_dt_interval(mut call: Call<'_>) -> Result<BoundExpr> {
     for index in 0..3 {
         call.coerce(index, &DataType::Int32)?;
     }
+    check_seconds(&call, 3)?;
     call.cast(3, &DataType::Decimal(18, 6), false)?;
     call.run(DataType::DAY_TIME, |_, args, rows, out| {
         each_row(args, rows, out, |row, out| {

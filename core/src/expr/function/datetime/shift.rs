@@ -1,6 +1,7 @@
 //! Moving and comparing times: date_add, add_months, timestampadd, timestampdiff, months_between, last_day, next_day.
 
 use alloc::string::String;
+use core::cmp::Ordering;
 
 use super::{
     super::{Call, Function},
@@ -123,16 +124,22 @@ impl Unit {
     }
 }
 
-/// Whole months from one reading to another: a month is full when day and time of day are reached.
+/// Whole months from one reading to another: a month is full when day and time of day are reached. Where the time of
+/// day is not, the last day does not count: from 31 January 10:00 to 1 March 9:00 is as far as to 28 February.
 fn months_until(start: Micros, end: Micros) -> i64 {
-    // Months, then 32 places for days, then the time of day, packed so that they compare as one number.
-    let packed = |local: Micros| {
-        let date = civil_from_days(local.div_euclid(MICROS_PER_DAY));
-        let month = date.year * 12 + i64::from(date.month);
-        i128::from(month * 32 + i64::from(date.day)) * i128::from(MICROS_PER_DAY)
-            + i128::from(local.rem_euclid(MICROS_PER_DAY))
+    let (first, mut last) = (start.div_euclid(MICROS_PER_DAY), end.div_euclid(MICROS_PER_DAY));
+    let (from, to) = (start.rem_euclid(MICROS_PER_DAY), end.rem_euclid(MICROS_PER_DAY));
+    match last.cmp(&first) {
+        Ordering::Greater if to < from => last -= 1,
+        Ordering::Less if to > from => last += 1,
+        _ => {}
+    }
+    // Months, then 32 places for days.
+    let packed = |days: i64| {
+        let date = civil_from_days(days);
+        (date.year * 12 + i64::from(date.month)) * 32 + i64::from(date.day)
     };
-    ((packed(end) - packed(start)) / i128::from(32 * MICROS_PER_DAY)) as i64
+    (packed(last) - packed(first)) / 32
 }
 
 fn timestampadd(mut call: Call<'_>) -> Result<BoundExpr> {

@@ -153,6 +153,8 @@ fn unix_timestamp(mut call: Call<'_>) -> Result<BoundExpr> {
         });
     }
     call.default_arg(1, DEFAULT_PATTERN, DataType::String);
+    call.uncast(0, &DataType::String)?;
+    call.uncast(1, &DataType::String)?;
     let zone = call.settings.time_zone.clone();
     parse_with(call, DataType::Int64, false, move |pattern, text| {
         pattern.parse(text, &zone).map(|micros| micros / MICROS_PER_SECOND)

@@ -14,6 +14,7 @@ use crate::{
 
 pub(in super::super) const FUNCTIONS: &[Function] = &[
     Function { names: &["mod"], bind: |call| operator(call, BinaryOp::Modulo, false) },
+    Function { names: &["div"], bind: |call| operator(call, BinaryOp::IntegerDivide, false) },
     Function { names: &["try_mod"], bind: |call| operator(call, BinaryOp::Modulo, true) },
     Function { names: &["try_add"], bind: |call| operator(call, BinaryOp::Add, true) },
     Function { names: &["try_subtract"], bind: |call| operator(call, BinaryOp::Subtract, true) },

@@ -185,7 +185,8 @@ fn bit_get(mut call: Call<'_>) -> Result<BoundExpr> {
         DataType::Int8 => 8,
         DataType::Int16 => 16,
         DataType::Int32 => 32,
-        _ => 64,
+        DataType::Int64 | DataType::Null => 64,
+        _ => return Err(call.unexpected_type(0, "an integer")),
     };
     call.coerce(0, &DataType::Int64)?;
     call.coerce(1, &DataType::Int32)?;

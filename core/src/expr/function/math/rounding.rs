@@ -85,6 +85,11 @@ fn round(mut call: Call<'_>, mode: Mode) -> Result<BoundExpr> {
 
 /// Takes the scale, which must be a constant, out of the arguments.
 fn scale_of(call: &mut Call<'_>) -> Result<Option<i32>> {
+    if matches!(call.name, "ceil" | "ceiling" | "floor") && !matches!(call.type_of(1), DataType::Int32 | DataType::Null)
+    {
+        let text = alloc::format!("the scale of {}() must be an INT literal", call.name);
+        return Err(Error::unsupported("NON_FOLDABLE_ARGUMENT", text).at(call.span));
+    }
     call.coerce(1, &DataType::Int32)?;
     let scale = call.required_constant(1)?;
     call.args.truncate(1);

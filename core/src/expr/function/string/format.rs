@@ -21,7 +21,7 @@ fn format_number(mut call: Call<'_>) -> Result<BoundExpr> {
     }
     let by_pattern = *call.type_of(1) == DataType::String;
     if !by_pattern {
-        call.coerce(1, &DataType::Int32)?;
+        call.uncast(1, &DataType::Int32)?;
     }
     call.run_nullable(DataType::String, move |_, args, rows, out| {
         let (mut digits, mut text) = (String::new(), String::new());

@@ -301,6 +301,9 @@ fn push_padded_bytes(b: &[u8], length: usize, pad: &[u8], at_left: bool, bytes: 
 fn overlay(mut call: Call<'_>) -> Result<BoundExpr> {
     call.arity(3..=4)?;
     let of = text_or_binary(call.type_of(0));
+    if (of == DataType::Binary) != (*call.type_of(1) == DataType::Binary) && *call.type_of(1) != DataType::Null {
+        return Err(call.different_types());
+    }
     call.default_arg(3, -1, DataType::Int32);
     call.typed(&[of.clone(), of.clone(), DataType::Int32, DataType::Int32])?;
     call.run(of.clone(), move |_, args, rows, out| match of {

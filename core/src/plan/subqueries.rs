@@ -20,6 +20,7 @@ pub(super) fn sink(plan: LogicalPlan) -> LogicalPlan {
         LogicalPlan::Join(join) if join.subquery && !join.right.is_streaming() && reaches_watermark(&join.left) => {
             match join.kind {
                 JoinKind::Cross => row_below(join),
+                JoinKind::Left if asks_existence(&join.right) => row_below(join),
                 // Spark makes this join before it moves conditions.
                 JoinKind::Left => LogicalPlan::Join(join),
                 _ => join_below(join),
@@ -43,7 +44,12 @@ fn reaches_watermark(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// A row beside all rows of a plan: its columns come last.
+/// Whether the right side is what IN or EXISTS asks for, each row of it once.
+fn asks_existence(right: &LogicalPlan) -> bool {
+    matches!(right, LogicalPlan::Aggregate(a) if a.is_distinct)
+}
+
+/// A row beside all rows of a plan, or one for each: its columns come last.
 fn row_below(join: Join) -> LogicalPlan {
     let added: Vec<Field> = join.schema.fields()[join.left.schema().len()..].to_vec();
     let widened = |schema: &Schema| Schema::new([schema.fields(), &added].concat());
@@ -52,7 +58,7 @@ fn row_below(join: Join) -> LogicalPlan {
     };
     let (left, join) = without_left(join);
     match left {
-        LogicalPlan::Watermark { input, column, delay_us, schema } => {
+        LogicalPlan::Watermark { input, column, delay_us, schema } if !reads(&join, schema.len(), &|i| i == column) => {
             let schema = widened(&schema);
             LogicalPlan::Watermark { input: below(input, join), column, delay_us, schema }
         }
@@ -61,8 +67,11 @@ fn row_below(join: Join) -> LogicalPlan {
             LogicalPlan::Alias { input: below(input, join), schema }
         }
         LogicalPlan::Filter { input, predicate } => LogicalPlan::Filter { input: below(input, join), predicate },
-        LogicalPlan::Project { input, mut exprs, schema } => {
+        LogicalPlan::Project { input, mut exprs, schema }
+            if join.on.is_empty() || exprs.iter().all(BoundExpr::is_deterministic) =>
+        {
             let width = input.schema().len();
+            let join = over(join, &exprs, width);
             let column =
                 |(i, field): (usize, &Field)| BoundExpr::column(width + i, field.data_type.clone(), field.nullable);
             exprs.extend(added.iter().enumerate().map(column));

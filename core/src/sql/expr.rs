@@ -10,7 +10,7 @@ use alloc::{
 use super::{
     operator::balanced,
     prefix,
-    subquery::Scalars,
+    subquery::{Scalars, holds_list, is_test},
     tree::{self, Argument, Call, Kind},
 };
 use crate::{
@@ -34,6 +34,9 @@ impl Exprs<'_> {
     pub(super) fn expr(&self, e: &tree::Expr) -> Result<Expr> {
         let span = Some(e.span);
         let kind = match &e.kind {
+            // A NOT belongs to the subquery that it stands before.
+            Kind::Unary(UnaryOp::Not, _) if self.scalars.is_some() && is_test(e) => return self.scalar(e),
+            Kind::Unary(UnaryOp::Not, x) if holds_list(x) => return Err(subquery(span)),
             Kind::Name(parts) => ExprKind::Column(parts.clone()),
             Kind::Field(of, name) => self.field(of, name)?,
             Kind::Index(of, index) => ExprKind::Index(self.boxed(of)?, self.boxed(index)?),
@@ -68,9 +71,8 @@ impl Exprs<'_> {
                 otherwise: otherwise.as_deref().map(|x| self.boxed(x)).transpose()?,
             },
             Kind::Call(call) => self.call(call, e.span)?,
-            Kind::Subquery(query) => return self.scalar(query, e.span),
+            Kind::Subquery(_) | Kind::InSubquery { .. } | Kind::Exists(_) => return self.scalar(e),
             Kind::Named(x, name) => ExprKind::Alias(self.boxed(x)?, name.clone()),
-            Kind::InSubquery { .. } | Kind::Exists(_) => return Err(subquery(span)),
         };
         Ok(Expr::new(kind).at(span))
     }
@@ -172,9 +174,9 @@ impl Exprs<'_> {
         }
     }
 
-    fn scalar(&self, query: &tree::Query, span: Span) -> Result<Expr> {
-        let Scalars(take) = self.scalars.ok_or_else(|| subquery(Some(span)))?;
-        Ok(take(query)?.at(Some(span)))
+    fn scalar(&self, e: &tree::Expr) -> Result<Expr> {
+        let Scalars(take) = self.scalars.ok_or_else(|| subquery(Some(e.span)))?;
+        Ok(take(e)?.at(Some(e.span)))
     }
 }
 

@@ -44,7 +44,7 @@ impl Planner<'_> {
             plan = self.filtered(plan, condition, scope)?;
         }
         let rows = Rows::default();
-        let take = |query: &tree::Query| self.scalar(query, &rows, scope);
+        let take = |e: &tree::Expr| self.scalar(e, &rows, scope);
         let exprs = Exprs { scalars: Some(Scalars(&take)), ..self.exprs };
         let items = select.items.iter().map(|item| one_item(&exprs, item)).collect::<Result<Vec<_>>>()?;
         let mut having = select.having.as_ref().map(|e| exprs.expr(e)).transpose()?;

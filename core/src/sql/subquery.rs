@@ -1,6 +1,7 @@
 //! WHERE, and the subqueries in it, which are joins: `x IN (SELECT ...)` and EXISTS are semi joins, NOT IN and NOT
 //! EXISTS are anti joins, a subquery that stands for a value is a cross join with its one row, or a left join by what
-//! ties it to the query outside.
+//! ties it to the query outside. IN and EXISTS beside other conditions, or as values, are left joins with what they
+//! ask for, each row of it once.
 //!
 //! What a subquery adds has a name that no user can type, so no column is mistaken for it.
 
@@ -23,9 +24,9 @@ use crate::{
     plan::{GroupBy, JoinKind, JoinOn, PlanBuilder, Select},
 };
 
-/// Plans a subquery that stands for a value and gives the column it becomes.
+/// Plans a subquery that stands for a value, or a test against one, and gives what becomes of it.
 #[derive(Clone, Copy)]
-pub(super) struct Scalars<'a>(pub(super) &'a dyn Fn(&tree::Query) -> Result<Expr>);
+pub(super) struct Scalars<'a>(pub(super) &'a dyn Fn(&tree::Expr) -> Result<Expr>);
 
 impl fmt::Debug for Scalars<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,13 +81,17 @@ impl Planner<'_> {
     /// A condition, whose scalar subqueries become columns.
     fn filtered_by(&self, plan: PlanBuilder, condition: &tree::Expr, scope: Option<&Scope<'_>>) -> Result<PlanBuilder> {
         let rows = Rows::default();
-        let take = |query: &tree::Query| self.scalar(query, &rows, scope);
+        let take = |e: &tree::Expr| self.scalar(e, &rows, scope);
         let predicate = Exprs { scalars: Some(Scalars(&take)), ..self.exprs }.expr(condition)?;
         beside(plan, rows)?.filter(predicate)
     }
 
-    /// Plans a subquery that stands for a value, under a hidden name.
-    pub(super) fn scalar(&self, query: &tree::Query, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
+    /// Plans a subquery that stands for a value, under a hidden name, or one that a value is tested against.
+    pub(super) fn scalar(&self, e: &tree::Expr, rows: &Rows, scope: Option<&Scope<'_>>) -> Result<Expr> {
+        if let Some(asked) = Subquery::of(e) {
+            return self.existence(asked, Some(e.span), rows, scope);
+        }
+        let Kind::Subquery(query) = &e.kind else { return Err(Error::internal("a subquery that is none")) };
         let span = Some(query.span);
         let (row, value) = match self.one_row(query, span, scope) {
             Ok(plan) => {
@@ -128,19 +133,9 @@ impl Planner<'_> {
         let Some(select) = plain_select(query).filter(|s| plain && s.having.is_none()) else { return Ok(None) };
         let [tree::Item::Expr(item) | tree::Item::Named(item, _)] = select.items.as_slice() else { return Ok(None) };
         let (inner, ties) = self.ties(select, scope)?;
-        let is_inside = |e: &Expr| inner.clone().filter(e.clone().is_null()).is_ok();
-        let (name, mut keys, mut on) = (hidden_name(&self.hidden), Vec::new(), None::<Expr>);
-        for tie in ties {
-            let ExprKind::Binary(left, BinaryOp::Eq, right) = tie.kind else { return Ok(None) };
-            let (key, outside) = match (is_inside(&left), is_inside(&right)) {
-                (true, false) => (*left, *right),
-                (false, true) => (*right, *left),
-                _ => return Ok(None),
-            };
-            let same = outside.eq(column(&name, &key_name(keys.len()))).at(tie.span);
-            on = Some(if let Some(before) = on { before.and(same) } else { same });
-            keys.push(key);
-        }
+        let name = hidden_name(&self.hidden);
+        let Some((keys, same)) = equalities(&inner, ties, &name, 0) else { return Ok(None) };
+        let on = same.into_iter().reduce(Expr::and);
         let item = self.exprs.expr(item)?;
         let (value, empty) = match calls_aggregate(&item) {
             true => (item.clone(), of_no_rows(item)),
@@ -160,7 +155,7 @@ impl Planner<'_> {
     pub(super) fn aggregates(&self, select: &tree::Select) -> bool {
         select.items.iter().any(|item| match item {
             tree::Item::Expr(e) | tree::Item::Named(e, _) => {
-                let ignored = |_: &tree::Query| Ok(lit(0));
+                let ignored = |_: &tree::Expr| Ok(lit(0));
                 let exprs = Exprs { scalars: Some(Scalars(&ignored)), ..self.exprs };
                 exprs.expr(e).is_ok_and(|e| calls_aggregate(&e))
             }
@@ -178,11 +173,8 @@ impl Planner<'_> {
         let kind = if subquery.negated { JoinKind::LeftAnti } else { JoinKind::LeftSemi };
         match subquery.tested {
             Some(tested) => {
-                let tested = match &tested.kind {
-                    Kind::Tuple(items) => self.exprs.exprs(items)?,
-                    _ => vec![self.exprs.expr(tested)?],
-                };
-                let list = self.list_of(subquery.query, tested.len(), span, scope)?;
+                let tested = self.tested(tested)?;
+                let (list, ties) = self.list_of(subquery.query, tested.len(), span, scope)?;
                 let fields = list.schema().fields().to_vec();
                 let values = fields.iter().map(|f| column(&fields[0].name, &f.name).at(span));
                 let tests = tested.into_iter().zip(values).map(|(tested, value)| {
@@ -191,7 +183,8 @@ impl Planner<'_> {
                     let unknown = same.clone().is_null();
                     if subquery.negated { same.or(unknown) } else { same }
                 });
-                let condition = tests.reduce(Expr::and).ok_or_else(|| Error::internal("IN without a value"))?;
+                let condition = tests.chain(ties).reduce(Expr::and);
+                let condition = condition.ok_or_else(|| Error::internal("IN without a value"))?;
                 plan.join_subquery(list, kind, JoinOn::Condition(condition)).map_err(|e| e.at(span))
             }
             None => {
@@ -202,22 +195,109 @@ impl Planner<'_> {
         }
     }
 
-    /// The columns of a subquery after IN, each under a hidden name, which is its table's as well.
+    fn tested(&self, tested: &tree::Expr) -> Result<Vec<Expr>> {
+        match &tested.kind {
+            Kind::Tuple(items) => self.exprs.exprs(items),
+            _ => Ok(vec![self.exprs.expr(tested)?]),
+        }
+    }
+
+    /// The columns of a subquery after IN, each under a hidden name, which is its table's as well, and what ties it to
+    /// the query outside.
     fn list_of(
         &self,
         query: &tree::Query,
         columns: usize,
         span: Option<Span>,
         scope: Option<&Scope<'_>>,
-    ) -> Result<PlanBuilder> {
-        let list = self.query(query, scope)?;
-        if list.schema().len() != columns {
-            let text = format!("the subquery after IN must have {columns} column(s), not {}", list.schema().len());
+    ) -> Result<(PlanBuilder, Vec<Expr>)> {
+        let name = hidden_name(&self.hidden);
+        let (list, width, ties) = match self.query(query, scope) {
+            Ok(list) => (list.clone(), list.schema().len(), Vec::new()),
+            Err(error) if is_unresolved(&error) => self.tied_list(query, &name, scope)?.ok_or(error)?,
+            Err(error) => return Err(error),
+        };
+        if width != columns {
+            let text = format!("the subquery after IN must have {columns} column(s), not {width}");
             return Err(Error::invalid(text).class("DATATYPE_MISMATCH.IN_SUBQUERY_LENGTH_MISMATCH").at(span));
         }
+        let names: Vec<String> = (0..width).map(|i| if i == 0 { name.clone() } else { key_name(i) }).collect();
+        let keys = (width..list.schema().len()).map(key_name);
+        Ok((list.alias(&name, &names.into_iter().chain(keys).collect::<Vec<_>>())?, ties))
+    }
+
+    /// `x IN (SELECT y FROM u WHERE u.k = t.k)`: the columns of the list, then those that are tied to the query
+    /// outside; how many of the former, and the ties. `None` if they are more than equalities.
+    fn tied_list(
+        &self,
+        query: &tree::Query,
+        name: &str,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<Option<(PlanBuilder, usize, Vec<Expr>)>> {
+        let Some(select) = self.rows_only(query) else { return Ok(None) };
+        let mut items = Vec::new();
+        for item in &select.items {
+            let (tree::Item::Expr(item) | tree::Item::Named(item, _)) = item else { return Ok(None) };
+            items.push(self.exprs.expr(item)?);
+        }
+        let (inner, ties) = self.ties(select, scope)?;
+        let width = items.len();
+        let Some((keys, same)) = equalities(&inner, ties, name, width) else { return Ok(None) };
+        let named = items.into_iter().chain(keys).enumerate().map(|(i, e)| e.alias(key_name(i)));
+        let list = inner.select(Select { projection: named.collect(), ..Select::default() })?;
+        Ok(Some((list, width, same)))
+    }
+
+    /// The SELECT of a query whose rows are those of its tables.
+    fn rows_only<'q>(&self, query: &'q tree::Query) -> Option<&'q tree::Select> {
+        let is_plain = query.ctes.is_empty() && is_unlimited(query);
+        plain_select(query).filter(|s| is_plain && s.having.is_none() && !self.aggregates(s))
+    }
+
+    /// IN and EXISTS as a value: whether there is such a row, in a column beside each row. As in Spark it is never
+    /// unknown.
+    fn existence(
+        &self,
+        asked: Subquery<'_>,
+        span: Option<Span>,
+        rows: &Rows,
+        scope: Option<&Scope<'_>>,
+    ) -> Result<Expr> {
         let name = hidden_name(&self.hidden);
-        let names: Vec<String> = (0..columns).map(|i| if i == 0 { name.clone() } else { key_name(i) }).collect();
-        list.alias(&name, &names)
+        let (list, on) = match asked.tested {
+            Some(_) if asked.negated => return Err(subquery(span)),
+            Some(tested) => {
+                let tested = self.tested(tested)?;
+                let (list, ties) = self.list_of(asked.query, tested.len(), span, scope)?;
+                let fields = list.schema().fields().to_vec();
+                let values = fields.iter().map(|f| column(&fields[0].name, &f.name));
+                let same = tested.into_iter().zip(values).map(|(tested, value)| tested.eq(value).at(span));
+                (list, same.chain(ties).collect())
+            }
+            None => match self.correlated(asked.query, span, scope)? {
+                (inner, None) => {
+                    let found = Expr::function("count", [lit(1)]).gt(lit(0)).alias(&name);
+                    let plan = inner.select(Select { projection: vec![found], ..Select::default() })?;
+                    let row = Row { plan: plan.alias(&name, &[])?, on: None, span };
+                    let found = row.column();
+                    rows.borrow_mut().push(row);
+                    return Ok(if asked.negated { found.unary(UnaryOp::Not) } else { found });
+                }
+                (inner, Some(ties)) => {
+                    let Some((keys, same)) = equalities(&inner, conjuncts(ties), &name, 0) else {
+                        return Err(subquery(span));
+                    };
+                    let named = keys.into_iter().enumerate().map(|(i, key)| key.alias(key_name(i)));
+                    let list = inner.select(Select { projection: named.collect(), ..Select::default() })?;
+                    (list.alias(&name, &[])?, same)
+                }
+            },
+        };
+        let first = list.schema().field(0).clone();
+        let key = Expr::new(ExprKind::Column(first.qualifier.into_iter().chain([first.name]).collect()));
+        let row = Row { plan: list.distinct()?, on: on.into_iter().reduce(Expr::and), span };
+        rows.borrow_mut().push(row);
+        Ok(key.unary(if asked.negated { UnaryOp::IsNull } else { UnaryOp::IsNotNull }))
     }
 
     /// The rows that EXISTS looks at, and the conditions that tie them to the query outside: those whose names are
@@ -228,9 +308,10 @@ impl Planner<'_> {
         span: Option<Span>,
         scope: Option<&Scope<'_>>,
     ) -> Result<(PlanBuilder, Option<Expr>)> {
-        let select = plain_select(query)
-            .filter(|s| query.ctes.is_empty() && is_unlimited(query) && s.having.is_none() && !self.aggregates(s));
-        let Some(select) = select else { return Err(subquery(span)) };
+        let Some(select) = self.rows_only(query) else {
+            let plan = self.query(query, scope);
+            return plan.map(|plan| (plan, None)).map_err(|e| if is_unresolved(&e) { subquery(span) } else { e });
+        };
         let (inner, ties) = self.ties(select, scope)?;
         Ok((inner, ties.into_iter().reduce(Expr::and)))
     }
@@ -263,6 +344,21 @@ struct Subquery<'a> {
     negated: bool,
 }
 
+/// Whether this is IN or EXISTS with a subquery, or NOT of that.
+pub(super) fn is_test(e: &tree::Expr) -> bool {
+    Subquery::of(e).is_some()
+}
+
+/// Whether conditions hold an IN with a subquery, which under a NOT would have to tell false from unknown.
+pub(super) fn holds_list(e: &tree::Expr) -> bool {
+    match &e.kind {
+        Kind::InSubquery { .. } => true,
+        Kind::Nested(x) | Kind::Unary(UnaryOp::Not, x) => holds_list(x),
+        Kind::Binary(a, BinaryOp::And | BinaryOp::Or, b) => holds_list(a) || holds_list(b),
+        _ => false,
+    }
+}
+
 impl<'a> Subquery<'a> {
     fn of(conjunct: &'a tree::Expr) -> Option<Self> {
         match &conjunct.kind {
@@ -272,6 +368,32 @@ impl<'a> Subquery<'a> {
             Kind::Unary(UnaryOp::Not, inner) => Self::of(inner).map(|inner| Self { negated: !inner.negated, ..inner }),
             _ => None,
         }
+    }
+}
+
+/// Ties that are equalities: what each compares inside, and its comparison with the column of `table` that stands for
+/// that, which is named by its number from `first` on. `None` if a tie is something else.
+fn equalities(inner: &PlanBuilder, ties: Vec<Expr>, table: &str, first: usize) -> Option<(Vec<Expr>, Vec<Expr>)> {
+    let is_inside = |e: &Expr| inner.clone().filter(e.clone().is_null()).is_ok();
+    let (mut keys, mut same) = (Vec::new(), Vec::new());
+    for tie in ties {
+        let ExprKind::Binary(left, BinaryOp::Eq, right) = tie.kind else { return None };
+        let (key, outside) = match (is_inside(&left), is_inside(&right)) {
+            (true, false) => (*left, *right),
+            (false, true) => (*right, *left),
+            _ => return None,
+        };
+        same.push(outside.eq(column(table, &key_name(first + keys.len()))).at(tie.span));
+        keys.push(key);
+    }
+    Some((keys, same))
+}
+
+/// The conditions that AND joins.
+fn conjuncts(e: Expr) -> Vec<Expr> {
+    match e.kind {
+        ExprKind::Binary(left, BinaryOp::And, right) => [conjuncts(*left), conjuncts(*right)].concat(),
+        kind => vec![Expr::new(kind).at(e.span)],
     }
 }
 

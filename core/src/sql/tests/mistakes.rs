@@ -54,7 +54,7 @@ fn mistakes_have_a_place_and_a_hint() {
         ("SELECT n FROM ev GROUP BY ()", 27, "GROUP BY", "leave out"),
         ("SELECT n FROM ev WHERE v > (SELECT lim, room FROM dim)", 29, "one column", ""),
         ("SELECT n FROM ev WHERE v IN (SELECT * FROM dim)", 24, "1 column", ""),
-        ("SELECT n FROM ev WHERE v = 1 OR EXISTS (SELECT 1 FROM dim)", 33, "subquery", "LEFT SEMI JOIN"),
+        ("SELECT n FROM ev WHERE v = 1 OR v NOT IN (SELECT lim FROM dim)", 33, "subquery", "LEFT SEMI JOIN"),
     ];
     let offset = TABLES.chars().count() as u32;
     for (query, column, message, hint) in cases {

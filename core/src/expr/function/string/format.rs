@@ -155,7 +155,8 @@ impl<'a> Pattern<'a> {
         true
     }
 
-    /// Rust rounds the exact binary value half to even, as DecimalFormat does.
+    /// As DecimalFormat does: the fewest digits that are this double, and zeros behind them; if those are too many, the
+    /// exact binary value is rounded half to even.
     fn push_double(&self, x: f64, exponent: i8, digits: &mut String) -> bool {
         if x.is_nan() {
             digits.push_str("NaN");
@@ -166,6 +167,13 @@ impl<'a> Pattern<'a> {
             return false;
         }
         let x = if exponent == 0 { x } else { x * 100.0 };
+        let _ = write!(digits, "{x}");
+        let decimals = digits.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        if decimals <= self.decimals_max {
+            pad_decimals(decimals, self.decimals_min, digits);
+            return true;
+        }
+        digits.clear();
         let _ = write!(digits, "{x:.*}", self.decimals_max);
         true
     }

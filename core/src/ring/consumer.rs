@@ -174,6 +174,19 @@ impl Consumer {
         }
     }
 
+    /// Sees to it that the rows that are published and were not read can be read without waiting for the system, as
+    /// far as that is quick.
+    pub fn fault_in(&self) -> Result<()> {
+        let (published, _) = self.settled()?;
+        let blocks = published.block.since(self.at.block).map_or(0, |blocks| blocks + 1);
+        let (first, end) = (self.at.block.slot(self.layout.geometry().slot_count), self.layout.geometry().slot_count);
+        let ahead = usize::try_from(blocks).map_or(end, |blocks| blocks.min(end));
+        let until_end = ahead.min(end - first);
+        self.fault_in_slots(first, until_end);
+        self.fault_in_slots(0, ahead - until_end);
+        Ok(())
+    }
+
     /// Goes to a row by its number. Rows that are no longer there count as lost. False, and nothing done, if the lane
     /// has not come that far.
     pub fn seek(&mut self, row: u64) -> Result<bool> {
@@ -184,12 +197,10 @@ impl Consumer {
         }
         let (mut block, mut first) = (published.block, first_row);
         while rows_since(row, first).is_none() {
-            let earlier = block.minus(1);
-            match self.first_row_of(earlier) {
-                Some(first_row) if published.block.since(earlier) < Some(self.slot_count()) => {
-                    (block, first) = (earlier, first_row);
-                }
-                _ => {
+            let missing = rows_since(first, row).unwrap_or_default();
+            match self.block_before(block, missing, published.block) {
+                Some(earlier) => (block, first) = earlier,
+                None => {
                     self.count_lost(row, first)?;
                     self.settle(Cursor::new(block, 0), first);
                     return Ok(true);
@@ -210,7 +221,8 @@ impl Consumer {
         self.lent = 0;
         let (published, first_row) = self.settled()?;
         let spare = if self.on_full == OnFull::Overwrite { self.slot_count() / 4 } else { 0 };
-        let mut blocks = (1 + spare..self.slot_count()).map(|i| published.block.minus(self.slot_count() - i));
+        let most = self.blocks_since_first(published.block).unwrap_or(u64::MAX).min(self.slot_count() - 1 - spare);
+        let mut blocks = (1..=most).rev().map(|back| published.block.minus(back));
         let oldest = blocks.find_map(|block| Some((block, self.first_row_of(block)?)));
         let (block, row) = oldest.unwrap_or((published.block, first_row));
         self.settle(Cursor::new(block, 0), row);
@@ -355,6 +367,29 @@ impl Consumer {
         self.count_lost(self.row, first)?;
         self.settle(Cursor::new(block, 0), first);
         Ok(true)
+    }
+
+    fn fault_in_slots(&self, first: usize, slots: usize) {
+        let start = self.layout.slot_at(first);
+        self.region.fault_in(start..start + slots * self.layout.slot_bytes());
+    }
+
+    /// A block before this one and its first row: the one that the row `missing` rows before it lies in, if all blocks
+    /// between are full, or else one behind that.
+    fn block_before(&self, block: BlockNumber, missing: u64, published: BlockNumber) -> Option<(BlockNumber, u64)> {
+        let room = (self.slot_count() - 1).checked_sub(published.since(block)?).filter(|room| *room > 0)?;
+        let full = missing.div_ceil(self.layout.geometry().block_rows as u64).clamp(1, room);
+        let back = |blocks| Some((block.minus(blocks), self.first_row_of(block.minus(blocks))?));
+        back(full).or_else(|| back(1))
+    }
+
+    /// How many blocks come before this one in a lane that has not come round yet. What lies behind need not be looked
+    /// through, which would bring pages of the file into memory that nobody has written.
+    fn blocks_since_first(&self, block: BlockNumber) -> Option<u64> {
+        let first = BlockNumber::default();
+        // Numbers may have wrapped, after years.
+        let blocks = block.since(first).filter(|blocks| *blocks < self.slot_count())?;
+        self.first_row_of(first.minus(1)).is_none().then_some(blocks)
     }
 
     fn settle(&mut self, at: Cursor, row: u64) {

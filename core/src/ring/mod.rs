@@ -31,6 +31,9 @@
 mod cell;
 mod consumer;
 mod cursor;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod fault_in_tests;
 mod fill;
 #[cfg(test)]
 #[cfg(not(loom))]

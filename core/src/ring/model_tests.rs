@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{
     Cell, Consumer, Cursor, Geometry, LaneHeader, Layout, OnFull, Producer, Pushed, ReadMode, SlotHeader, control,
-    cursor::BlockNumber,
+    cursor::{BlockNumber, rows_since},
     region::{HeapMemory, Region, RegionMut},
     sync::Ordering,
 };
@@ -87,7 +87,11 @@ struct Model {
 
 impl Model {
     fn new(on_full: OnFull, mode: ReadMode, block: u64, first_row: u64) -> Self {
-        let geometry = Geometry { block_rows: 6, slot_count: 4, heap_bytes: 24 };
+        Self::with_slots(4, on_full, mode, block, first_row)
+    }
+
+    fn with_slots(slot_count: usize, on_full: OnFull, mode: ReadMode, block: u64, first_row: u64) -> Self {
+        let geometry = Geometry { block_rows: 6, slot_count, heap_bytes: 24 };
         let layout = Layout::new(Schema::parse_ddl(DDL).unwrap(), geometry).unwrap();
         let header = LaneHeader { layout, on_full, lane_id: 1, created_us: 0 };
         let memory = HeapMemory::zeroed(header.layout.file_bytes() as usize);
@@ -191,6 +195,8 @@ impl Model {
     fn seek(&mut self) {
         let row = self.consumer.position();
         let mut consumer = Consumer::new(self.region.clone(), &self.header, self.mode).unwrap();
+        let is_kept = self.header.on_full != OnFull::Overwrite;
+        assert!(!is_kept || rows_since(row, consumer.position()).is_some(), "it begins at the oldest row");
         assert!(!consumer.seek(self.producer.rows_published().wrapping_add(1)).unwrap());
         assert!(consumer.seek(row).unwrap());
         assert_eq!(consumer.rows_lost(), consumer.position().wrapping_sub(row));
@@ -244,10 +250,11 @@ proptest! {
         operations in operations(),
         on_full in prop::sample::select(&OnFull::ALL[..]),
         mode in prop::sample::select(&[ReadMode::InPlace, ReadMode::Copy][..]),
+        slot_count in prop::sample::select(&[4_usize, 16][..]),
         block in prop::sample::select(&[0_u64, 1, (1 << 32) - 2, (1 << 46) - 3, (1 << 47) - 2][..]),
         first_row in prop::sample::select(&[0_u64, (1 << 32) - 3, (1 << 63) - 5, u64::MAX - 20][..]),
     ) {
-        let mut model = Model::new(on_full, mode, block, first_row);
+        let mut model = Model::with_slots(slot_count, on_full, mode, block, first_row);
         operations.iter().for_each(|operation| model.run(operation));
         model.publish();
         model.read(usize::MAX, usize::MAX);

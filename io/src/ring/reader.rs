@@ -429,6 +429,9 @@ impl Reader {
         take_pending(&mut self.pending, &mut lane)?;
         lane.set_limit(self.limits.as_deref());
         hold_from_here(&mut self.cursor, &lane)?;
+        if is_held {
+            lane.consumer.fault_in().map_err(about(&path))?;
+        }
         Ok(lane)
     }
 

@@ -6,9 +6,11 @@ use std::{
     fmt,
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::MetadataExt,
     ptr::NonNull,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 
 use firesteel_core::ring::region::{Memory, Region, RegionMut};
@@ -18,6 +20,13 @@ use super::guard::{self, Guard};
 
 /// Device, inode and length of a mapping, and the mapping while somebody has it.
 type Known = ((u64, u64, usize), Weak<Mapping>);
+
+/// How much is faulted in at a time, and how long that takes at most if it is in memory. What takes longer comes from a
+/// disk, and is read while what was read is worked on.
+const FAULT_IN_BYTES: usize = 1 << 22;
+const FAULT_IN_TIME: Duration = Duration::from_millis(4);
+/// A multiple of every page's size.
+const PAGE_BYTES: usize = 1 << 16;
 
 /// Mappings to be read, by file.
 static SHARED: Mutex<Vec<Known>> = Mutex::new(Vec::new());
@@ -90,6 +99,20 @@ unsafe impl Memory for Mapping {
 
     fn is_intact(&self) -> bool {
         !self.guard.is_damaged()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn fault_in(&self, bytes: Range<usize>) {
+        use rustix::mm::{Advice, madvise};
+        let (start, end) = (bytes.start / PAGE_BYTES * PAGE_BYTES, bytes.end.min(self.map.len()));
+        for from in (start..end).step_by(FAULT_IN_BYTES) {
+            let (began, len) = (Instant::now(), FAULT_IN_BYTES.min(end - from));
+            // SAFETY: these bytes are the mapping's; they are read into it and stay what they are.
+            let done = unsafe { madvise(self.map.as_mut_ptr().add(from).cast(), len, Advice::LinuxPopulateRead) };
+            if done.is_err() || began.elapsed() > FAULT_IN_TIME {
+                break;
+            }
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! Regions over real memory: a mapping of a file, or the heap.
 
 use alloc::{boxed::Box, sync::Arc};
-use core::{cell::UnsafeCell, fmt, ops::Deref, ptr::NonNull};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    ops::{Deref, Range},
+    ptr::NonNull,
+};
 
 use bytemuck::Pod;
 
@@ -32,6 +37,11 @@ pub unsafe trait Memory: Send + Sync + fmt::Debug {
     /// False if bytes turned out to be gone (their file was cut off) and were read as zeroes.
     fn is_intact(&self) -> bool {
         true
+    }
+    /// Sees to it that these bytes can be read without waiting for the system, as far as that is quick. Nothing if they
+    /// can be anyway.
+    fn fault_in(&self, bytes: Range<usize>) {
+        let _ = bytes;
     }
 }
 
@@ -83,6 +93,11 @@ impl Region {
     #[inline]
     pub fn is_intact(&self) -> bool {
         self.memory.is_intact()
+    }
+
+    /// Sees to it that these bytes can be read without waiting for the system, as far as that is quick.
+    pub fn fault_in(&self, bytes: Range<usize>) {
+        self.memory.fault_in(bytes);
     }
 
     /// Asks for the cache line at `offset`, which may be with another core, without waiting for it. Nothing if the

@@ -40,6 +40,9 @@ impl Region {
         true
     }
 
+    /// All of it is at hand.
+    pub fn fault_in(&self, _bytes: core::ops::Range<usize>) {}
+
     /// Nothing to ask for.
     pub fn prefetch(&self, _offset: usize) {}
 

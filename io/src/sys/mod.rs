@@ -5,6 +5,8 @@ mod affinity;
 pub mod file;
 pub mod futex;
 pub mod guard;
+#[cfg(target_os = "linux")]
+pub mod heap;
 pub mod mapping;
 #[cfg(target_os = "linux")]
 pub mod memory;

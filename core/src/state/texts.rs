@@ -2,6 +2,7 @@
 //! all keys, which alone makes and forgets ids.
 
 use alloc::vec::Vec;
+use core::hint::select_unpredictable;
 
 /// Longest text that is remembered: with more, no two of them would share a cache line.
 pub(super) const TEXT_MAX: usize = 24;
@@ -42,22 +43,39 @@ const _: () = assert!(size_of::<Line>() == 64);
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     words: [u64; 3],
-    len: u32,
-    id: u32,
+    /// The lower half is the length, the upper one the id. As one word, whose other half is compared anyway, the id
+    /// costs no load, and the compiler has no reason to jump over one.
+    len_and_id: u64,
 }
 
 impl Entry {
-    const EMPTY: Self = Self { words: [0; 3], len: NONE, id: NONE };
+    const EMPTY: Self = Self { words: [0; 3], len_and_id: u64::MAX };
 
+    fn new(text: &Short, id: u32) -> Self {
+        Self { words: text.words, len_and_id: u64::from(id) << 32 | u64::from(text.len) }
+    }
+
+    /// Zero if it is this text.
     #[inline(always)]
-    fn is(&self, text: &Short) -> bool {
+    fn differs(&self, text: &Short) -> u64 {
         let differ = |i: usize| self.words[i] ^ text.words[i];
-        differ(0) | differ(1) | differ(2) | u64::from(self.len ^ text.len) == 0
+        differ(0) | differ(1) | differ(2) | self.differs_in_length(text.len)
+    }
+
+    /// As [`Entry::differs`].
+    #[inline(always)]
+    fn differs_from_two_words(&self, text: &TwoWords) -> u64 {
+        (self.words[0] ^ text.first) | (self.words[2] ^ text.last) | self.differs_in_length(text.len)
     }
 
     #[inline(always)]
-    fn is_two_words(&self, text: &TwoWords) -> bool {
-        (self.words[0] ^ text.first) | (self.words[2] ^ text.last) | u64::from(self.len ^ text.len) == 0
+    fn differs_in_length(&self, len: u32) -> u64 {
+        u64::from(self.len_and_id as u32 ^ len)
+    }
+
+    #[inline(always)]
+    fn id(&self) -> u32 {
+        (self.len_and_id >> 32) as u32
     }
 }
 
@@ -66,19 +84,19 @@ impl Texts {
     /// cannot be foretold.
     #[inline(always)]
     pub fn get(&self, text: &Short, hash: u64) -> u32 {
-        self.id_of(hash, |entry| entry.is(text))
+        self.id_of(hash, |entry| entry.differs(text))
     }
 
     /// As [`Texts::get`].
     #[inline(always)]
     pub fn get_two_words(&self, text: &TwoWords, hash: u64) -> u32 {
-        self.id_of(hash, |entry| entry.is_two_words(text))
+        self.id_of(hash, |entry| entry.differs_from_two_words(text))
     }
 
     #[inline(always)]
-    fn id_of(&self, hash: u64, is_it: impl Fn(&Entry) -> bool) -> u32 {
+    fn id_of(&self, hash: u64, differs: impl Fn(&Entry) -> u64) -> u32 {
         let Some(Line([first, second])) = self.lines.get(self.line(hash)) else { return NONE };
-        let id_of = |entry: &Entry| if is_it(entry) { entry.id } else { NONE };
+        let id_of = |entry: &Entry| select_unpredictable(differs(entry) == 0, entry.id(), NONE);
         id_of(first).min(id_of(second))
     }
 
@@ -93,14 +111,14 @@ impl Texts {
         let at = self.line(hash);
         let Line([first, second]) = &mut self.lines[at];
         *second = *first;
-        *first = Entry { words: text.words, len: text.len, id };
+        *first = Entry::new(&text, id);
     }
 
     /// Forgets a text.
     pub fn remove(&mut self, text: &Short, hash: u64) {
         let at = self.line(hash);
         let Some(Line(entries)) = self.lines.get_mut(at) else { return };
-        entries.iter_mut().filter(|entry| entry.is(text)).for_each(|entry| *entry = Entry::EMPTY);
+        entries.iter_mut().filter(|entry| entry.differs(text) == 0).for_each(|entry| *entry = Entry::EMPTY);
     }
 
     /// Forgets everything, keeps the memory.

@@ -38,6 +38,11 @@ pub trait Columns {
     /// The column at a position of the schema that both sides agreed on at plan time.
     fn column(&self, index: usize) -> ColumnRef<'_>;
 
+    /// Where a column lies that will be read later; `None` if it was made just now, and so is in the cache.
+    fn place(&self, index: usize) -> Option<Upcoming> {
+        Upcoming::of(&self.column(index))
+    }
+
     /// What is known of a column of timestamps without a look at them, if whoever wrote them said anything.
     fn told(&self, _index: usize) -> Option<Told> {
         None
@@ -81,6 +86,11 @@ impl<'a> BlockRef<'a> {
     /// The column at a position.
     pub fn column(&self, index: usize) -> ColumnRef<'a> {
         self.columns.column(index)
+    }
+
+    /// Where the column at a position lies, unless it is in the cache.
+    pub fn place(&self, index: usize) -> Option<Upcoming> {
+        self.columns.place(index)
     }
 
     /// What the timestamps of the rows that count have in common, none of which is NULL, if that is known without a

@@ -419,7 +419,8 @@ impl Consumer {
     /// The strings of the next block, which will be copied before anything is done with them.
     fn upcoming(&self) -> Option<Upcoming> {
         let column = self.columns.iter().find(|column| column.needed && column.is_copied_text())?;
-        Some(self.region.upcoming(self.slot_of(self.at.block.next()) + column.heap_at()))
+        let row_bytes = column.text_bytes().div_ceil(self.lent.max(1));
+        Some(self.region.upcoming(self.slot_of(self.at.block.next()) + column.heap_at(), row_bytes))
     }
 
     /// Whether copied rows have the times that their block tells.

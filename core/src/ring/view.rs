@@ -90,6 +90,11 @@ impl ColumnView {
         self.layout.data_type == DataType::String
     }
 
+    /// Bytes of the strings of the prepared rows.
+    pub fn text_bytes(&self) -> usize {
+        self.offsets.last().map_or(0, |&end| end as usize)
+    }
+
     /// Where the bytes of strings lie in a slot.
     pub fn heap_at(&self) -> usize {
         self.layout.heap_at
@@ -139,7 +144,9 @@ impl ColumnView {
     fn prepare_strings(&mut self, region: &Region, slot: usize, start: usize, heap_bytes: usize) -> Result<(), String> {
         self.copy_ends(region, start);
         let (first, last) = (self.offsets[0] as u32, self.offsets[self.len] as u32);
-        let falls = self.offsets.windows(2).any(|pair| (pair[1] as u32) < pair[0] as u32);
+        // All are compared, for which vectors are quicker than whoever stops at the first.
+        let pairs = self.offsets.iter().zip(&self.offsets[1..]);
+        let falls = pairs.fold(false, |falls, (&start, &end)| falls | ((end as u32) < start as u32));
         if falls || last as usize > heap_bytes {
             return Err(format!("column `{}` has string offsets that no string has", self.layout.name));
         }

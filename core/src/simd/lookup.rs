@@ -42,7 +42,7 @@ pub fn lookup<T: Index>(values: &[T], low: i64, table: &[u32], ids: &mut [u32]) 
 }
 
 /// As [`lookup`], and then once more: writes `second[table[values[row] - low]]`, `u32::MAX` for what either table does
-/// not know. On the way eight bytes a row of what is `upcoming` are asked for.
+/// not know. On the way what is `upcoming` is asked for.
 #[inline]
 pub fn lookup_twice<T: Index>(
     values: &[T],
@@ -54,8 +54,7 @@ pub fn lookup_twice<T: Index>(
     let then = |id: u32| second.get(id as usize).copied().unwrap_or(NONE);
     lookup_each(values, low, table, ids, then, |line| {
         if let Some(upcoming) = upcoming {
-            prefetch::ask_for(upcoming, 2 * line);
-            prefetch::ask_for(upcoming, 2 * line + 1);
+            prefetch::ask_for(upcoming, line * LINE_ROWS..(line + 1) * LINE_ROWS);
         }
     })
 }
@@ -78,13 +77,20 @@ fn lookup_each<T: Index>(
     for (chunk, (ids, values)) in ids.chunks_mut(REACH_ROWS).zip(values.chunks(REACH_ROWS)).enumerate() {
         // Of tables as long as a power of two this says exactly whether all are within.
         if reach(values, low) < table.len() as u64 {
-            for (at, (id, &value)) in ids.iter_mut().zip(values).enumerate() {
-                if at % LINE_ROWS == 0 {
-                    prefetch::ahead(values, at);
-                    each_line((chunk * REACH_ROWS + at) / LINE_ROWS);
+            // SAFETY: no place is above the reach, which is within the table.
+            let id_of = |value: T| then(unsafe { *table.get_unchecked(place(value, low) as usize) });
+            let (id_lines, last_ids) = ids.as_chunks_mut::<LINE_ROWS>();
+            let (value_lines, last_values) = values.as_chunks::<LINE_ROWS>();
+            for (line, (ids, line_values)) in id_lines.iter_mut().zip(value_lines).enumerate() {
+                prefetch::ahead(values, line * LINE_ROWS);
+                each_line(chunk * REACH_ROWS / LINE_ROWS + line);
+                for (id, &value) in ids.iter_mut().zip(line_values) {
+                    *id = id_of(value);
+                    seen |= *id;
                 }
-                // SAFETY: no place is above the reach, which is within the table.
-                *id = then(unsafe { *table.get_unchecked(place(value, low) as usize) });
+            }
+            for (id, &value) in last_ids.iter_mut().zip(last_values) {
+                *id = id_of(value);
                 seen |= *id;
             }
         } else {

@@ -1,5 +1,7 @@
 //! Asking for memory before it is needed.
 
+use core::ops::Range;
+
 use crate::block::Upcoming;
 
 /// How far ahead kernels ask: a page of 4 KiB. Within a page the processor's own prefetcher runs ahead; rings lie on
@@ -22,11 +24,21 @@ pub(super) fn ahead_of_all<T>(values: &[T]) {
     (0..values.len()).step_by(line).for_each(|at| ahead(values, at));
 }
 
-/// Asks for a cache line of what comes next, one of each column.
+/// Asks for what comes next, of these rows.
 #[inline(always)]
-pub fn ask_for(upcoming: Upcoming, line: usize) {
-    let places = upcoming.from_row::<[u8; LINE]>(line).addresses();
-    places.into_iter().for_each(|place| ask(core::ptr::without_provenance(place)));
+pub fn ask_for(upcoming: Upcoming, rows: Range<usize>) {
+    for (start, len) in upcoming.rows(rows) {
+        let ask = |line: usize| ask(core::ptr::without_provenance(start.wrapping_add(line * LINE)));
+        // Integers and floats have one line or two, which costs less than to count.
+        let lines = len.div_ceil(LINE);
+        if lines > 0 {
+            ask(0);
+        }
+        if lines > 1 {
+            ask(1);
+        }
+        (2..lines).for_each(ask);
+    }
 }
 
 /// Asks for a cache line, into the second cache: a page of every column would push what is in use out of the first.

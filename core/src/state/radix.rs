@@ -65,7 +65,7 @@ impl Radix {
         self.look(columns, from, None, ids)
     }
 
-    /// As [`Radix::lookup`], but writes `second[id]` for each id, and asks for eight bytes a row of what is `upcoming`.
+    /// As [`Radix::lookup`], but writes `second[id]` for each id, and asks for what is `upcoming`.
     pub fn lookup_twice(
         &mut self,
         columns: &[ColumnRef<'_>],

@@ -92,7 +92,7 @@ impl Accumulators {
     /// A column that [`Accumulators::update`] will read.
     pub(super) fn upcoming(&self, block: &BlockRef<'_>) -> Option<Upcoming> {
         let columns = self.calls.iter().flat_map(|call| &call.args).filter_map(Evaluator::first_column);
-        columns.map(|index| block.column(index)).find_map(|column| Upcoming::of(&column))
+        columns.filter_map(|index| block.place(index)).next()
     }
 
     pub(super) fn reset(&mut self, groups: &[u32]) {

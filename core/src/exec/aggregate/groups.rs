@@ -355,7 +355,7 @@ impl GroupState {
         for from in (0..rows.len()).step_by(KNOWN_ROWS) {
             let range = from..rows.len().min(from + KNOWN_ROWS);
             let Some(by_key) = self.groups.pane(pane).and_then(Pane::by_key) else { return Ok(false) };
-            let upcoming = upcoming.map(|upcoming| upcoming.from_row::<i64>(from));
+            let upcoming = upcoming.map(|upcoming| upcoming.from_row(from));
             match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()], upcoming) {
                 Some(true) => continue,
                 Some(false) => {}

@@ -83,7 +83,7 @@ impl Operator for FilterOperator {
         let positions = &mut self.taker.get_mut().positions;
         positions.find(passed.words(), block.len());
         let rows = positions.len();
-        let upcoming = self.upcoming(block);
+        let upcoming = self.upcoming(block).map(|upcoming| upcoming.shared_by(rows, block.len()));
         let taken = Taken { block, columns: &self.taken, taker: &self.taker };
         out.push(&BlockRef::new(&taken, rows).foresee(upcoming))
     }
@@ -108,6 +108,10 @@ impl Columns for Taken<'_> {
             return column;
         }
         self.columns.get(index, |spare| self.taker.borrow_mut().take(&column, spare)).view()
+    }
+
+    fn place(&self, _index: usize) -> Option<Upcoming> {
+        None
     }
 
     fn told(&self, index: usize) -> Option<Told> {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 
 use crate::{
-    block::{BlockRef, ColumnRef, Columns, Foresight, Told},
+    block::{BlockRef, ColumnRef, Columns, Foresight, Told, Upcoming},
     error::Result,
     exec::operator::{Epoch, Operator, Output},
     expr::{BoundExpr, Evaluator},
@@ -53,6 +53,10 @@ struct Projected<'a> {
 impl Columns for Projected<'_> {
     fn column(&self, index: usize) -> ColumnRef<'_> {
         self.columns.column(index)
+    }
+
+    fn place(&self, index: usize) -> Option<Upcoming> {
+        self.block.place(self.sources[index]?)
     }
 
     fn told(&self, index: usize) -> Option<Told> {

@@ -113,9 +113,9 @@ impl Region {
         let _ = offset;
     }
 
-    /// What lies at `offset`, to be asked for by whoever has the time.
-    pub fn upcoming(&self, offset: usize) -> Upcoming {
-        Upcoming::at(self.start.as_ptr().addr().wrapping_add(offset))
+    /// What lies at `offset`, so many bytes a row, to be asked for by whoever has the time.
+    pub fn upcoming(&self, offset: usize, row_bytes: usize) -> Upcoming {
+        Upcoming::at(self.start.as_ptr().addr().wrapping_add(offset), row_bytes)
     }
 
     /// Loads the word at `offset`.

@@ -47,8 +47,8 @@ impl Region {
     pub fn prefetch(&self, _offset: usize) {}
 
     /// Nothing to ask for.
-    pub fn upcoming(&self, _offset: usize) -> Upcoming {
-        Upcoming::at(0)
+    pub fn upcoming(&self, _offset: usize, _row_bytes: usize) -> Upcoming {
+        Upcoming::at(0, 0)
     }
 
     /// Loads the word at `offset`.

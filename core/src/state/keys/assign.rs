@@ -137,7 +137,7 @@ impl KeyTable {
 
     /// Writes `by_id[id]` for the keys of the rows from `from` on, as many as `found` takes, `u32::MAX` for keys that
     /// are not known or have no entry; tells whether all got one. `None` if keys of these types are not found so
-    /// simply, and then `found` is untouched. On the way eight bytes a row of `upcoming` are asked for.
+    /// simply, and then `found` is untouched. On the way `upcoming` is asked for.
     pub fn find_through(
         &mut self,
         columns: &[ColumnRef<'_>],

@@ -10,12 +10,11 @@ use crate::{
     },
 };
 
-/// Rows between two requests for a cache line of what is upcoming: of eight bytes a row.
+/// Rows between two requests for what is upcoming: of eight bytes a row that is a cache line.
 const LINE_ROWS: usize = 8;
 
 impl KeyTable {
-    /// Finds the texts that are remembered; true if all are. Eight bytes a row of what is `upcoming` are asked for on
-    /// the way.
+    /// Finds the texts that are remembered; true if all are. What is `upcoming` is asked for on the way.
     pub(super) fn recall(&self, texts: &BytesRef<'_>, ids: &mut [u32], upcoming: Option<Upcoming>) -> bool {
         let (low, high) = lengths(&texts.offsets[..=ids.len()]);
         if TwoWords::LENGTHS.contains(&low) && TwoWords::LENGTHS.contains(&high) {
@@ -49,7 +48,7 @@ fn recall_each(
     let mut is_complete = true;
     for (line, (ids, ends)) in ids.chunks_mut(LINE_ROWS).zip(ends.chunks(LINE_ROWS)).enumerate() {
         if let Some(upcoming) = upcoming {
-            simd::ask_for(upcoming, line);
+            simd::ask_for(upcoming, line * LINE_ROWS..(line + 1) * LINE_ROWS);
         }
         for (id, &end) in ids.iter_mut().zip(ends) {
             *id = id_of(&bytes[start..end as usize]);

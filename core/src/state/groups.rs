@@ -114,6 +114,13 @@ impl Groups {
         self.book.assign(entry, keys, rows, groups);
     }
 
+    /// As [`Groups::assign_pane`], of rows that may have their group already; [`NO_GROUP`] stands where they have not.
+    pub fn assign_missing(&mut self, pane: i64, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
+        let entry = self.panes.get_or_make(pane, || self.unused.take());
+        entry.index();
+        self.book.assign_missing(entry, keys, rows, groups);
+    }
+
     /// As [`Groups::assign_pane`], for rows of several panes: row `row` falls into `panes[numbers[row]]`.
     pub fn assign_panes(&mut self, panes: &[i64], numbers: &[u32], keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         static NO_IDS: Ids = Ids::Dense(Vec::new());
@@ -346,6 +353,11 @@ impl Book {
         } else if pane.find(keys, rows, groups) {
             return;
         }
+        self.assign_missing(pane, keys, rows, groups);
+    }
+
+    /// See [`Groups::assign_missing`].
+    fn assign_missing(&mut self, pane: &mut Pane, keys: &[u32], rows: &Rows<'_>, groups: &mut [u32]) {
         let mut top = 0;
         rows.for_each(|row| top = top.max(keys[row]));
         let Some((ids, pane_keys, pane_groups)) = pane.array_up_to(top) else {

@@ -6,6 +6,7 @@
 //! go on collecting rows for its later windows. This gives Spark's answer without keeping a state row per window.
 
 use alloc::{collections::BTreeMap, vec::Vec};
+use core::ops::Range;
 
 use super::{
     accumulators::Accumulators,
@@ -336,39 +337,74 @@ impl GroupState {
             self.filled_with = Some((group, rows.len()));
             return self.note_touched(epoch, rows, |_, _| Ok((pane, key)));
         }
-        if self.route_known(rows, keys, pane, upcoming)? {
-            return self.note_touched(epoch, rows, |state, row| Ok((pane, state.keys.id_at(keys, row)?)));
+        if self.route_known(rows, keys, pane, upcoming, epoch)? {
+            return Ok(());
         }
         self.keys.assign_asking(keys, rows, &mut self.key_ids, upcoming)?;
         self.groups.assign_pane(pane, (&self.key_ids, self.keys.id_bound()), rows, &mut self.group_ids);
         self.note_touched(epoch, rows, |state, row| Ok((pane, state.key_ids[row])))
     }
 
-    /// Finds the group of every row in a pane that has nearly all of them. False if that is not so.
+    /// Finds the group of every row in a pane that has nearly all of them, without a look at the ids of their keys.
+    /// False if that is not so.
     fn route_known(
         &mut self,
         rows: &Rows<'_>,
         keys: &[ColumnRef<'_>],
         pane: i64,
         upcoming: Option<Upcoming>,
+        epoch: &Epoch,
     ) -> Result<bool> {
+        let is_update = epoch.mode == Some(OutputMode::Update);
         for from in (0..rows.len()).step_by(KNOWN_ROWS) {
             let range = from..rows.len().min(from + KNOWN_ROWS);
             let Some(by_key) = self.groups.pane(pane).and_then(Pane::by_key) else { return Ok(false) };
             let upcoming = upcoming.map(|upcoming| upcoming.from_row(from));
-            match self.keys.find_through(keys, from, by_key, &mut self.group_ids[range.clone()], upcoming) {
-                Some(true) => continue,
-                Some(false) => {}
-                None => return Ok(false),
-            }
-            for row in range {
-                if self.group_ids[row] == NO_GROUP && rows.contains(row) {
-                    let key = self.keys.id_at(keys, row)?;
-                    self.group_ids[row] = self.groups.group(pane, key).0;
-                }
+            let group_ids = &mut self.group_ids[range.clone()];
+            let Some(are_known) = self.keys.find_through(keys, from, by_key, group_ids, upcoming) else {
+                return Ok(false);
+            };
+            if !are_known || (is_update && !self.touched.has_all(group_ids)) {
+                self.route_new(rows, keys, pane, range, is_update)?;
             }
         }
         Ok(true)
+    }
+
+    /// Of rows some of which are the first of their group, or the first that touch it.
+    fn route_new(
+        &mut self,
+        rows: &Rows<'_>,
+        keys: &[ColumnRef<'_>],
+        pane: i64,
+        range: Range<usize>,
+        is_update: bool,
+    ) -> Result<()> {
+        let (from, selection) = (range.start, rows.selection());
+        let has_no_group = |group_ids: &[u32], row: usize| group_ids[row] == NO_GROUP && rows.contains(row);
+        if selection.is_some() && !is_update && !range.clone().any(|row| has_no_group(&self.group_ids, row)) {
+            return Ok(());
+        }
+        self.key_ids.resize(self.key_ids.len().max(range.end), NO_GROUP);
+        let key_ids = &mut self.key_ids[range.clone()];
+        self.keys.assign_from(keys, from, rows, key_ids)?;
+        if selection.is_none() {
+            let group_ids = &mut self.group_ids[range.clone()];
+            self.groups.assign_missing(pane, key_ids, &Rows::new(range.len(), None), group_ids);
+        } else {
+            for row in range.clone() {
+                if has_no_group(&self.group_ids, row) {
+                    self.group_ids[row] = self.groups.group(pane, self.key_ids[row]).0;
+                }
+            }
+        }
+        if is_update {
+            self.touched.grow(self.groups.group_bound());
+            for row in range.filter(|&row| rows.contains(row)) {
+                self.touched.add(pane, self.key_ids[row], self.group_ids[row]);
+            }
+        }
+        Ok(())
     }
 
     /// Finds the group of every row; the rows fall into the panes `first..=last`, more than one.

@@ -149,6 +149,27 @@ impl KeyTable {
         self.radix.lookup_twice(columns, from, by_id, found, upcoming)
     }
 
+    /// As [`KeyTable::assign`], for the rows from `from` on, as many as `ids` takes.
+    pub fn assign_from(
+        &mut self,
+        columns: &[ColumnRef<'_>],
+        from: usize,
+        rows: &Rows<'_>,
+        ids: &mut [u32],
+    ) -> Result<()> {
+        match self.radix.lookup(columns, from, ids) {
+            Some(true) => return Ok(()),
+            Some(false) => {}
+            None => ids.fill(NONE),
+        }
+        for (row, id) in (from..).zip(ids) {
+            if *id == NONE && rows.contains(row) {
+                *id = self.id_at(columns, row)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The id of one row's key, made if it is new.
     pub fn id_at(&mut self, columns: &[ColumnRef<'_>], row: usize) -> Result<u32> {
         match self.radix.id_at(columns, row) {

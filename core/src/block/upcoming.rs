@@ -31,10 +31,14 @@ impl Foresight {
     /// Takes note of a block's column, and says where the next one is to be expected; if that is unknown, in the same
     /// place. `None` if its rows have no width.
     pub fn behind(&mut self, column: &ColumnRef<'_>) -> Option<Upcoming> {
-        let mut here = Upcoming::of(column)?;
+        Upcoming::of(column).map(|here| self.behind_place(here))
+    }
+
+    /// As [`Foresight::behind`], of the first column there.
+    pub fn behind_place(&mut self, mut here: Upcoming) -> Upcoming {
         let [Place { address, .. }, _] = &mut here.columns;
         *address = self.behind_address(*address);
-        Some(here)
+        here
     }
 
     fn behind_address(&mut self, here: usize) -> usize {

@@ -37,6 +37,9 @@ const PANES_AT_ONCE: usize = 16;
 /// asked together whether the epoch has touched all their groups.
 const KNOWN_ROWS: usize = 512;
 
+/// Rows of the next block that are asked for while this one is added up: of eight bytes a row that is a page.
+const FIRST_ROWS: usize = 512;
+
 /// Of saved state.
 const VERSION: u8 = 1;
 
@@ -139,8 +142,13 @@ impl GroupState {
         if rows.count() == 0 {
             return Ok(());
         }
-        let upcoming = Upcoming::both(block.upcoming(), self.accumulators.upcoming(block));
-        self.route_pane(&rows, keys, pane, upcoming, epoch)?;
+        let column = self.accumulators.upcoming(block);
+        if self.keys.is_keyless() {
+            // Nothing is looked up meanwhile. Kernels ask a page ahead in their column, but not for the next block's.
+            let next = column.map(|column| self.foresight.behind_place(column));
+            next.into_iter().for_each(|next| simd::ask_for(next, 0..FIRST_ROWS));
+        }
+        self.route_pane(&rows, keys, pane, Upcoming::both(block.upcoming(), column), epoch)?;
         self.accumulate(block, rows.selection(), epoch)
     }
 

@@ -165,8 +165,8 @@ impl Lanes {
 }
 
 /// Makes a function that adds chunks register by register. Written out, because the compiler made a plain loop one of
-/// vectors in some programs, and in the binary one of single values that were shuffled through 48 registers: a third of
-/// the rate from memory, and from the cache less.
+/// vectors in some programs, and in the binary one of single values that were shuffled through 48 registers: half of
+/// the rate was lost.
 #[cfg(target_arch = "x86_64")]
 macro_rules! add_chunks {
     ($name:ident, $features:literal, $width:literal,

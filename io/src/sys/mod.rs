@@ -1,5 +1,5 @@
-//! The operating system: map files, sleep until a word changes, tell whether a process lives, pin a thread. Whatever
-//! needs more than safe std calls lives here, so that nothing else does; each file has a safe face.
+//! The operating system: map files and large arrays, sleep until a word changes, tell whether a process lives, pin a
+//! thread. Whatever needs more than safe std calls lives here, so that nothing else does; each file has a safe face.
 
 mod affinity;
 pub mod file;

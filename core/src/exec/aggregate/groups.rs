@@ -37,7 +37,8 @@ const PANES_AT_ONCE: usize = 16;
 /// asked together whether the epoch has touched all their groups.
 const KNOWN_ROWS: usize = 512;
 
-/// Rows of the next block that are asked for while this one is added up: of eight bytes a row that is a page.
+/// Rows of the next block that are asked for while this one is added up, if it has as many itself: of eight bytes a row
+/// that is a page.
 const FIRST_ROWS: usize = 512;
 
 /// Of saved state.
@@ -146,7 +147,7 @@ impl GroupState {
         if self.keys.is_keyless() {
             // Nothing is looked up meanwhile. Kernels ask a page ahead in their column, but not for the next block's.
             let next = column.map(|column| self.foresight.behind_place(column));
-            next.into_iter().for_each(|next| simd::ask_for(next, 0..FIRST_ROWS));
+            next.into_iter().for_each(|next| simd::ask_for(next, 0..FIRST_ROWS.min(block.len())));
         }
         self.route_pane(&rows, keys, pane, Upcoming::both(block.upcoming(), column), epoch)?;
         self.accumulate(block, rows.selection(), epoch)

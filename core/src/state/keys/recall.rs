@@ -48,7 +48,7 @@ fn recall_each(
     let mut is_complete = true;
     for (line, (ids, ends)) in ids.chunks_mut(LINE_ROWS).zip(ends.chunks(LINE_ROWS)).enumerate() {
         if let Some(upcoming) = upcoming {
-            simd::ask_for(upcoming, line * LINE_ROWS..(line + 1) * LINE_ROWS);
+            simd::ask_for(upcoming, line * LINE_ROWS..line * LINE_ROWS + ids.len());
         }
         for (id, &end) in ids.iter_mut().zip(ends) {
             *id = id_of(&bytes[start..end as usize]);
